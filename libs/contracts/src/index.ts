@@ -1,0 +1,3 @@
+export * from './event.js';
+export * from './registry.js';
+export * from './listeners.js';

@@ -1,0 +1,235 @@
+import { createHash } from 'node:crypto';
+import { contracts, type DataOf, type EventContract, type Envelope, type Service } from '#contracts';
+import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler';
+import { FormatRegistry, type TObject } from '@sinclair/typebox';
+import { DataSource, type EntityManager, type MixedList, type EntitySchema } from 'typeorm';
+import { v7 as uuidv7, validate as isUuid } from 'uuid';
+import { type Caller, scopeOf } from './scope.js';
+
+if (!FormatRegistry.Has('uuid')) FormatRegistry.Set('uuid', isUuid);
+
+/** A row with a version: every change of it is one step, and carries at most one fact. */
+export interface Aggregate {
+  id: string;
+  division: string;
+  version: number;
+}
+
+interface Fact {
+  contract: EventContract;
+  aggregate: Aggregate;
+  data: Record<string, unknown>;
+}
+
+/** The key was seen before with the same body: the first answer is given again. */
+export class Repeated extends Error {
+  constructor(readonly answer: unknown) {
+    super('repeated');
+  }
+}
+
+/** The same `Idempotency-Key` came with another body. */
+export class KeyReused extends Error {}
+
+/** The change met a newer version of the row (or a row outside the scope). */
+export class StaleVersion extends Error {}
+
+/** COMMIT was not answered COMMIT: nothing is known to be saved. */
+export class CommitUnknown extends Error {}
+
+const checks = new Map<string, TypeCheck<TObject>>();
+export function checkerOf(contract: EventContract): TypeCheck<TObject> {
+  let check = checks.get(contract.type);
+  if (!check) checks.set(contract.type, (check = TypeCompiler.Compile(contract.data)));
+  return check;
+}
+
+/** The caller's transaction: what a service method takes first. */
+export class Tx {
+  private readonly facts: Fact[] = [];
+
+  constructor(
+    readonly manager: EntityManager,
+    readonly caller: Caller,
+    /** The database's transaction time. */
+    readonly now: Date,
+    private readonly service: Service,
+  ) {}
+
+  /** Parameters only: the role can set its own scope, so text built into SQL would escape it. */
+  async query<Row extends object>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    const answer: unknown = await this.manager.query(sql, parameters);
+    // TypeORM answers [rows, count] for UPDATE and DELETE.
+    if (Array.isArray(answer) && answer.length === 2 && Array.isArray(answer[0])) return answer[0] as Row[];
+    return answer as Row[];
+  }
+
+  /** Writes the fact into the journal at the end of the transaction, with the version the aggregate has by then. */
+  publish<T extends TObject>(
+    contract: EventContract<T>,
+    aggregate: Aggregate,
+    data: DataOf<EventContract<T>>,
+  ): void {
+    if (contract.owner !== this.service)
+      throw new Error(`${this.service} may not publish ${contract.type}: ${contract.owner} owns it.`);
+    this.facts.push({ contract: contract as unknown as EventContract, aggregate, data: data as Record<string, unknown> });
+  }
+
+  /** @returns how many facts were written. */
+  async flush(): Promise<number> {
+    if (this.facts.length === 0) return 0;
+    const seen = new Set<string>();
+    const rows = this.facts.map(({ contract, aggregate, data }) => {
+      const step = `${aggregate.id}/${aggregate.version}`;
+      if (seen.has(step)) throw new Error(`Two facts for one step of ${contract.type} ${step}.`);
+      seen.add(step);
+      const check = checkerOf(contract);
+      if (!check.Check(data)) {
+        const first = check.Errors(data).First();
+        throw new Error(`${contract.type}: ${first?.path ?? ''} ${first?.message ?? 'does not fit'}.`);
+      }
+      const event: Envelope = {
+        specversion: '1.0',
+        id: uuidv7(),
+        type: contract.type,
+        source: `/services/${this.service}`,
+        subject: aggregate.id,
+        time: this.now.toISOString(),
+        datacontenttype: 'application/json',
+        division: aggregate.division,
+        sequence: aggregate.version,
+        actor: this.caller.id,
+        correlationid: this.caller.correlationId,
+        ...(this.caller.causationId ? { causationid: this.caller.causationId } : {}),
+        data,
+      };
+      return event;
+    });
+    await this.manager.query(
+      `with written as (
+         insert into journal (event_id, type, division, aggregate_id, sequence, actor, event)
+         select (e->>'id')::uuid, e->>'type', e->>'division', (e->>'subject')::uuid, (e->>'sequence')::int, e->>'actor', e
+         from jsonb_array_elements($1::jsonb) with ordinality as t(e, n) order by n
+         returning id, recorded_at)
+       insert into outbox (journal_id, recorded_at) select id, recorded_at from written`,
+      [JSON.stringify(rows)],
+    );
+    return rows.length;
+  }
+}
+
+export interface DatabaseOptions {
+  service: Service;
+  /** Connects as `<service>_app`. */
+  url: string;
+  entities: MixedList<string | (new (...args: never[]) => unknown) | EntitySchema>;
+  poolSize?: number;
+}
+
+/** The only door to a service's database. */
+export class Database {
+  private readonly source: DataSource;
+  private readonly committed = new Set<() => void>();
+  readonly service: Service;
+
+  constructor(options: DatabaseOptions) {
+    this.service = options.service;
+    this.source = new DataSource({
+      name: options.service,
+      type: 'postgres',
+      url: options.url,
+      entities: options.entities as never,
+      poolSize: options.poolSize ?? 8,
+      synchronize: false,
+      logging: false,
+      applicationName: options.service,
+    } as never);
+  }
+
+  async open(): Promise<void> {
+    if (!this.source.isInitialized) await this.source.initialize();
+  }
+
+  async close(): Promise<void> {
+    if (this.source.isInitialized) await this.source.destroy();
+  }
+
+  /** Called after each commit that wrote facts: the relay's wake-up. */
+  onCommit(wake: () => void): void {
+    this.committed.add(wake);
+  }
+
+  async ping(): Promise<void> {
+    await this.source.query('select 1');
+  }
+
+  /**
+   * Runs `work` in one transaction that sees and changes the rows of the caller's division only.
+   * Resolves only when COMMIT was answered COMMIT.
+   */
+  async within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const scope = scopeOf(caller.division);
+    const runner = this.source.createQueryRunner();
+    await runner.connect();
+    try {
+      await runner.query('begin');
+      const [begun] = (await runner.query(
+        `select set_config('app.lo', $1, true), set_config('app.hi', $2, true), set_config('app.actor', $3, true), now() as now`,
+        [scope.lo, scope.hi, caller.id],
+      )) as [{ now: Date }];
+      const tx = new Tx(runner.manager, caller, begun.now, this.service);
+      if (caller.idempotency) await this.claim(tx, caller.idempotency);
+      const result = await work(tx);
+      const facts = await tx.flush();
+      if (caller.idempotency) {
+        await runner.query(
+          `update idempotency_key set answer = $4::jsonb where actor = $1 and route = $2 and key = $3`,
+          [caller.id, caller.idempotency.route, caller.idempotency.key, JSON.stringify(result ?? null)],
+        );
+      }
+      await this.commit(runner.manager);
+      if (facts > 0) for (const wake of this.committed) wake();
+      return result;
+    } catch (error) {
+      await runner.query('rollback').catch(() => undefined); // the connection itself is gone: nothing was committed on it
+      throw error;
+    } finally {
+      await runner.release();
+    }
+  }
+
+  private async commit(manager: EntityManager): Promise<void> {
+    const connection = (await (manager.queryRunner as { connect(): Promise<unknown> }).connect()) as {
+      query(sql: string): Promise<{ command: string }>;
+    };
+    let command: string;
+    try {
+      ({ command } = await connection.query('commit'));
+    } catch (error) {
+      throw new CommitUnknown('The connection was lost at commit.', { cause: error });
+    }
+    // After a swallowed error PostgreSQL answers ROLLBACK without an error.
+    if (command !== 'COMMIT') throw new Error(`COMMIT was answered ${command}: an error was swallowed in the transaction.`);
+  }
+
+  private async claim(tx: Tx, { key, route, bodyHash }: NonNullable<Caller['idempotency']>): Promise<void> {
+    const claimed = await tx.query(
+      `insert into idempotency_key (division, actor, route, key, body_hash) values ($1, $2, $3, $4, $5)
+       on conflict do nothing returning 1 as one`,
+      [tx.caller.division, tx.caller.id, route, key, bodyHash],
+    );
+    if (claimed.length > 0) return;
+    const [first] = await tx.query<{ body_hash: string; answer: unknown }>(
+      `select body_hash, answer from idempotency_key where actor = $1 and route = $2 and key = $3`,
+      [tx.caller.id, route, key],
+    );
+    if (first?.body_hash !== bodyHash) throw new KeyReused('The key was used for another body.');
+    throw new Repeated(first.answer);
+  }
+}
+
+export function hashOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value ?? null)).digest('hex');
+}
+
+export { contracts };

@@ -1,0 +1,79 @@
+import { type Service } from '#contracts';
+
+/** The tables every service has: journal, outbox, inbox, dead letters, idempotency keys. Migration 0001 of each service. */
+export function foundation(service: Service): string {
+  const app = `${service}_app`;
+  const relay = `${service}_relay`;
+  return `
+create function app_lo() returns text language sql stable parallel safe as $$ select coalesce(current_setting('app.lo', true), '') $$;
+create function app_hi() returns text language sql stable parallel safe as $$ select coalesce(current_setting('app.hi', true), '') $$;
+
+create table journal (
+  id bigint generated always as identity,
+  event_id uuid not null,
+  type text not null,
+  division text collate "C" not null,
+  aggregate_id uuid not null,
+  sequence integer not null,
+  actor text not null,
+  event jsonb not null,
+  recorded_at timestamptz not null default now(),
+  primary key (id, recorded_at)
+) partition by range (recorded_at);
+create table journal_default partition of journal default;
+create index journal_aggregate on journal (aggregate_id, sequence);
+
+-- Machine table: pointers to what is unsent. Both columns, so that the join meets one partition.
+create table outbox (journal_id bigint primary key, recorded_at timestamptz not null)
+  with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- Machine table: what has been applied. The primary key is what makes a fact take effect once.
+create table inbox (consumer text not null, event_id uuid not null, applied_at timestamptz not null default now(), primary key (consumer, event_id));
+
+create table dead_letter (
+  id uuid primary key,
+  division text collate "C" not null,
+  consumer text not null,
+  event_id uuid,
+  type text not null,
+  cause text not null,
+  message jsonb not null,
+  failed_at timestamptz not null default now(),
+  replayed_at timestamptz
+);
+
+create table idempotency_key (
+  division text collate "C" not null,
+  actor text not null,
+  route text not null,
+  key text not null,
+  body_hash text not null,
+  answer jsonb,
+  created_at timestamptz not null default now(),
+  primary key (actor, route, key)
+);
+
+${ground('journal', app, 'select, insert')}
+${ground('dead_letter', app, 'select, insert, update')}
+${ground('idempotency_key', app, 'select, insert, update, delete')}
+grant insert on outbox to ${app};
+grant select, insert on inbox to ${app};
+
+create policy relay_reads on journal for select to ${relay} using (true);
+grant select on journal to ${relay};
+grant select, delete on outbox to ${relay};
+`;
+}
+
+/** Row-level security of a table whose rows belong to a place. One policy per command; USING and WITH CHECK alike. */
+export function ground(table: string, app: string, may: string): string {
+  const within = `division >= app_lo() and division < app_hi()`;
+  return `
+alter table ${table} enable row level security;
+alter table ${table} force row level security;
+create policy ground_select on ${table} for select to ${app} using (${within});
+create policy ground_insert on ${table} for insert to ${app} with check (${within});
+create policy ground_update on ${table} for update to ${app} using (${within}) with check (${within});
+create policy ground_delete on ${table} for delete to ${app} using (${within});
+grant ${may} on ${table} to ${app};`;
+}

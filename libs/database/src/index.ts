@@ -1,0 +1,4 @@
+export * from './scope.js';
+export * from './foundation.js';
+export * from './database.js';
+export * from './migrate.js';

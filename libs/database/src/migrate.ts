@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { type Service } from '#contracts';
+import pg from 'pg';
+
+/** A numbered, append-only step. */
+export interface Migration {
+  name: string;
+  sql: string;
+}
+
+/** Makes the three roles and the database of a service. Needs a superuser; idempotent. */
+export async function provision(
+  adminUrl: string,
+  service: Service,
+  passwords: { owner: string; app: string; relay: string },
+  database: string = service,
+): Promise<void> {
+  const admin = new pg.Client({ connectionString: adminUrl });
+  await admin.connect();
+  try {
+    for (const role of ['owner', 'app', 'relay'] as const) {
+      const name = `${service}_${role}`;
+      const { rowCount } = await admin.query('select 1 from pg_roles where rolname = $1', [name]);
+      const verb = rowCount ? 'alter' : 'create';
+      await admin.query(
+        `${verb} role ${admin.escapeIdentifier(name)} login nosuperuser nobypassrls password ${admin.escapeLiteral(passwords[role])}`,
+      );
+    }
+    const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [database]);
+    if (!rowCount) {
+      await admin.query(
+        `create database ${admin.escapeIdentifier(database)} owner ${admin.escapeIdentifier(`${service}_owner`)}`,
+      );
+      await admin.query(`revoke all on database ${admin.escapeIdentifier(database)} from public`);
+      for (const role of ['app', 'relay'])
+        await admin.query(
+          `grant connect on database ${admin.escapeIdentifier(database)} to ${admin.escapeIdentifier(`${service}_${role}`)}`,
+        );
+    }
+  } finally {
+    await admin.end();
+  }
+}
+
+/** Applies what is missing, as the owner, one transaction a step. Refuses when an applied step was edited. */
+export async function migrate(ownerUrl: string, migrations: readonly Migration[]): Promise<string[]> {
+  const owner = new pg.Client({ connectionString: ownerUrl });
+  await owner.connect();
+  const applied: string[] = [];
+  try {
+    await owner.query('select pg_advisory_lock(7031, 1)'); // two deploy steps at once take turns
+    await owner.query(`set lock_timeout = '3s'`);
+    await owner.query(
+      `create table if not exists migration (name text primary key, hash text not null, applied_at timestamptz not null default now())`,
+    );
+    for (const { name, sql } of migrations) {
+      const hash = createHash('sha256').update(sql).digest('hex');
+      const { rows } = await owner.query<{ hash: string }>('select hash from migration where name = $1', [name]);
+      if (rows[0]) {
+        if (rows[0].hash !== hash)
+          throw new Error(`Migration ${name} was edited after it had been applied: add a new one instead.`);
+        continue;
+      }
+      await owner.query('begin');
+      try {
+        await owner.query(sql);
+        await owner.query('insert into migration (name, hash) values ($1, $2)', [name, hash]);
+        await owner.query('commit');
+      } catch (error) {
+        await owner.query('rollback');
+        throw new Error(`Migration ${name} failed: ${(error as Error).message}`, { cause: error });
+      }
+      applied.push(name);
+    }
+    return applied;
+  } finally {
+    await owner.end();
+  }
+}

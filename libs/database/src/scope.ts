@@ -1,0 +1,23 @@
+/** A range of division codes: `[lo, hi)`. `:` follows `9`, so no arithmetic ever reaches the next county. */
+export interface Scope {
+  readonly lo: string;
+  readonly hi: string;
+}
+
+/** @param division '' (root), or 2, 4, 6, 9 or 12 digits. */
+export function scopeOf(division: string): Scope {
+  if (!/^(|\d{2}|\d{4}|\d{6}|\d{9}|\d{12})$/.test(division))
+    throw new Error(`Division ${JSON.stringify(division)} is not 0, 2, 4, 6, 9 or 12 digits.`);
+  return division === '' ? { lo: '0', hi: ':' } : { lo: division, hi: `${division}:` };
+}
+
+/** Who acts, and where. `id` goes into the journal and the change log. */
+export interface Caller {
+  readonly id: string;
+  readonly division: string;
+  readonly correlationId: string;
+  /** The event that caused this work, where there is one. */
+  readonly causationId?: string;
+  /** Set by the HTTP layer for a POST that carries an `Idempotency-Key`. */
+  readonly idempotency?: { key: string; route: string; bodyHash: string };
+}

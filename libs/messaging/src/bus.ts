@@ -1,0 +1,92 @@
+import { contracts, listeners, publishers, streamOf, type Service } from '#contracts';
+import { jetstreamManager, AckPolicy, DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { connect, nanos, type NatsConnection } from '@nats-io/transport-node';
+
+export interface BusOptions {
+  /** Comma-separated `nats://host:port`. */
+  url: string;
+  user?: string;
+  password?: string;
+  name: string;
+}
+
+/** Reconnects for ever, and waits for a server that is not there yet: any start order works. */
+export async function connectBus(options: BusOptions): Promise<NatsConnection> {
+  return connect({
+    servers: options.url.split(','),
+    ...(options.user ? { user: options.user, pass: options.password ?? '' } : {}),
+    name: options.name,
+    inboxPrefix: `_INBOX_${options.name}`,
+    maxReconnectAttempts: -1,
+    waitOnFirstConnect: true,
+    reconnectTimeWait: 500,
+    reconnectJitter: 500,
+    pingInterval: 10_000,
+    maxPingOut: 2,
+  });
+}
+
+export const durableOf = (consumer: Service, owner: Service): string => `${consumer}-${owner}`;
+
+/** Back-off between deliveries; the last one repeats. A message that failed `maxDeliver` times becomes a dead letter. */
+export const backoffMs = [1_000, 5_000, 15_000, 60_000, 180_000, 600_000, 600_000];
+export const maxDeliver = 8;
+const ackWaitMs = 30_000;
+
+/** The one deploy step that makes and alters streams and durables; replicas never do. Safe to repeat. */
+export async function deployBus(connection: NatsConnection, replicas = 1): Promise<void> {
+  const manager = await jetstreamManager(connection);
+  for (const owner of publishers) {
+    const wanted = {
+      name: streamOf(owner),
+      subjects: [`evt.${owner}.>`],
+      retention: RetentionPolicy.Interest,
+      storage: StorageType.File,
+      discard: DiscardPolicy.New,
+      max_bytes: 512 * 1024 * 1024,
+      duplicate_window: nanos(10 * 60_000),
+      num_replicas: replicas,
+    };
+    const known = await manager.streams.info(wanted.name).catch(() => undefined);
+    const made = known
+      ? await manager.streams.update(wanted.name, wanted)
+      : await manager.streams.add(wanted);
+    // Old servers ignore some flags silently: refuse to go on without one that the promise needs.
+    if (made.config.retention !== RetentionPolicy.Interest || made.config.discard !== DiscardPolicy.New)
+      throw new Error(`The NATS server did not take the settings of ${wanted.name}: use 2.10 or newer.`);
+  }
+  for (const [consumer, events] of Object.entries(listeners)) {
+    for (const owner of new Set(events.map((event) => event.owner))) {
+      const subjects = events.filter((event) => event.owner === owner).map((event) => `evt.${event.type}.>`);
+      const config = {
+        durable_name: durableOf(consumer as Service, owner),
+        ack_policy: AckPolicy.Explicit,
+        ack_wait: nanos(ackWaitMs),
+        max_deliver: -1, // counted by the consumer, which must write the dead letter before it lets go
+        max_ack_pending: 64,
+        filter_subjects: subjects,
+      };
+      const known = await manager.consumers.info(streamOf(owner), config.durable_name).catch(() => undefined);
+      if (known) await manager.consumers.update(streamOf(owner), config.durable_name, config);
+      else await manager.consumers.add(streamOf(owner), config);
+    }
+  }
+}
+
+/** Rights of a service's NATS user: publish its own facts, consume its own durables, its own inbox; no administration. */
+export function rightsOf(service: Service): { publish: string[]; subscribe: string[] } {
+  const owners = new Set((listeners[service] ?? []).map((event) => event.owner));
+  return {
+    publish: [
+      `evt.${service}.>`,
+      '$JS.API.INFO',
+      ...[...owners].flatMap((owner) => {
+        const consumer = `${streamOf(owner)}.${durableOf(service, owner)}`;
+        return [`$JS.API.CONSUMER.INFO.${consumer}`, `$JS.API.CONSUMER.MSG.NEXT.${consumer}`, `$JS.ACK.${consumer}.>`];
+      }),
+    ],
+    subscribe: [`_INBOX_${service}.>`],
+  };
+}
+
+export { contracts };

@@ -1,0 +1,3 @@
+export * from './bus.js';
+export * from './relay.js';
+export * from './consumer.js';

@@ -1,0 +1,3 @@
+export * from './port.js';
+export * from './postgres.js';
+export * from './nats.js';
