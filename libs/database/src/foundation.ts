@@ -77,3 +77,16 @@ create policy ground_update on ${table} for update to ${app} using (${within}) w
 create policy ground_delete on ${table} for delete to ${app} using (${within});
 grant ${may} on ${table} to ${app};`;
 }
+
+/** Row-level security of a table kept by a higher level for all below it: readable from below, written by its own ground. */
+export function standing(table: string, app: string, may: string): string {
+  const within = `division >= app_lo() and division < app_hi()`;
+  return `
+alter table ${table} enable row level security;
+alter table ${table} force row level security;
+create policy standing_select on ${table} for select to ${app}
+  using ((${within}) or (app_lo() <> '' and starts_with(app_lo(), division)));
+create policy standing_insert on ${table} for insert to ${app} with check (${within});
+create policy standing_update on ${table} for update to ${app} using (${within}) with check (${within});
+grant ${may} on ${table} to ${app};`;
+}

@@ -1,0 +1,55 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import { Caller, Roles } from '#platform';
+import { Controller, Get, Query } from '@nestjs/common';
+import { ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { IsOptional, Matches } from 'class-validator';
+
+export class DivisionQuery {
+  @ApiPropertyOptional({ type: String, description: 'The code above; without it, the top of your ground', example: '371425101' })
+  @IsOptional()
+  @Matches(/^(\d{6}|\d{9})$/)
+  parent?: string;
+}
+
+export class Division {
+  @ApiProperty({ type: String, example: '371425101' })
+  code: string;
+
+  @ApiProperty({ type: String, example: '表白寺镇' })
+  name: string;
+
+  @ApiProperty({ enum: ['county', 'township', 'village'] })
+  level: string;
+
+  @ApiProperty({ type: String, example: '371425' })
+  parent: string;
+}
+
+export class DivisionList {
+  @ApiProperty({ type: [Division] })
+  items: Division[];
+
+  @ApiProperty({ type: String, nullable: true, description: 'Always null: a level has some hundred divisions at most' })
+  next: null;
+}
+
+@ApiTags('divisions')
+@Controller('divisions')
+export class DivisionController {
+  constructor(private readonly database: Database) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'grid-worker', 'authority', 'auditor')
+  @ApiResponse({ status: 200, type: DivisionList })
+  async list(@Caller() caller: DatabaseCaller, @Query() query: DivisionQuery): Promise<DivisionList> {
+    return this.database.within(caller, async (tx) => ({
+      items: await tx.query<Division>(
+        query.parent
+          ? `select division as code, name, level, parent from division where parent = $1 order by division`
+          : `select division as code, name, level, parent from division where division = $1`,
+        [query.parent ?? caller.division],
+      ),
+      next: null,
+    }));
+  }
+}

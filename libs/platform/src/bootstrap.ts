@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { type Service } from '#contracts';
+import { Database, migrate, type Migration } from '#database';
+import { connectBus, Consumers, deployBus, Relay } from '#messaging';
+import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { type NatsConnection } from '@nats-io/transport-node';
+import { pino } from 'pino';
+import { Gauge, Registry } from 'prom-client';
+import { OidcGuard, traceIdOf } from './auth.js';
+import { type Config, configFrom } from './config.js';
+import { ProblemFilter, RepeatInterceptor, validation } from './http.js';
+
+export interface ServiceDefinition {
+  service: Service;
+  title: string;
+  module: Type;
+  entities: Type[];
+  migrations: Migration[];
+  /** Classes with `@OnEvent` methods. */
+  events?: Type[];
+}
+
+export interface RunningService {
+  service: Service;
+  port: number;
+  /** Serves one request, for the process that runs every service behind one port. */
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  stop(): Promise<void>;
+}
+
+@Module({})
+class DatabaseModule {
+  static with(database: Database): DynamicModule {
+    return {
+      module: DatabaseModule,
+      global: true,
+      providers: [{ provide: Database, useValue: database }],
+      exports: [Database],
+    };
+  }
+}
+
+/** Starts one service: HTTP first (health tells the truth), NATS whenever it is there. */
+export async function startService(
+  definition: ServiceDefinition,
+  config: Config,
+  options: { listen: boolean },
+): Promise<RunningService> {
+  const { service } = definition;
+  const log = pino({ level: config.logLevel, base: { service } });
+  const database = new Database({ service, url: config.databaseUrl, entities: definition.entities });
+  await database.open();
+
+  @Module({ imports: [DatabaseModule.with(database), definition.module] })
+  class Root {}
+  const adapter = new FastifyAdapter({ bodyLimit: 1024 * 1024, forceCloseConnections: 'idle' });
+  const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, { logger: ['error', 'warn'] });
+  app.setGlobalPrefix(`api/${service}/v1`);
+  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience));
+  app.useGlobalPipes(validation());
+  app.useGlobalInterceptors(new RepeatInterceptor());
+  app.useGlobalFilters(new ProblemFilter(log));
+
+  const fastify = adapter.getInstance();
+  fastify.addHook('onRequest', (request, reply, done) => {
+    request.traceId = traceIdOf(request.headers['traceparent'] as string | undefined, randomBytes(16).toString('hex'));
+    void reply.header('x-trace-id', request.traceId).header('x-content-type-options', 'nosniff');
+    done();
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    log.info(
+      {
+        method: request.method, route: request.routeOptions.url ?? '-', status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime), traceId: request.traceId, actor: request.principal?.id ?? '-',
+        division: request.principal?.division ?? '-',
+      },
+      'request',
+    ); // prettier-ignore
+    done();
+  });
+
+  const say = (line: string, error?: unknown): void => log.warn({ err: error instanceof Error ? error.message : error }, line);
+  let connection: NatsConnection | undefined;
+  let relay: Relay | undefined;
+  let consumers: Consumers | undefined;
+  let stopped = false;
+  const listenersOf = (definition.events ?? []).map((type) => app.get<object>(type, { strict: false }));
+  const joined = connectBus({
+    url: config.natsUrl,
+    ...(config.natsUser ? { user: config.natsUser, password: config.natsPassword ?? '' } : {}),
+    name: service,
+  }).then(
+    async (made) => {
+      if (stopped) return made.close();
+      connection = made;
+      relay = new Relay(config.relayUrl, made, say);
+      consumers = new Consumers(service, database, made, listenersOf, say);
+      database.onCommit(() => relay?.wake());
+      relay.start();
+      consumers.start();
+    },
+    (error: unknown) => say('NATS refused the connection: check NATS_URL, NATS_USER, NATS_PASSWORD', error),
+  );
+
+  const registry = new Registry();
+  const gauge = (name: string, help: string, read: () => number | Promise<number | undefined> | undefined): Gauge =>
+    new Gauge({
+      name, help, registers: [registry],
+      async collect() {
+        const value = await read();
+        if (value !== undefined) this.set(value);
+      },
+    }); // prettier-ignore
+  gauge('foodwarden_outbox_depth', 'Facts committed and not yet acknowledged by the broker', () => relay?.depth());
+  gauge('foodwarden_facts_sent', 'Facts acknowledged by the broker since start', () => relay?.sent ?? 0);
+  gauge('foodwarden_facts_applied', 'Facts applied since start', () => consumers?.applied ?? 0);
+  gauge('foodwarden_facts_repeated', 'Facts that came again and changed nothing', () => consumers?.repeated ?? 0);
+  gauge('foodwarden_dead_letters', 'Facts set aside since start', () => consumers?.deadLetters ?? 0);
+
+  fastify.get(`/api/${service}/health/live`, async () => ({ status: 'ok' }));
+  fastify.get(`/api/${service}/health/ready`, async (_request, reply) => {
+    const databaseState = await database.ping().then(() => 'up', () => 'down');
+    const nats = connection && !connection.isClosed() ? 'up' : 'down';
+    const ready = databaseState === 'up' && nats === 'up';
+    return reply.status(ready ? 200 : 503).send({
+      status: ready ? 'ok' : 'not-ready',
+      database: databaseState,
+      nats,
+      relay: relay?.trouble ?? 'ok',
+    });
+  });
+  fastify.get(`/api/${service}/metrics`, async (_request, reply) =>
+    reply.header('content-type', registry.contentType).send(await registry.metrics()),
+  );
+
+  const builder = new DocumentBuilder()
+    .setTitle(definition.title)
+    .setVersion('1')
+    .setOpenAPIVersion('3.1.0')
+    .addSecurity('oidc', { type: 'openIdConnect', openIdConnectUrl: `${config.issuer}/.well-known/openid-configuration` })
+    .addOAuth2(
+      {
+        type: 'oauth2',
+        flows: {
+          authorizationCode: {
+            authorizationUrl: `${config.issuer}/auth`,
+            tokenUrl: `${config.issuer}/token`,
+            scopes: { openid: 'sign in' },
+          },
+        },
+      },
+      'person',
+    )
+    .addSecurityRequirements('person', ['openid']);
+  const document = SwaggerModule.createDocument(app, builder.build());
+  fastify.get(`/api/${service}/openapi.json`, async () => document);
+
+  await app.init();
+  await fastify.ready();
+  let port = 0;
+  if (options.listen) {
+    await app.listen(config.port, config.host);
+    const address = app.getHttpServer().address() as { port: number } | null;
+    port = address?.port ?? config.port;
+  }
+  return {
+    service,
+    port,
+    handle: (request, response) => fastify.routing(request, response),
+    async stop(): Promise<void> {
+      stopped = true;
+      await app.close();
+      await consumers?.stop();
+      await relay?.stop();
+      if (connection) await connection.drain().catch(() => undefined); // closed already: nothing to drain
+      else void joined;
+      await database.close();
+    },
+  };
+}
+
+/** A service's `main.ts`: runs it, or with the argument `migrate` or `deploy-bus` does that one deploy step. */
+export async function bootstrap(definition: ServiceDefinition): Promise<void> {
+  try {
+    const step = process.argv[2];
+    if (step === 'migrate') {
+      const url = process.env['DATABASE_OWNER_URL'];
+      if (!url) throw new Error('Set DATABASE_OWNER_URL to migrate.');
+      const applied = await migrate(url, definition.migrations);
+      process.stdout.write(`${definition.service}: ${applied.length} migrations applied\n`);
+      return;
+    }
+    if (step === 'deploy-bus') {
+      const { NATS_URL: url, NATS_USER: user, NATS_PASSWORD: password, NATS_REPLICAS: replicas } = process.env;
+      if (!url) throw new Error('Set NATS_URL, and NATS_USER and NATS_PASSWORD of the deploy user.');
+      const connection = await connectBus({ url, name: 'deploy', ...(user ? { user, password: password ?? '' } : {}) });
+      await deployBus(connection, Number(replicas ?? 1));
+      await connection.close();
+      return;
+    }
+    const running = await startService(definition, configFrom(definition.service, process.env), { listen: true });
+    process.stdout.write(`${JSON.stringify({ service: running.service, listening: running.port })}\n`);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => void running.stop().then(() => process.exit(0), () => process.exit(1)));
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
+}

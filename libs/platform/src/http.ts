@@ -1,0 +1,88 @@
+import { CommitUnknown, KeyReused, Repeated } from '#database';
+import {
+  type ArgumentsHost, Catch, type CallHandler, type ExceptionFilter, type ExecutionContext, HttpException,
+  type NestInterceptor, type ValidationError, ValidationPipe,
+} from '@nestjs/common'; // prettier-ignore
+import { type FastifyReply, type FastifyRequest } from 'fastify';
+import { type Logger } from 'pino';
+import { catchError, of, throwError, type Observable } from 'rxjs';
+import { DomainError, type FieldError, type ProblemCode, problems } from './problem.js';
+
+/** Unknown fields are refused, and each wrong one is named with its rule, value and remedy. */
+export const validation = (): ValidationPipe =>
+  new ValidationPipe({
+    transform: true,
+    whitelist: true,
+    forbidNonWhitelisted: true,
+    exceptionFactory: (found) =>
+      new DomainError('validation-failed', 'Mend the fields named in errors.', found.flatMap((one) => fieldErrors(one, ''))),
+  });
+
+function fieldErrors(error: ValidationError, above: string): FieldError[] {
+  const pointer = `${above}/${error.property}`;
+  return [
+    ...Object.entries(error.constraints ?? {}).map(([rule, remedy]) => ({
+      pointer,
+      rule,
+      value: typeof error.value === 'string' ? error.value.slice(0, 200) : (error.value as unknown),
+      remedy,
+    })),
+    ...(error.children ?? []).flatMap((child) => fieldErrors(child, pointer)),
+  ];
+}
+
+/** A repeat of an `Idempotency-Key` gets the first answer again. */
+export class RepeatInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next
+      .handle()
+      .pipe(catchError((error: unknown) => (error instanceof Repeated ? of(error.answer) : throwError(() => error))));
+  }
+}
+
+/** The one place where errors become answers. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly log: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<FastifyRequest>();
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const told = told_(error);
+    const [status, zh, en] = problems[told.code];
+    if (status === 500) this.log.error({ err: error, traceId: request.traceId }, 'request failed');
+    const english = /^\s*en\b/i.test(request.headers['accept-language'] ?? '');
+    void reply
+      .status(status)
+      .header('content-type', 'application/problem+json; charset=utf-8')
+      .send({
+        type: `https://foodwarden.example/problems/${told.code}`,
+        title: english ? en : zh,
+        status,
+        detail: told.detail,
+        code: told.code,
+        traceId: request.traceId,
+        errors: told.errors,
+        ...(told.current === undefined ? {} : { current: told.current }),
+      });
+  }
+}
+
+function told_(error: unknown): { code: ProblemCode; detail: string; errors: FieldError[]; current?: unknown } {
+  if (error instanceof DomainError)
+    return { code: error.code, detail: error.message, errors: error.errors, current: error.current };
+  if (error instanceof KeyReused) return { code: 'key-reused', detail: error.message, errors: [] };
+  if (error instanceof CommitUnknown)
+    return { code: 'outcome-unknown', detail: 'Repeat the request with the same Idempotency-Key.', errors: [] };
+  const status =
+    error instanceof HttpException ? error.getStatus() : ((error as { statusCode?: number } | null)?.statusCode ?? 500);
+  const detail = error instanceof Error ? error.message : '';
+  if (status === 404) return { code: 'not-found', detail: 'Nothing is here, or it is not yours.', errors: [] };
+  if (status === 413) return { code: 'body-too-large', detail: 'At most 1 MB of JSON.', errors: [] };
+  if (status === 415) return { code: 'media-type', detail: 'Send application/json.', errors: [] };
+  if (status >= 400 && status < 500) return { code: 'bad-request', detail, errors: [] };
+  const sqlState = (error as { code?: string } | null)?.code ?? '';
+  if (/^(08|57P|53)/.test(sqlState) || /^E(CONN|PIPE)/.test(sqlState) || /Connection terminated/.test(detail))
+    return { code: 'unavailable', detail: 'The database does not answer: try again shortly.', errors: [] };
+  return { code: 'internal', detail: 'It was written down under the traceId.', errors: [] };
+}
