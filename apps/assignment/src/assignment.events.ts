@@ -1,4 +1,9 @@
-import { type DataOf, type Envelope, EstablishmentChanged, EstablishmentRegistered } from '#contracts';
+import {
+  type DataOf,
+  type Envelope,
+  EstablishmentChanged,
+  EstablishmentRegistered,
+} from '#contracts';
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
 import { Injectable } from '@nestjs/common';

@@ -54,7 +54,8 @@ export class GapController {
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: GapPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: GapQuery): Promise<GapPage> {
-    const [division = '', id = '00000000-0000-0000-0000-000000000000'] = query.after?.split('.') ?? [];
+    const [division = '', id = '00000000-0000-0000-0000-000000000000'] =
+      query.after?.split('.') ?? [];
     const found = await this.database.within(caller, (tx) =>
       tx.query<Gap>(
         `select establishment_id as "establishmentId", division, name, tier, 'not-assigned' as reason
@@ -65,6 +66,9 @@ export class GapController {
     );
     const items = found.slice(0, query.limit);
     const last = items.at(-1);
-    return { items, next: found.length > query.limit && last ? `${last.division}.${last.establishmentId}` : null };
+    return {
+      items,
+      next: found.length > query.limit && last ? `${last.division}.${last.establishmentId}` : null,
+    };
   }
 }

@@ -5,7 +5,11 @@ import { ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/
 import { IsOptional, Matches } from 'class-validator';
 
 export class DivisionQuery {
-  @ApiPropertyOptional({ type: String, description: 'The code above; without it, the top of your ground', example: '371425101' })
+  @ApiPropertyOptional({
+    type: String,
+    description: 'The code above; without it, the top of your ground',
+    example: '371425101',
+  })
   @IsOptional()
   @Matches(/^(\d{6}|\d{9})$/)
   parent?: string;
@@ -29,7 +33,11 @@ export class DivisionList {
   @ApiProperty({ type: [Division] })
   items: Division[];
 
-  @ApiProperty({ type: String, nullable: true, description: 'Always null: a level has some hundred divisions at most' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'Always null: a level has some hundred divisions at most',
+  })
   next: null;
 }
 
@@ -41,7 +49,10 @@ export class DivisionController {
   @Get()
   @Roles('county-admin', 'office', 'official', 'grid-worker', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: DivisionList })
-  async list(@Caller() caller: DatabaseCaller, @Query() query: DivisionQuery): Promise<DivisionList> {
+  async list(
+    @Caller() caller: DatabaseCaller,
+    @Query() query: DivisionQuery,
+  ): Promise<DivisionList> {
     return this.database.within(caller, async (tx) => ({
       items: await tx.query<Division>(
         query.parent

@@ -1,7 +1,17 @@
 import { type Kind, kinds, type Tier, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { Caller, IfMatch, Roles } from '#platform';
-import { Body, Controller, Get, Param, ParseUUIDPipe, Patch, Post, Query, Res } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  Param,
+  ParseUUIDPipe,
+  Patch,
+  Post,
+  Query,
+  Res,
+} from '@nestjs/common';
 import { ApiHeader, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import {
@@ -144,16 +154,26 @@ export class EstablishmentController {
 
   @Post()
   @Roles('county-admin', 'office')
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Repeat with the same key to be safe' })
+  @ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    description: 'Repeat with the same key to be safe',
+  })
   @ApiResponse({ status: 201, type: Establishment })
-  async register(@Caller() caller: DatabaseCaller, @Body() body: RegisterEstablishment): Promise<Establishment> {
+  async register(
+    @Caller() caller: DatabaseCaller,
+    @Body() body: RegisterEstablishment,
+  ): Promise<Establishment> {
     return this.database.within(caller, (tx) => this.establishments.register(tx, body));
   }
 
   @Get()
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: EstablishmentPage })
-  async page(@Caller() caller: DatabaseCaller, @Query() query: EstablishmentQuery): Promise<EstablishmentPage> {
+  async page(
+    @Caller() caller: DatabaseCaller,
+    @Query() query: EstablishmentQuery,
+  ): Promise<EstablishmentPage> {
     return this.database.within(caller, (tx) => this.establishments.page(tx, query));
   }
 
@@ -181,7 +201,9 @@ export class EstablishmentController {
     @Body() body: ChangeEstablishment,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Establishment> {
-    const changed = await this.database.within(caller, (tx) => this.establishments.change(tx, id, version, body));
+    const changed = await this.database.within(caller, (tx) =>
+      this.establishments.change(tx, id, version, body),
+    );
     void reply.header('etag', `"${changed.version}"`);
     return changed;
   }

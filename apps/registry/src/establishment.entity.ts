@@ -1,10 +1,20 @@
-import { type DataOf, type EstablishmentRegistered, type Kind, kinds, type Tier, tiers } from '#contracts';
+import {
+  type DataOf,
+  type EstablishmentRegistered,
+  type Kind,
+  kinds,
+  type Tier,
+  tiers,
+} from '#contracts';
 import { ApiProperty } from '@nestjs/swagger';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { decideTier, type TierDecision } from './tier-rule.js';
 
 /** PostgreSQL's numeric comes as text. */
-const numeric = { to: (value: unknown) => value, from: (value: string | null) => (value === null ? null : Number(value)) };
+const numeric = {
+  to: (value: unknown) => value,
+  from: (value: string | null) => (value === null ? null : Number(value)),
+};
 
 /** 食品生产经营主体: one operator at one place; what is tiered, assigned and visited. */
 @Entity()

@@ -3,7 +3,11 @@ import { type Tx } from '#database';
 import { DomainError } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { type ChangeEstablishment, type EstablishmentQuery, type RegisterEstablishment } from './establishment.controller.js';
+import {
+  type ChangeEstablishment,
+  type EstablishmentQuery,
+  type RegisterEstablishment,
+} from './establishment.controller.js';
 import { Establishment } from './establishment.entity.js';
 import { isUscc, normaliseUscc } from './uscc.js';
 
@@ -22,10 +26,20 @@ export class EstablishmentService {
     return establishment;
   }
 
-  async change(tx: Tx, id: string, version: number, wanted: ChangeEstablishment): Promise<Establishment> {
+  async change(
+    tx: Tx,
+    id: string,
+    version: number,
+    wanted: ChangeEstablishment,
+  ): Promise<Establishment> {
     const establishment = await this.one(tx, id, true);
     if (establishment.version !== version)
-      throw new DomainError('stale-version', `It is at version ${establishment.version} now.`, [], establishment);
+      throw new DomainError(
+        'stale-version',
+        `It is at version ${establishment.version} now.`,
+        [],
+        establishment,
+      );
     if (wanted.uscc !== undefined) wanted.uscc = this.checkedUscc(wanted.uscc);
     Object.assign(establishment, wanted, { version: version + 1, changedAt: tx.now });
     establishment.retier();
@@ -46,32 +60,60 @@ export class EstablishmentService {
   }
 
   /** A keyset page in `(division, id)` order. */
-  async page(tx: Tx, query: EstablishmentQuery): Promise<{ items: Establishment[]; next: string | null }> {
-    const wanted = tx.manager.createQueryBuilder(Establishment, 'e').orderBy('e.division').addOrderBy('e.id').limit(query.limit + 1);
+  async page(
+    tx: Tx,
+    query: EstablishmentQuery,
+  ): Promise<{ items: Establishment[]; next: string | null }> {
+    const wanted = tx.manager
+      .createQueryBuilder(Establishment, 'e')
+      .orderBy('e.division')
+      .addOrderBy('e.id')
+      .limit(query.limit + 1);
     if (query.division)
-      wanted.andWhere('e.division >= :lo and e.division < :hi', { lo: query.division, hi: `${query.division}:` });
+      wanted.andWhere('e.division >= :lo and e.division < :hi', {
+        lo: query.division,
+        hi: `${query.division}:`,
+      });
     if (query.tier) wanted.andWhere('e.tier = :tier', { tier: query.tier });
     if (query.kind) wanted.andWhere('e.kind = :kind', { kind: query.kind });
     if (query.uscc) wanted.andWhere('e.uscc = :uscc', { uscc: normaliseUscc(query.uscc) });
     if (query.name) wanted.andWhere('strpos(e.name, :name) > 0', { name: query.name });
     if (query.after) {
       const [division = '', id = ''] = query.after.split('.');
-      wanted.andWhere('(e.division, e.id) > (:afterDivision, :afterId)', { afterDivision: division, afterId: id });
+      wanted.andWhere('(e.division, e.id) > (:afterDivision, :afterId)', {
+        afterDivision: division,
+        afterId: id,
+      });
     }
     const found = await wanted.getMany();
     const items = found.slice(0, query.limit);
     const last = items.at(-1);
-    return { items, next: found.length > query.limit && last ? `${last.division}.${last.id}` : null };
+    return {
+      items,
+      next: found.length > query.limit && last ? `${last.division}.${last.id}` : null,
+    };
   }
 
   private async checkVillage(tx: Tx, division: string): Promise<void> {
     if (!division.startsWith(tx.caller.division))
       throw new DomainError('out-of-scope', `Your ground is ${tx.caller.division}.`);
-    const [village] = await tx.query(`select 1 as one from division where division = $1 and level = 'village'`, [division]);
+    const [village] = await tx.query(
+      `select 1 as one from division where division = $1 and level = 'village'`,
+      [division],
+    );
     if (!village)
-      throw new DomainError('village-unknown', 'Give the 12-digit code of a village of the division table.', [
-        { pointer: '/division', rule: 'village-unknown', value: division, remedy: 'GET /divisions?parent=<township> lists them.' },
-      ]);
+      throw new DomainError(
+        'village-unknown',
+        'Give the 12-digit code of a village of the division table.',
+        [
+          {
+            pointer: '/division',
+            rule: 'village-unknown',
+            value: division,
+            remedy: 'GET /divisions?parent=<township> lists them.',
+          },
+        ],
+      );
   }
 
   private checkedUscc(given: string | null | undefined): string | null {
@@ -79,7 +121,12 @@ export class EstablishmentService {
     const code = normaliseUscc(given);
     if (!isUscc(code))
       throw new DomainError('uscc-check-digit', 'Compare the code with the licence.', [
-        { pointer: '/uscc', rule: 'uscc-check-digit', value: given, remedy: 'Compare the code with the licence.' },
+        {
+          pointer: '/uscc',
+          rule: 'uscc-check-digit',
+          value: given,
+          remedy: 'Compare the code with the licence.',
+        },
       ]);
     return code;
   }

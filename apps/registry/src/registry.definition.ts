@@ -7,7 +7,10 @@ import { Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
 import { establishments } from './migrations/0002-establishments.js';
 
-@Module({ controllers: [DivisionController, EstablishmentController], providers: [EstablishmentService] })
+@Module({
+  controllers: [DivisionController, EstablishmentController],
+  providers: [EstablishmentService],
+})
 class RegistryModule {}
 
 export const registry: ServiceDefinition = {

@@ -42,7 +42,9 @@ export function decideTier(input: TierInput): TierDecision {
         ? decide('B', 'canteen from 500 meals → B')
         : decide('C', 'canteen under 500 meals, or unknown → C');
     case 'production':
-      return input.large ? decide('A', 'production marked large → A') : decide('B', 'production → B');
+      return input.large
+        ? decide('A', 'production marked large → A')
+        : decide('B', 'production → B');
     case 'special-food':
     case 'market':
       return decide('B', `${kind} → B`);

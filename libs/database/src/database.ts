@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
-import { contracts, type DataOf, type EventContract, type Envelope, type Service } from '#contracts';
+import { type DataOf, type EventContract, type Envelope, type Service } from '#contracts';
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler';
 import { FormatRegistry, type TObject } from '@sinclair/typebox';
-import { DataSource, type EntityManager, type MixedList, type EntitySchema } from 'typeorm';
+import {
+  DataSource,
+  type EntityManager,
+  type EntitySchema,
+  type MixedList,
+  type QueryRunner,
+} from 'typeorm';
 import { v7 as uuidv7, validate as isUuid } from 'uuid';
 import { type Caller, scopeOf } from './scope.js';
 
@@ -60,7 +66,8 @@ export class Tx {
   async query<Row extends object>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
     const answer: unknown = await this.manager.query(sql, parameters);
     // TypeORM answers [rows, count] for UPDATE and DELETE.
-    if (Array.isArray(answer) && answer.length === 2 && Array.isArray(answer[0])) return answer[0] as Row[];
+    if (Array.isArray(answer) && answer.length === 2 && Array.isArray(answer[0]))
+      return answer[0] as Row[];
     return answer as Row[];
   }
 
@@ -71,8 +78,14 @@ export class Tx {
     data: DataOf<EventContract<T>>,
   ): void {
     if (contract.owner !== this.service)
-      throw new Error(`${this.service} may not publish ${contract.type}: ${contract.owner} owns it.`);
-    this.facts.push({ contract: contract as unknown as EventContract, aggregate, data: data as Record<string, unknown> });
+      throw new Error(
+        `${this.service} may not publish ${contract.type}: ${contract.owner} owns it.`,
+      );
+    this.facts.push({
+      contract: contract as unknown as EventContract,
+      aggregate,
+      data: data as Record<string, unknown>,
+    });
   }
 
   /** @returns how many facts were written. */
@@ -86,7 +99,9 @@ export class Tx {
       const check = checkerOf(contract);
       if (!check.Check(data)) {
         const first = check.Errors(data).First();
-        throw new Error(`${contract.type}: ${first?.path ?? ''} ${first?.message ?? 'does not fit'}.`);
+        throw new Error(
+          `${contract.type}: ${first?.path ?? ''} ${first?.message ?? 'does not fit'}.`,
+        );
       }
       const event: Envelope = {
         specversion: '1.0',
@@ -172,7 +187,7 @@ export class Database {
     const runner = this.source.createQueryRunner();
     await runner.connect();
     try {
-      await runner.query('begin');
+      await runner.startTransaction();
       const [begun] = (await runner.query(
         `select set_config('app.lo', $1, true), set_config('app.hi', $2, true), set_config('app.actor', $3, true), now() as now`,
         [scope.lo, scope.hi, caller.id],
@@ -184,22 +199,28 @@ export class Database {
       if (caller.idempotency) {
         await runner.query(
           `update idempotency_key set answer = $4::jsonb where actor = $1 and route = $2 and key = $3`,
-          [caller.id, caller.idempotency.route, caller.idempotency.key, JSON.stringify(result ?? null)],
+          [
+            caller.id,
+            caller.idempotency.route,
+            caller.idempotency.key,
+            JSON.stringify(result ?? null),
+          ],
         );
       }
-      await this.commit(runner.manager);
+      await this.commit(runner);
       if (facts > 0) for (const wake of this.committed) wake();
       return result;
     } catch (error) {
-      await runner.query('rollback').catch(() => undefined); // the connection itself is gone: nothing was committed on it
+      await runner.rollbackTransaction().catch(() => undefined); // the connection itself is gone: nothing was committed on it
       throw error;
     } finally {
       await runner.release();
     }
   }
 
-  private async commit(manager: EntityManager): Promise<void> {
-    const connection = (await (manager.queryRunner as { connect(): Promise<unknown> }).connect()) as {
+  /** TypeORM's own commit drops PostgreSQL's answer, and after a swallowed error that is ROLLBACK without an error. */
+  private async commit(runner: QueryRunner): Promise<void> {
+    const connection = (await runner.connect()) as {
       query(sql: string): Promise<{ command: string }>;
     };
     let command: string;
@@ -208,11 +229,15 @@ export class Database {
     } catch (error) {
       throw new CommitUnknown('The connection was lost at commit.', { cause: error });
     }
-    // After a swallowed error PostgreSQL answers ROLLBACK without an error.
-    if (command !== 'COMMIT') throw new Error(`COMMIT was answered ${command}: an error was swallowed in the transaction.`);
+    (runner as { isTransactionActive: boolean }).isTransactionActive = false;
+    if (command !== 'COMMIT')
+      throw new Error(`COMMIT was answered ${command}: an error was swallowed in the transaction.`);
   }
 
-  private async claim(tx: Tx, { key, route, bodyHash }: NonNullable<Caller['idempotency']>): Promise<void> {
+  private async claim(
+    tx: Tx,
+    { key, route, bodyHash }: NonNullable<Caller['idempotency']>,
+  ): Promise<void> {
     const claimed = await tx.query(
       `insert into idempotency_key (division, actor, route, key, body_hash) values ($1, $2, $3, $4, $5)
        on conflict do nothing returning 1 as one`,
@@ -229,7 +254,7 @@ export class Database {
 }
 
 export function hashOf(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value ?? null)).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(value ?? null))
+    .digest('hex');
 }
-
-export { contracts };

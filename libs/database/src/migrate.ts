@@ -26,7 +26,9 @@ export async function provision(
         `${verb} role ${admin.escapeIdentifier(name)} login nosuperuser nobypassrls password ${admin.escapeLiteral(passwords[role])}`,
       );
     }
-    const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [database]);
+    const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [
+      database,
+    ]);
     if (!rowCount) {
       await admin.query(
         `create database ${admin.escapeIdentifier(database)} owner ${admin.escapeIdentifier(`${service}_owner`)}`,
@@ -43,7 +45,10 @@ export async function provision(
 }
 
 /** Applies what is missing, as the owner, one transaction a step. Refuses when an applied step was edited. */
-export async function migrate(ownerUrl: string, migrations: readonly Migration[]): Promise<string[]> {
+export async function migrate(
+  ownerUrl: string,
+  migrations: readonly Migration[],
+): Promise<string[]> {
   const owner = new pg.Client({ connectionString: ownerUrl });
   await owner.connect();
   const applied: string[] = [];
@@ -55,10 +60,15 @@ export async function migrate(ownerUrl: string, migrations: readonly Migration[]
     );
     for (const { name, sql } of migrations) {
       const hash = createHash('sha256').update(sql).digest('hex');
-      const { rows } = await owner.query<{ hash: string }>('select hash from migration where name = $1', [name]);
+      const { rows } = await owner.query<{ hash: string }>(
+        'select hash from migration where name = $1',
+        [name],
+      );
       if (rows[0]) {
         if (rows[0].hash !== hash)
-          throw new Error(`Migration ${name} was edited after it had been applied: add a new one instead.`);
+          throw new Error(
+            `Migration ${name} was edited after it had been applied: add a new one instead.`,
+          );
         continue;
       }
       await owner.query('begin');

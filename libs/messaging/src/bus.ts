@@ -1,5 +1,11 @@
-import { contracts, listeners, publishers, streamOf, type Service } from '#contracts';
-import { jetstreamManager, AckPolicy, DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { listeners, publishers, streamOf, type Service } from '#contracts';
+import {
+  jetstreamManager,
+  AckPolicy,
+  DiscardPolicy,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
 import { connect, nanos, type NatsConnection } from '@nats-io/transport-node';
 
 export interface BusOptions {
@@ -52,12 +58,19 @@ export async function deployBus(connection: NatsConnection, replicas = 1): Promi
       ? await manager.streams.update(wanted.name, wanted)
       : await manager.streams.add(wanted);
     // Old servers ignore some flags silently: refuse to go on without one that the promise needs.
-    if (made.config.retention !== RetentionPolicy.Interest || made.config.discard !== DiscardPolicy.New)
-      throw new Error(`The NATS server did not take the settings of ${wanted.name}: use 2.10 or newer.`);
+    if (
+      made.config.retention !== RetentionPolicy.Interest ||
+      made.config.discard !== DiscardPolicy.New
+    )
+      throw new Error(
+        `The NATS server did not take the settings of ${wanted.name}: use 2.10 or newer.`,
+      );
   }
   for (const [consumer, events] of Object.entries(listeners)) {
     for (const owner of new Set(events.map((event) => event.owner))) {
-      const subjects = events.filter((event) => event.owner === owner).map((event) => `evt.${event.type}.>`);
+      const subjects = events
+        .filter((event) => event.owner === owner)
+        .map((event) => `evt.${event.type}.>`);
       const config = {
         durable_name: durableOf(consumer as Service, owner),
         ack_policy: AckPolicy.Explicit,
@@ -66,7 +79,9 @@ export async function deployBus(connection: NatsConnection, replicas = 1): Promi
         max_ack_pending: 64,
         filter_subjects: subjects,
       };
-      const known = await manager.consumers.info(streamOf(owner), config.durable_name).catch(() => undefined);
+      const known = await manager.consumers
+        .info(streamOf(owner), config.durable_name)
+        .catch(() => undefined);
       if (known) await manager.consumers.update(streamOf(owner), config.durable_name, config);
       else await manager.consumers.add(streamOf(owner), config);
     }
@@ -82,11 +97,13 @@ export function rightsOf(service: Service): { publish: string[]; subscribe: stri
       '$JS.API.INFO',
       ...[...owners].flatMap((owner) => {
         const consumer = `${streamOf(owner)}.${durableOf(service, owner)}`;
-        return [`$JS.API.CONSUMER.INFO.${consumer}`, `$JS.API.CONSUMER.MSG.NEXT.${consumer}`, `$JS.ACK.${consumer}.>`];
+        return [
+          `$JS.API.CONSUMER.INFO.${consumer}`,
+          `$JS.API.CONSUMER.MSG.NEXT.${consumer}`,
+          `$JS.ACK.${consumer}.>`,
+        ];
       }),
     ],
     subscribe: [`_INBOX_${service}.>`],
   };
 }
-
-export { contracts };

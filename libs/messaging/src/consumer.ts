@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { contracts, listeners, streamOf, subjectOf, type DataOf, type Envelope, type EventContract, type Service } from '#contracts';
+import {
+  contracts,
+  listeners,
+  streamOf,
+  subjectOf,
+  type DataOf,
+  type Envelope,
+  type EventContract,
+  type Service,
+} from '#contracts';
 import { checkerOf, type Database, type Tx } from '#database';
 import { jetstream, type ConsumerMessages, type JsMsg } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
@@ -13,9 +22,17 @@ export type EventMethod<C> = (event: Envelope<DataOf<C>>, tx: Tx) => Promise<voi
 
 /** Marks a method that takes the facts of these contracts. Two methods for one fact in a service are refused at start. */
 export function OnEvent<T extends TObject>(...events: EventContract<T>[]) {
-  return (target: object, key: string, _descriptor: TypedPropertyDescriptor<EventMethod<EventContract<T>>>): void => {
+  return (
+    target: object,
+    key: string,
+    _descriptor: TypedPropertyDescriptor<EventMethod<EventContract<T>>>,
+  ): void => {
     const known = (Reflect.getMetadata(HANDLES, target) ?? []) as [string, string][];
-    Reflect.defineMetadata(HANDLES, [...known, ...events.map((event) => [event.type, key])], target);
+    Reflect.defineMetadata(
+      HANDLES,
+      [...known, ...events.map((event) => [event.type, key])],
+      target,
+    );
   };
 }
 
@@ -41,9 +58,11 @@ export class Consumers {
     private readonly log: (line: string, error?: unknown) => void,
   ) {
     for (const listener of listenersOf) {
-      const marked = (Reflect.getMetadata(HANDLES, Object.getPrototypeOf(listener) as object) ?? []) as [string, string][];
+      const marked = (Reflect.getMetadata(HANDLES, Object.getPrototypeOf(listener) as object) ??
+        []) as [string, string][];
       for (const [type, key] of marked) {
-        if (this.handlers.has(type)) throw new Error(`${service}: two handlers for ${type}; keep one.`);
+        if (this.handlers.has(type))
+          throw new Error(`${service}: two handlers for ${type}; keep one.`);
         const method = (listener as Record<string, Handler>)[key];
         if (method) this.handlers.set(type, method.bind(listener));
       }
@@ -51,7 +70,9 @@ export class Consumers {
     const declared = new Set((listeners[service] ?? []).map((event) => event.type));
     for (const type of new Set([...declared, ...this.handlers.keys()]))
       if (declared.has(type) !== this.handlers.has(type))
-        throw new Error(`${service}: ${type} must stand both in contracts/listeners.ts and on an @OnEvent method.`);
+        throw new Error(
+          `${service}: ${type} must stand both in contracts/listeners.ts and on an @OnEvent method.`,
+        );
   }
 
   start(): void {
@@ -71,7 +92,10 @@ export class Consumers {
     let said = '';
     while (!this.stopped) {
       try {
-        const consumer = await jetstream(this.connection).consumers.get(streamOf(owner), durableOf(this.service, owner));
+        const consumer = await jetstream(this.connection).consumers.get(
+          streamOf(owner),
+          durableOf(this.service, owner),
+        );
         const messages = await consumer.consume({ max_messages: 32, idle_heartbeat: 5_000 });
         this.open.add(messages);
         try {
@@ -87,10 +111,15 @@ export class Consumers {
         }
         said = '';
       } catch (error) {
-        if (said !== (error as Error).message) this.log(`consumer ${durableOf(this.service, owner)}: ${(error as Error).message}`, error);
+        if (said !== (error as Error).message)
+          this.log(
+            `consumer ${durableOf(this.service, owner)}: ${(error as Error).message}`,
+            error,
+          );
         said = (error as Error).message;
       }
-      if (!this.stopped) await Promise.race([this.stopping, new Promise((done) => setTimeout(done, 1000).unref())]);
+      if (!this.stopped)
+        await Promise.race([this.stopping, new Promise((done) => setTimeout(done, 1000).unref())]);
     }
   }
 
@@ -125,8 +154,10 @@ export class Consumers {
     }
     const contract = contracts.get(event.type);
     if (!contract) throw new Permanent(`unknown type or version ${String(event.type)}`);
-    if (event.source !== `/services/${contract.owner}`) throw new Permanent(`${event.type} does not come from its owner`);
-    if (message.subject !== subjectOf(event.type, event.division)) throw new Permanent('subject and division differ');
+    if (event.source !== `/services/${contract.owner}`)
+      throw new Permanent(`${event.type} does not come from its owner`);
+    if (message.subject !== subjectOf(event.type, event.division))
+      throw new Permanent('subject and division differ');
     const check = checkerOf(contract);
     if (!check.Check(event.data)) {
       const first = check.Errors(event.data).First();
@@ -150,7 +181,12 @@ export class Consumers {
     });
   }
 
-  private callerOf(event: Envelope): { id: string; division: string; correlationId: string; causationId: string } {
+  private callerOf(event: Envelope): {
+    id: string;
+    division: string;
+    correlationId: string;
+    causationId: string;
+  } {
     return {
       id: `service:${this.service}`,
       division: event.division.slice(0, 6),
@@ -162,12 +198,24 @@ export class Consumers {
   private async bury(message: JsMsg, event: Envelope | undefined, cause: Error): Promise<void> {
     const place = /\.(\d{6})\.(?:\d{3}|_)$/.exec(message.subject)?.[1] ?? '';
     await this.database.within(
-      { id: `service:${this.service}`, division: place, correlationId: event?.correlationid ?? randomUUID() },
+      {
+        id: `service:${this.service}`,
+        division: place,
+        correlationId: event?.correlationid ?? randomUUID(),
+      },
       async (tx) => {
         await tx.query(
           `insert into dead_letter (id, division, consumer, event_id, type, cause, message)
            values ($1, $2, $3, $4, $5, $6, $7)`,
-          [randomUUID(), place || '0', this.service, event?.id ?? null, event?.type ?? message.subject, cause.message, JSON.stringify({ subject: message.subject, text: message.string() })],
+          [
+            randomUUID(),
+            place || '0',
+            this.service,
+            event?.id ?? null,
+            event?.type ?? message.subject,
+            cause.message,
+            JSON.stringify({ subject: message.subject, text: message.string() }),
+          ],
         );
       },
     );

@@ -85,7 +85,9 @@ export class Relay {
   private async pass(): Promise<boolean> {
     const client = await this.connection();
     if (!this.leader) {
-      const { rows } = await client.query<{ won: boolean }>('select pg_try_advisory_lock(7031, 2) as won');
+      const { rows } = await client.query<{ won: boolean }>(
+        'select pg_try_advisory_lock(7031, 2) as won',
+      );
       this.leader = rows[0]?.won === true;
       if (!this.leader) return false;
     }
@@ -98,10 +100,15 @@ export class Relay {
     if (rows.length === 0) return false;
     const acked = await this.send(rows);
     if (acked.length > 0) {
-      await client.query({ name: 'acked', text: 'delete from outbox where journal_id = any($1::bigint[])', values: [acked] });
+      await client.query({
+        name: 'acked',
+        text: 'delete from outbox where journal_id = any($1::bigint[])',
+        values: [acked],
+      });
       this.sent += acked.length;
     }
-    if (acked.length < rows.length) throw new Error('the broker did not acknowledge; sending again');
+    if (acked.length < rows.length)
+      throw new Error('the broker did not acknowledge; sending again');
     return rows.length === batch;
   }
 
@@ -116,7 +123,9 @@ export class Relay {
       while (flying.size >= inFlight) await Promise.race(flying);
       if (failed) break;
       const flight: Promise<void> = this.js
-        .publish(subjectOf(row.event.type, row.event.division), JSON.stringify(row.event), { msgID: row.event.id })
+        .publish(subjectOf(row.event.type, row.event.division), JSON.stringify(row.event), {
+          msgID: row.event.id,
+        })
         .then(
           () => void acked.push(row.journal_id),
           () => void (failed = true), // unknown: the same id is sent again, and the broker or the inbox drops the second
@@ -131,7 +140,11 @@ export class Relay {
 
   private async connection(): Promise<pg.Client> {
     if (this.client) return this.client;
-    const client = new pg.Client({ connectionString: this.url, application_name: 'relay', keepAlive: true });
+    const client = new pg.Client({
+      connectionString: this.url,
+      application_name: 'relay',
+      keepAlive: true,
+    });
     client.on('error', () => undefined); // 'end' follows, and the next pass connects anew
     client.once('end', () => {
       this.client = undefined;

@@ -1,12 +1,18 @@
 import { createHash } from 'node:crypto';
 import { type Caller as DatabaseCaller, hashOf } from '#database';
-import { createParamDecorator, type CanActivate, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import {
+  createParamDecorator,
+  type CanActivate,
+  type ExecutionContext,
+  SetMetadata,
+} from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { type FastifyRequest } from 'fastify';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { DomainError } from './problem.js';
 
-export type Role = 'county-admin' | 'office' | 'official' | 'grid-worker' | 'authority' | 'auditor' | 'service';
+export type Role =
+  'county-admin' | 'office' | 'official' | 'grid-worker' | 'authority' | 'auditor' | 'service';
 
 export interface Principal {
   id: string;
@@ -23,30 +29,43 @@ declare module 'fastify' {
 }
 
 /** Who may use the route. A route with neither `@Roles` nor `@Public` is refused to everybody. */
-export const Roles = (...roles: Role[]): MethodDecorator & ClassDecorator => SetMetadata('roles', roles);
+export const Roles = (...roles: Role[]): MethodDecorator & ClassDecorator =>
+  SetMetadata('roles', roles);
 export const Public = (): MethodDecorator & ClassDecorator => SetMetadata('public', true);
 
 /** The person behind the request with their ground, as `Database.within` takes it. */
-export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): DatabaseCaller => {
-  const request = context.switchToHttp().getRequest<FastifyRequest>();
-  const principal = request.principal;
-  if (!principal) throw new DomainError('not-signed-in', 'No principal.');
-  const key = request.headers['idempotency-key'];
-  return {
-    id: principal.id,
-    division: principal.division,
-    correlationId: request.traceId,
-    ...(request.method === 'POST' && typeof key === 'string'
-      ? { idempotency: { key, route: request.routeOptions.url ?? request.url, bodyHash: hashOf([request.url, request.body]) } }
-      : {}),
-  };
-});
+export const Caller = createParamDecorator(
+  (_: unknown, context: ExecutionContext): DatabaseCaller => {
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const principal = request.principal;
+    if (!principal) throw new DomainError('not-signed-in', 'No principal.');
+    const key = request.headers['idempotency-key'];
+    return {
+      id: principal.id,
+      division: principal.division,
+      correlationId: request.traceId,
+      ...(request.method === 'POST' && typeof key === 'string'
+        ? {
+            idempotency: {
+              key,
+              route: request.routeOptions.url ?? request.url,
+              bodyHash: hashOf([request.url, request.body]),
+            },
+          }
+        : {}),
+    };
+  },
+);
 
 /** The version in `If-Match`. @throws 428 when the header is missing or no version. */
 export const IfMatch = createParamDecorator((_: unknown, context: ExecutionContext): number => {
   const header = context.switchToHttp().getRequest<FastifyRequest>().headers['if-match'];
   const version = /^(?:W\/)?"(\d+)"$/.exec(header ?? '')?.[1];
-  if (!version) throw new DomainError('if-match-missing', 'Send If-Match with the ETag you last read, like "3".');
+  if (!version)
+    throw new DomainError(
+      'if-match-missing',
+      'Send If-Match with the ETag you last read, like "3".',
+    );
   return Number(version);
 });
 
@@ -68,13 +87,17 @@ export class OidcGuard implements CanActivate {
     const principal = await this.principalOf(request.headers.authorization);
     request.principal = principal;
     if (!roles.includes(principal.role))
-      throw new DomainError('not-allowed', `This takes one of the roles ${roles.join(', ')}; you act as ${principal.role}.`);
+      throw new DomainError(
+        'not-allowed',
+        `This takes one of the roles ${roles.join(', ')}; you act as ${principal.role}.`,
+      );
     return true;
   }
 
   private async principalOf(header: string | undefined): Promise<Principal> {
     const token = /^Bearer ([\w.-]+)$/i.exec(header ?? '')?.[1];
-    if (!token) throw new DomainError('not-signed-in', 'Send Authorization: Bearer with an access token.');
+    if (!token)
+      throw new DomainError('not-signed-in', 'Send Authorization: Bearer with an access token.');
     const keys = await this.keySet();
     const verified = await jwtVerify(token, keys, {
       issuer: this.issuer,
@@ -85,11 +108,18 @@ export class OidcGuard implements CanActivate {
     }).catch((error: Error & { code?: string }) => {
       if (error.code === 'ERR_JWKS_TIMEOUT' || error.message.includes('fetch'))
         throw new DomainError('unavailable', 'The issuer does not answer: try again shortly.');
-      throw new DomainError('not-signed-in', 'The access token is expired, foreign or damaged: get a new one.');
+      throw new DomainError(
+        'not-signed-in',
+        'The access token is expired, foreign or damaged: get a new one.',
+      );
     });
     const { sub, roles, division, official } = verified.payload as Record<string, unknown>;
     const role = Array.isArray(roles) ? (roles[0] as unknown) : undefined;
-    if (typeof role !== 'string' || typeof division !== 'string' || !/^(\d{6}|\d{9}|\d{12})$/.test(division))
+    if (
+      typeof role !== 'string' ||
+      typeof division !== 'string' ||
+      !/^(\d{6}|\d{9}|\d{12})$/.test(division)
+    )
       throw new DomainError('not-allowed', 'The token names no role or division of this platform.');
     return {
       id: String(sub),
@@ -102,13 +132,18 @@ export class OidcGuard implements CanActivate {
   private async keySet(): Promise<ReturnType<typeof createRemoteJWKSet>> {
     if (this.keys) return this.keys;
     try {
-      const answer = await fetch(`${this.issuer}/.well-known/openid-configuration`, { signal: AbortSignal.timeout(3000) });
+      const answer = await fetch(`${this.issuer}/.well-known/openid-configuration`, {
+        signal: AbortSignal.timeout(3000),
+      });
       const { issuer, jwks_uri } = (await answer.json()) as { issuer: string; jwks_uri: string };
       if (issuer !== this.issuer) throw new Error(`the issuer calls itself ${issuer}`);
       this.keys = createRemoteJWKSet(new URL(jwks_uri));
       return this.keys;
     } catch (error) {
-      throw new DomainError('unavailable', `The issuer does not answer: ${(error as Error).message}.`);
+      throw new DomainError(
+        'unavailable',
+        `The issuer does not answer: ${(error as Error).message}.`,
+      );
     }
   }
 }

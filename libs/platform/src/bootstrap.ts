@@ -52,13 +52,19 @@ export async function startService(
 ): Promise<RunningService> {
   const { service } = definition;
   const log = pino({ level: config.logLevel, base: { service } });
-  const database = new Database({ service, url: config.databaseUrl, entities: definition.entities });
+  const database = new Database({
+    service,
+    url: config.databaseUrl,
+    entities: definition.entities,
+  });
   await database.open();
 
   @Module({ imports: [DatabaseModule.with(database), definition.module] })
   class Root {}
   const adapter = new FastifyAdapter({ bodyLimit: 1024 * 1024, forceCloseConnections: 'idle' });
-  const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, { logger: ['error', 'warn'] });
+  const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, {
+    logger: ['error', 'warn'],
+  });
   app.setGlobalPrefix(`api/${service}/v1`);
   app.useGlobalGuards(new OidcGuard(config.issuer, config.audience));
   app.useGlobalPipes(validation());
@@ -67,7 +73,10 @@ export async function startService(
 
   const fastify = adapter.getInstance();
   fastify.addHook('onRequest', (request, reply, done) => {
-    request.traceId = traceIdOf(request.headers['traceparent'] as string | undefined, randomBytes(16).toString('hex'));
+    request.traceId = traceIdOf(
+      request.headers['traceparent'] as string | undefined,
+      randomBytes(16).toString('hex'),
+    );
     void reply.header('x-trace-id', request.traceId).header('x-content-type-options', 'nosniff');
     done();
   });
@@ -83,12 +92,15 @@ export async function startService(
     done();
   });
 
-  const say = (line: string, error?: unknown): void => log.warn({ err: error instanceof Error ? error.message : error }, line);
+  const say = (line: string, error?: unknown): void =>
+    log.warn({ err: error instanceof Error ? error.message : error }, line);
   let connection: NatsConnection | undefined;
   let relay: Relay | undefined;
   let consumers: Consumers | undefined;
   let stopped = false;
-  const listenersOf = (definition.events ?? []).map((type) => app.get<object>(type, { strict: false }));
+  const listenersOf = (definition.events ?? []).map((type) =>
+    app.get<object>(type, { strict: false }),
+  );
   const joined = connectBus({
     url: config.natsUrl,
     ...(config.natsUser ? { user: config.natsUser, password: config.natsPassword ?? '' } : {}),
@@ -103,7 +115,8 @@ export async function startService(
       relay.start();
       consumers.start();
     },
-    (error: unknown) => say('NATS refused the connection: check NATS_URL, NATS_USER, NATS_PASSWORD', error),
+    (error: unknown) =>
+      say('NATS refused the connection: check NATS_URL, NATS_USER, NATS_PASSWORD', error),
   );
 
   const registry = new Registry();
@@ -115,15 +128,32 @@ export async function startService(
         if (value !== undefined) this.set(value);
       },
     }); // prettier-ignore
-  gauge('foodwarden_outbox_depth', 'Facts committed and not yet acknowledged by the broker', () => relay?.depth());
-  gauge('foodwarden_facts_sent', 'Facts acknowledged by the broker since start', () => relay?.sent ?? 0);
+  gauge('foodwarden_outbox_depth', 'Facts committed and not yet acknowledged by the broker', () =>
+    relay?.depth(),
+  );
+  gauge(
+    'foodwarden_facts_sent',
+    'Facts acknowledged by the broker since start',
+    () => relay?.sent ?? 0,
+  );
   gauge('foodwarden_facts_applied', 'Facts applied since start', () => consumers?.applied ?? 0);
-  gauge('foodwarden_facts_repeated', 'Facts that came again and changed nothing', () => consumers?.repeated ?? 0);
-  gauge('foodwarden_dead_letters', 'Facts set aside since start', () => consumers?.deadLetters ?? 0);
+  gauge(
+    'foodwarden_facts_repeated',
+    'Facts that came again and changed nothing',
+    () => consumers?.repeated ?? 0,
+  );
+  gauge(
+    'foodwarden_dead_letters',
+    'Facts set aside since start',
+    () => consumers?.deadLetters ?? 0,
+  );
 
   fastify.get(`/api/${service}/health/live`, async () => ({ status: 'ok' }));
   fastify.get(`/api/${service}/health/ready`, async (_request, reply) => {
-    const databaseState = await database.ping().then(() => 'up', () => 'down');
+    const databaseState = await database.ping().then(
+      () => 'up',
+      () => 'down',
+    );
     const nats = connection && !connection.isClosed() ? 'up' : 'down';
     const ready = databaseState === 'up' && nats === 'up';
     return reply.status(ready ? 200 : 503).send({
@@ -141,7 +171,10 @@ export async function startService(
     .setTitle(definition.title)
     .setVersion('1')
     .setOpenAPIVersion('3.1.0')
-    .addSecurity('oidc', { type: 'openIdConnect', openIdConnectUrl: `${config.issuer}/.well-known/openid-configuration` })
+    .addSecurity('oidc', {
+      type: 'openIdConnect',
+      openIdConnectUrl: `${config.issuer}/.well-known/openid-configuration`,
+    })
     .addOAuth2(
       {
         type: 'oauth2',
@@ -176,7 +209,8 @@ export async function startService(
       await app.close();
       await consumers?.stop();
       await relay?.stop();
-      if (connection) await connection.drain().catch(() => undefined); // closed already: nothing to drain
+      if (connection)
+        await connection.drain().catch(() => undefined); // closed already: nothing to drain
       else void joined;
       await database.close();
     },
@@ -195,17 +229,38 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       return;
     }
     if (step === 'deploy-bus') {
-      const { NATS_URL: url, NATS_USER: user, NATS_PASSWORD: password, NATS_REPLICAS: replicas } = process.env;
-      if (!url) throw new Error('Set NATS_URL, and NATS_USER and NATS_PASSWORD of the deploy user.');
-      const connection = await connectBus({ url, name: 'deploy', ...(user ? { user, password: password ?? '' } : {}) });
+      const {
+        NATS_URL: url,
+        NATS_USER: user,
+        NATS_PASSWORD: password,
+        NATS_REPLICAS: replicas,
+      } = process.env;
+      if (!url)
+        throw new Error('Set NATS_URL, and NATS_USER and NATS_PASSWORD of the deploy user.');
+      const connection = await connectBus({
+        url,
+        name: 'deploy',
+        ...(user ? { user, password: password ?? '' } : {}),
+      });
       await deployBus(connection, Number(replicas ?? 1));
       await connection.close();
       return;
     }
-    const running = await startService(definition, configFrom(definition.service, process.env), { listen: true });
-    process.stdout.write(`${JSON.stringify({ service: running.service, listening: running.port })}\n`);
+    const running = await startService(definition, configFrom(definition.service, process.env), {
+      listen: true,
+    });
+    process.stdout.write(
+      `${JSON.stringify({ service: running.service, listening: running.port })}\n`,
+    );
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
-      process.once(signal, () => void running.stop().then(() => process.exit(0), () => process.exit(1)));
+      process.once(
+        signal,
+        () =>
+          void running.stop().then(
+            () => process.exit(0),
+            () => process.exit(1),
+          ),
+      );
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
     process.exitCode = 1;

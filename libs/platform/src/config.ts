@@ -27,8 +27,16 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
     service,
     host: env['HOST'] ?? '127.0.0.1',
     port: Number(env['PORT'] ?? 3000),
-    databaseUrl: need('DATABASE_URL', /^postgres(ql)?:\/\//, `postgresql://${service}_app:…@host:5432/${service}`),
-    relayUrl: need('DATABASE_RELAY_URL', /^postgres(ql)?:\/\//, `postgresql://${service}_relay:…@host:5432/${service}`),
+    databaseUrl: need(
+      'DATABASE_URL',
+      /^postgres(ql)?:\/\//,
+      `postgresql://${service}_app:…@host:5432/${service}`,
+    ),
+    relayUrl: need(
+      'DATABASE_RELAY_URL',
+      /^postgres(ql)?:\/\//,
+      `postgresql://${service}_relay:…@host:5432/${service}`,
+    ),
     natsUrl: need('NATS_URL', /^(nats|tls):\/\//, 'nats://host:4222'),
     natsUser: env['NATS_USER'],
     natsPassword: env['NATS_PASSWORD'],
@@ -36,7 +44,9 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
     audience: env['OIDC_AUDIENCE'] ?? 'urn:foodwarden',
     logLevel: env['LOG_LEVEL'] ?? 'info',
   };
-  if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535) wrong.push('PORT (like 3000)');
-  if (wrong.length > 0) throw new Error(`${service} cannot start: set ${wrong.join(', ')} in the environment.`);
+  if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
+    wrong.push('PORT (like 3000)');
+  if (wrong.length > 0)
+    throw new Error(`${service} cannot start: set ${wrong.join(', ')} in the environment.`);
   return config;
 }

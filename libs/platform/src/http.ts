@@ -15,7 +15,11 @@ export const validation = (): ValidationPipe =>
     whitelist: true,
     forbidNonWhitelisted: true,
     exceptionFactory: (found) =>
-      new DomainError('validation-failed', 'Mend the fields named in errors.', found.flatMap((one) => fieldErrors(one, ''))),
+      new DomainError(
+        'validation-failed',
+        'Mend the fields named in errors.',
+        found.flatMap((one) => fieldErrors(one, '')),
+      ),
   });
 
 function fieldErrors(error: ValidationError, above: string): FieldError[] {
@@ -36,7 +40,11 @@ export class RepeatInterceptor implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
     return next
       .handle()
-      .pipe(catchError((error: unknown) => (error instanceof Repeated ? of(error.answer) : throwError(() => error))));
+      .pipe(
+        catchError((error: unknown) =>
+          error instanceof Repeated ? of(error.answer) : throwError(() => error),
+        ),
+      );
   }
 }
 
@@ -68,21 +76,47 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-function told_(error: unknown): { code: ProblemCode; detail: string; errors: FieldError[]; current?: unknown } {
+function told_(error: unknown): {
+  code: ProblemCode;
+  detail: string;
+  errors: FieldError[];
+  current?: unknown;
+} {
   if (error instanceof DomainError)
-    return { code: error.code, detail: error.message, errors: error.errors, current: error.current };
+    return {
+      code: error.code,
+      detail: error.message,
+      errors: error.errors,
+      current: error.current,
+    };
   if (error instanceof KeyReused) return { code: 'key-reused', detail: error.message, errors: [] };
   if (error instanceof CommitUnknown)
-    return { code: 'outcome-unknown', detail: 'Repeat the request with the same Idempotency-Key.', errors: [] };
+    return {
+      code: 'outcome-unknown',
+      detail: 'Repeat the request with the same Idempotency-Key.',
+      errors: [],
+    };
   const status =
-    error instanceof HttpException ? error.getStatus() : ((error as { statusCode?: number } | null)?.statusCode ?? 500);
+    error instanceof HttpException
+      ? error.getStatus()
+      : ((error as { statusCode?: number } | null)?.statusCode ?? 500);
   const detail = error instanceof Error ? error.message : '';
-  if (status === 404) return { code: 'not-found', detail: 'Nothing is here, or it is not yours.', errors: [] };
-  if (status === 413) return { code: 'body-too-large', detail: 'At most 1 MB of JSON.', errors: [] };
+  if (status === 404)
+    return { code: 'not-found', detail: 'Nothing is here, or it is not yours.', errors: [] };
+  if (status === 413)
+    return { code: 'body-too-large', detail: 'At most 1 MB of JSON.', errors: [] };
   if (status === 415) return { code: 'media-type', detail: 'Send application/json.', errors: [] };
   if (status >= 400 && status < 500) return { code: 'bad-request', detail, errors: [] };
   const sqlState = (error as { code?: string } | null)?.code ?? '';
-  if (/^(08|57P|53)/.test(sqlState) || /^E(CONN|PIPE)/.test(sqlState) || /Connection terminated/.test(detail))
-    return { code: 'unavailable', detail: 'The database does not answer: try again shortly.', errors: [] };
+  if (
+    /^(08|57P|53)/.test(sqlState) ||
+    /^E(CONN|PIPE)/.test(sqlState) ||
+    /Connection terminated/.test(detail)
+  )
+    return {
+      code: 'unavailable',
+      detail: 'The database does not answer: try again shortly.',
+      errors: [],
+    };
   return { code: 'internal', detail: 'It was written down under the traceId.', errors: [] };
 }

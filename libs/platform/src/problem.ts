@@ -7,13 +7,25 @@ export const problems = {
   'not-found': [404, '没有找到', 'Not found'],
   'if-match-missing': [428, '请带上 If-Match 请求头', 'Send the If-Match header'],
   'stale-version': [412, '数据已被他人修改', 'Somebody changed it meanwhile'],
-  'key-reused': [422, '该 Idempotency-Key 已用于不同的内容', 'This Idempotency-Key was used for another body'],
+  'key-reused': [
+    422,
+    '该 Idempotency-Key 已用于不同的内容',
+    'This Idempotency-Key was used for another body',
+  ],
   'body-too-large': [413, '请求内容过大', 'The body is too large'],
   'media-type': [415, '不支持的内容类型', 'This content type is not taken'],
-  'uscc-check-digit': [422, '统一社会信用代码校验位有误', 'The check digit of the credit code is wrong'],
+  'uscc-check-digit': [
+    422,
+    '统一社会信用代码校验位有误',
+    'The check digit of the credit code is wrong',
+  ],
   'village-unknown': [422, '行政区划代码不存在或不是村级', 'The division is unknown or no village'],
   'out-of-scope': [403, '该地区不在您的管辖范围', 'This place is outside your ground'],
-  'outcome-unknown': [503, '结果未知,请用同一 Idempotency-Key 重试', 'The outcome is unknown: repeat with the same Idempotency-Key'],
+  'outcome-unknown': [
+    503,
+    '结果未知,请用同一 Idempotency-Key 重试',
+    'The outcome is unknown: repeat with the same Idempotency-Key',
+  ],
   unavailable: [503, '服务暂不可用,请稍后重试', 'Not available for the moment: try again'],
   internal: [500, '系统内部错误', 'Internal error'],
 } as const satisfies Record<string, readonly [number, string, string]>;

@@ -52,7 +52,9 @@ export async function obtainNatsServer(
   if (named) {
     const version = await versionOf(named);
     if (version && usable(version)) return named;
-    throw new ServerError(`NATS_SERVER_BIN (${named}) is not a usable nats-server 2.10 or newer: unset it or mend it.`);
+    throw new ServerError(
+      `NATS_SERVER_BIN (${named}) is not a usable nats-server 2.10 or newer: unset it or mend it.`,
+    );
   }
   const cached = resolve(cacheDir, 'nats-server');
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/bin'];
@@ -64,7 +66,9 @@ export async function obtainNatsServer(
   const remedy =
     'Install nats-server 2.10 or newer (https://github.com/nats-io/nats-server/releases) and set NATS_SERVER_BIN to it.';
   if (!existsSync('/usr/bin/apt-get'))
-    throw new ServerError(`nats-server was not found and this is no Debian-like machine. ${remedy}`);
+    throw new ServerError(
+      `nats-server was not found and this is no Debian-like machine. ${remedy}`,
+    );
   for (const suite of ['sid', 'trixie']) {
     log(`fetching nats-server from this machine's Debian mirror (${suite})`);
     try {
@@ -75,7 +79,9 @@ export async function obtainNatsServer(
     const version = await versionOf(cached);
     if (version && usable(version)) return cached;
   }
-  throw new ServerError(`nats-server could not be fetched from this machine's Debian mirror. ${remedy}`);
+  throw new ServerError(
+    `nats-server could not be fetched from this machine's Debian mirror. ${remedy}`,
+  );
 }
 
 async function fetchFromMirror(suite: string, target: string): Promise<void> {
@@ -99,7 +105,9 @@ async function fetchFromMirror(suite: string, target: string): Promise<void> {
     const deb = (await readdir(work)).find((name) => name.endsWith('.deb'));
     if (!deb) throw new Error('nothing was downloaded');
     await run('dpkg-deb', ['-x', deb, 'out'], how);
-    const found = ['usr/sbin/nats-server', 'usr/bin/nats-server'].map((path) => join(work, 'out', path)).find(existsSync);
+    const found = ['usr/sbin/nats-server', 'usr/bin/nats-server']
+      .map((path) => join(work, 'out', path))
+      .find(existsSync);
     if (!found) throw new Error('the package has no nats-server');
     await rename(found, target); // atomic: two runs at once leave one whole file
   } finally {
@@ -109,7 +117,8 @@ async function fetchFromMirror(suite: string, target: string): Promise<void> {
 
 /** The address of the machine's own Debian mirror: the source that serves the machine's own release. */
 async function mirror(): Promise<string> {
-  const codename = /^VERSION_CODENAME=(.+)$/m.exec(await readFile('/etc/os-release', 'utf8'))?.[1] ?? 'stable';
+  const codename =
+    /^VERSION_CODENAME=(.+)$/m.exec(await readFile('/etc/os-release', 'utf8'))?.[1] ?? 'stable';
   const files = ['/etc/apt/sources.list'];
   const parts = '/etc/apt/sources.list.d';
   if (existsSync(parts)) files.push(...(await readdir(parts)).map((name) => join(parts, name)));
@@ -117,7 +126,8 @@ async function mirror(): Promise<string> {
     if (!existsSync(file)) continue;
     const text = await readFile(file, 'utf8');
     for (const line of text.split('\n')) {
-      const [, address, suite] = /^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+.*\bmain\b/.exec(line) ?? [];
+      const [, address, suite] =
+        /^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+.*\bmain\b/.exec(line) ?? [];
       if (address && suite === codename) return address;
     }
     for (const block of text.split(/\n\s*\n/)) {
@@ -146,7 +156,12 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
       user: user.user,
       password: user.password,
       ...(user.publish || user.subscribe
-        ? { permissions: { publish: { allow: user.publish ?? [] }, subscribe: { allow: user.subscribe ?? [] } } }
+        ? {
+            permissions: {
+              publish: { allow: user.publish ?? [] },
+              subscribe: { allow: user.subscribe ?? [] },
+            },
+          }
         : {}),
     }));
     await writeFile(
@@ -162,7 +177,10 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
       ),
       { mode: 0o600 },
     ); // prettier-ignore
-    const child = spawn(options.bin, ['-c', config], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(options.bin, ['-c', config], {
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     let said = '';
     let exited = false;
     child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)));
@@ -211,6 +229,8 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
     }
     if (!exited) child.kill('SIGKILL');
     if (attempt >= 3)
-      throw new ServerError(`nats-server did not start: ${said.trim().split('\n').at(-1) ?? 'no word from it'}`);
+      throw new ServerError(
+        `nats-server did not start: ${said.trim().split('\n').at(-1) ?? 'no word from it'}`,
+      );
   }
 }

@@ -54,11 +54,15 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       ], // prettier-ignore
       as,
     ).catch((error: Error) => {
-      throw new ServerError(`PostgreSQL could not be set up in ${dataDir}: ${lastLine(error.message)}`);
+      throw new ServerError(
+        `PostgreSQL could not be set up in ${dataDir}: ${lastLine(error.message)}`,
+      );
     });
   } else {
     // A killed run leaves its server behind: it is ours by its data folder, so it is stopped and started anew.
-    await run(bin('pg_ctl'), ['-D', dataDir, '-m', 'fast', '-w', 'stop'], as).catch(() => undefined);
+    await run(bin('pg_ctl'), ['-D', dataDir, '-m', 'fast', '-w', 'stop'], as).catch(
+      () => undefined,
+    );
   }
   const password = (await readFile(secretFile, 'utf8')).trim();
 
@@ -91,12 +95,16 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       `postgresql://${encodeURIComponent(name)}:${encodeURIComponent(word)}@127.0.0.1:${port}/${database}`;
     const deadline = Date.now() + 30_000;
     while (!exited && Date.now() < deadline) {
-      const client = new pg.Client({ connectionString: url('postgres'), connectionTimeoutMillis: 2000 });
+      const client = new pg.Client({
+        connectionString: url('postgres'),
+        connectionTimeoutMillis: 2000,
+      });
       client.on('error', () => undefined);
       try {
         await client.connect();
         const { rows } = await client.query<{ data_directory: string }>('show data_directory');
-        if (rows[0]?.data_directory !== dataDir) throw new ServerError('Another PostgreSQL answers on our port.');
+        if (rows[0]?.data_directory !== dataDir)
+          throw new ServerError('Another PostgreSQL answers on our port.');
         await client.end();
         return {
           port,
@@ -130,7 +138,9 @@ export async function checkTrigrams(url: string): Promise<void> {
     await client.query('create extension if not exists pg_trgm');
     const { rows } = await client.query<{ ok: boolean }>(`select show_trgm('食品') <> '{}' as ok`);
     if (!rows[0]?.ok)
-      throw new ServerError('This PostgreSQL cannot search Chinese: create the cluster with LC_CTYPE C.UTF-8.');
+      throw new ServerError(
+        'This PostgreSQL cannot search Chinese: create the cluster with LC_CTYPE C.UTF-8.',
+      );
   } finally {
     await client.end();
   }
@@ -179,8 +189,10 @@ async function reachable(
 
 async function unprivileged(): Promise<{ uid: number; gid: number }> {
   const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
-  const entry = lines.find(([name]) => name === 'postgres') ?? lines.find(([name]) => name === 'nobody');
-  if (!entry) throw new ServerError('Neither a user postgres nor nobody exists: run as an ordinary user.');
+  const entry =
+    lines.find(([name]) => name === 'postgres') ?? lines.find(([name]) => name === 'nobody');
+  if (!entry)
+    throw new ServerError('Neither a user postgres nor nobody exists: run as an ordinary user.');
   return { uid: Number(entry[2]), gid: Number(entry[3]) };
 }
 
@@ -196,4 +208,3 @@ function writable(folder: string): boolean {
 function lastLine(text: string): string {
   return text.trim().split('\n').at(-1) ?? text;
 }
-

@@ -1,0 +1,92 @@
+// Runs before anything is installed: plain JavaScript, Node 18 and newer, no dependencies.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const windows = process.platform === 'win32';
+
+/** One sentence that says what is wrong and what to do, and exit code 1. */
+export function fail(sentence) {
+  process.stderr.write(`${sentence}\n`);
+  process.exit(1);
+}
+
+/** `npm ci` when node_modules is absent or was made from another lockfile. */
+export function ensureInstalled() {
+  if (Number(process.versions.node.split('.')[0]) < 18)
+    fail(`Node ${process.versions.node} is too old: install Node 18 or newer (24 is best).`);
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
+  const stamp = join(root, 'node_modules', '.foodwarden-lock');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  process.stdout.write('installing packages (npm ci), a minute or so …\n');
+  const npm = spawnSync(
+    windows ? 'npm.cmd' : 'npm',
+    ['ci', '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      shell: windows,
+    },
+  );
+  if (npm.error) fail('npm was not found: install it with Node from nodejs.org.');
+  if (npm.status !== 0)
+    fail('npm ci failed: see its words above; a package registry must be within reach.');
+  writeFileSync(stamp, lock);
+}
+
+/** A Node 24 or newer: the one npm brought, else the machine's. */
+export function nodePath() {
+  const brought = join(root, 'node_modules', '.bin', windows ? 'node.cmd' : 'node');
+  if (
+    existsSync(brought) &&
+    spawnSync(brought, ['-e', 'process.exit(Number(process.versions.node.split(".")[0]) < 24)'])
+      .status === 0
+  )
+    return brought;
+  if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath;
+  fail(
+    'This machine needs Node 24: none comes through npm for its kind of system, so install it from nodejs.org.',
+  );
+}
+
+function newest(folder) {
+  let latest = statSync(folder).mtimeMs;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    latest = Math.max(latest, entry.isDirectory() ? newest(path) : statSync(path).mtimeMs);
+  }
+  return latest;
+}
+
+/** Builds dist when a source is newer than the last build. */
+export function ensureBuilt() {
+  const stamp = join(root, 'dist', '.built');
+  const sources = Math.max(
+    ...['apps', 'libs'].map((folder) => newest(join(root, folder))),
+    statSync(join(root, '.swcrc')).mtimeMs,
+  );
+  if (existsSync(stamp) && statSync(stamp).mtimeMs > sources) return;
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  const swc = join(root, 'node_modules', '@swc', 'cli', 'bin', 'swc.js');
+  const built = spawnSync(
+    nodePath(),
+    [swc, 'apps', 'libs', '-d', 'dist', '--copy-files', '--quiet'],
+    { cwd: root, stdio: 'inherit' },
+  );
+  if (built.status !== 0) fail('The build failed: see the words of swc above.');
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, '');
+}

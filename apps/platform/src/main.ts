@@ -1,0 +1,249 @@
+import 'reflect-metadata';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { join, resolve } from 'node:path';
+import { type Service } from '#contracts';
+import { migrate, provision } from '#database';
+import { connectBus, deployBus, rightsOf } from '#messaging';
+import { type RunningService, startService } from '#platform';
+import {
+  checkTrigrams,
+  type Nats,
+  obtainNatsServer,
+  type Postgres,
+  startNats,
+  startPostgres,
+} from '#servers';
+import pg from 'pg';
+import { assignment } from '../../assignment/src/assignment.definition.js';
+import { addAccount, createIssuer, identitySchema } from '../../identity/src/issuer.js';
+import { loadDivisions } from '../../registry/src/division.loader.js';
+import { registry } from '../../registry/src/registry.definition.js';
+import { serveDocs } from './swagger.page.js';
+
+const dataDir = resolve('.data');
+const audience = 'urn:foodwarden';
+const definitions = [registry, assignment];
+const secret = (): string => randomBytes(24).toString('base64url');
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+interface DemoAccount {
+  name: string;
+  displayName: string;
+  role: string;
+  division: string;
+  clientId: string;
+  clientSecret: string;
+  password: string;
+}
+
+/** Random for each installation, readable by its owner alone. */
+interface Secrets {
+  database: string;
+  nats: string;
+  cookie: string;
+  accounts: DemoAccount[];
+}
+
+async function secrets(): Promise<Secrets> {
+  const file = join(dataDir, 'secrets.json');
+  if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8')) as Secrets;
+  const account = (name: string, displayName: string, role: string, division: string): DemoAccount => ({
+    name, displayName, role, division, clientId: randomUUID(), clientSecret: secret(), password: secret(),
+  }); // prettier-ignore
+  const made: Secrets = {
+    database: secret(),
+    nats: secret(),
+    cookie: secret(),
+    accounts: [
+      account('county', '县食安办管理员', 'county-admin', '371425'),
+      account('office-101', '表白寺镇食安办', 'office', '371425101'),
+      account('office-102', '焦庙镇食安办', 'office', '371425102'),
+      account('authority', '县市场监管局', 'authority', '371425'),
+      account('auditor', '审计', 'auditor', '371425'),
+    ],
+  };
+  await writeFile(file, JSON.stringify(made, null, 2), { mode: 0o600 });
+  return made;
+}
+
+/** 8080, or the next port that is free. */
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((done, failed) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE' || port > 8180) failed(error);
+      else done(listen(server, port + 1));
+    });
+    server.listen(port, '127.0.0.1', () => done(port));
+  });
+}
+
+async function start(): Promise<() => Promise<void>> {
+  const begun = Date.now();
+  const undo: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.reverse()) await step();
+  };
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const known = await secrets();
+    say('starting PostgreSQL …');
+    const postgres: Postgres = await startPostgres({ dataDir: join(dataDir, 'postgres') });
+    undo.push(() => postgres.stop());
+    await checkTrigrams(postgres.url('postgres'));
+    say('starting NATS …');
+    const bin = await obtainNatsServer(process.env['FOODWARDEN_CACHE'] ?? resolve('.cache'), say);
+    const nats: Nats = await startNats({
+      bin,
+      storeDir: join(dataDir, 'nats'),
+      users: [
+        { user: 'deploy', password: known.nats },
+        ...definitions.map(({ service }) => ({
+          user: service,
+          password: known.nats,
+          ...rightsOf(service),
+        })),
+      ],
+    });
+    undo.push(() => nats.stop());
+    say('migrating …');
+    const deploy = await connectBus({
+      url: nats.url,
+      user: 'deploy',
+      password: known.nats,
+      name: 'deploy',
+    });
+    await deployBus(deploy);
+    await deploy.close();
+    const passwords = { owner: known.database, app: known.database, relay: known.database };
+    const url = (service: Service, role: string): string =>
+      postgres.url(service, `${service}_${role}`, known.database);
+    for (const { service, migrations } of [
+      ...definitions,
+      {
+        service: 'identity' as const,
+        migrations: [{ name: '0001-identity', sql: identitySchema }],
+      },
+    ]) {
+      await provision(postgres.url('postgres'), service, passwords);
+      await migrate(url(service, 'owner'), migrations);
+    }
+    const divisions = await loadDivisions(
+      url('registry', 'app'),
+      resolve('apps/platform/sample/divisions.csv'),
+    );
+    say(`${divisions} divisions of the sample county loaded`);
+
+    const pool = new pg.Pool({ connectionString: url('identity', 'app'), max: 5 });
+    pool.on('error', () => undefined); // an idle connection was cut; the next query opens another
+    undo.push(() => pool.end());
+    for (const one of known.accounts)
+      await addAccount(
+        pool,
+        { ...one, id: one.clientId },
+        { password: one.password, clientSecret: one.clientSecret },
+      );
+
+    const services = new Map<string, RunningService>();
+    let issue: Awaited<ReturnType<typeof createIssuer>> | undefined;
+    const server = createServer((request, response) => {
+      try {
+        const path = request.url ?? '/';
+        const [, first = '', second = ''] = path.split(/[/?]/);
+        const service = first === 'api' ? services.get(second) : undefined;
+        if (service) service.handle(request, response);
+        else if (first === 'identity' && issue) issue(request, response);
+        else if (first === 'docs')
+          serveDocs(path, [...services.keys()], response).catch(() =>
+            response.writeHead(500).end(),
+          );
+        else if (path === '/') response.writeHead(302, { location: '/docs/' }).end();
+        else
+          response
+            .writeHead(404, { 'content-type': 'application/problem+json' })
+            .end('{"status":404,"code":"not-found"}');
+      } catch {
+        if (!response.headersSent) response.writeHead(400);
+        response.end();
+      }
+    });
+    server.requestTimeout = 120_000;
+    const port = await listen(server, 8080);
+    const baseUrl = `http://127.0.0.1:${port}`;
+    const issuer = `${baseUrl}/identity`;
+    issue = await createIssuer({
+      issuer, pool, audience, cookieKeys: [known.cookie], swaggerRedirectUris: [`${baseUrl}/docs/oauth2-redirect.html`],
+    }); // prettier-ignore
+    for (const definition of definitions) {
+      const { service } = definition;
+      const running = await startService(
+        definition,
+        {
+          service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
+          natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience,
+          logLevel: process.env['LOG_LEVEL'] ?? 'warn',
+        },
+        { listen: false },
+      ); // prettier-ignore
+      services.set(service, running);
+      undo.push(() => running.stop());
+    }
+    // Stopping begins at the front: no new requests, those under way are answered, then the services.
+    undo.push(
+      () =>
+        new Promise<void>((done) => {
+          server.close(() => done());
+          server.closeIdleConnections();
+          setTimeout(() => server.closeAllConnections(), 3000).unref();
+        }),
+    );
+    const run = { baseUrl, issuer, dataDir: postgres.dataDir, accounts: known.accounts };
+    await writeFile(join(dataDir, 'run.json'), JSON.stringify(run, null, 2), { mode: 0o600 });
+    say(`\nFoodwarden is ready after ${((Date.now() - begun) / 1000).toFixed(1)} s`);
+    say(`  APIs        ${baseUrl}/docs/`);
+    say(`  issuer      ${issuer}`);
+    say(`  data        ${postgres.dataDir} and ${dataDir}`);
+    for (const one of known.accounts)
+      say(`  account     ${one.name}  ${one.role} of ${one.division}  password ${one.password}`);
+    say(
+      `  for scripts ${join(dataDir, 'run.json')}\nCtrl-C stops it; npm start -- --fresh starts over.`,
+    );
+    return stop;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startOver(): Promise<void> {
+  const file = join(dataDir, 'run.json');
+  if (existsSync(file)) {
+    const { dataDir: database } = JSON.parse(await readFile(file, 'utf8')) as { dataDir: string };
+    await rm(database, { recursive: true, force: true });
+  }
+  await rm(dataDir, { recursive: true, force: true });
+}
+
+try {
+  const unknown = process.argv.slice(2).filter((word) => word !== '--fresh');
+  if (unknown.length > 0)
+    throw new Error(`${unknown.join(' ')} is not known: the one option is --fresh.`);
+  if (process.argv.includes('--fresh')) await startOver();
+  const stop = await start();
+  let stopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      say('stopping …');
+      stop().then(
+        () => process.exit(0),
+        () => process.exit(1),
+      );
+    });
+} catch (error) {
+  process.stderr.write(`Foodwarden could not start: ${(error as Error).message}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,19 @@
+// npm start: install, build, run the whole platform in one process.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { ensureBuilt, ensureInstalled, nodePath, root } from './install.mjs';
+
+ensureInstalled();
+ensureBuilt();
+const child = spawn(
+  nodePath(),
+  [join(root, 'dist/apps/platform/src/main.js'), ...process.argv.slice(2)],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+);
+// A terminal's Ctrl-C reaches the child by itself; a signal sent to this process alone is passed on.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => child.kill('SIGTERM'));
+child.on('exit', (code) => process.exit(code ?? 1));

@@ -1,0 +1,205 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Service } from '#contracts';
+import { migrate, provision } from '#database';
+import { connectBus, deployBus, rightsOf } from '#messaging';
+import { type Role, type RunningService, type ServiceDefinition, startService } from '#platform';
+import { freePort, type Nats, startNats } from '#servers';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import pg from 'pg';
+
+const audience = 'urn:foodwarden';
+const password = 'only-for-tests';
+
+interface Servers {
+  postgres: string;
+  natsServer: string;
+}
+
+/** An issuer as any county may have its own: a small real server with a key set, and a way to sign. */
+async function startIssuer(): Promise<{
+  issuer: string;
+  sign(
+    claims: Record<string, unknown>,
+    how?: { audience?: string; expires?: string; issuer?: string },
+  ): Promise<string>;
+  stop(): Promise<void>;
+}> {
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'test', alg: 'ES256', use: 'sig' };
+  const port = await freePort();
+  const issuer = `http://127.0.0.1:${port}`;
+  const server = createServer((request, response) => {
+    const body = request.url === '/jwks' ? { keys: [jwk] } : { issuer, jwks_uri: `${issuer}/jwks` };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
+  });
+  await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
+  return {
+    issuer,
+    sign: (claims, how = {}) =>
+      new SignJWT(claims)
+        .setProtectedHeader({ alg: 'ES256', kid: 'test' })
+        .setIssuer(how.issuer ?? issuer)
+        .setAudience(how.audience ?? audience)
+        .setIssuedAt()
+        .setExpirationTime(how.expires ?? '5m')
+        .sign(privateKey),
+    stop: () =>
+      new Promise((done) => {
+        server.closeAllConnections();
+        server.close(() => done());
+      }),
+  };
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: unknown;
+}
+
+/** Services over real PostgreSQL and NATS, on databases of their own, for one spec file. */
+export class County {
+  readonly databases = new Map<Service, string>();
+  private readonly running: RunningService[] = [];
+  private readonly folders: string[] = [];
+
+  private constructor(
+    private readonly servers: Servers,
+    readonly nats: Nats,
+    private readonly issuer: Awaited<ReturnType<typeof startIssuer>>,
+  ) {}
+
+  static async start(definitions: ServiceDefinition[]): Promise<County> {
+    const servers = JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as Servers;
+    const storeDir = await mkdtemp(join(tmpdir(), 'foodwarden-nats-'));
+    const nats = await startNats({
+      bin: servers.natsServer,
+      storeDir,
+      users: [
+        { user: 'deploy', password },
+        ...definitions.map(({ service }) => ({ user: service, password, ...rightsOf(service) })),
+      ],
+    });
+    const county = new County(servers, nats, await startIssuer());
+    county.folders.push(storeDir);
+    const deploy = await connectBus({ url: nats.url, user: 'deploy', password, name: 'deploy' });
+    await deployBus(deploy);
+    await deploy.close();
+    for (const definition of definitions) {
+      county.databases.set(definition.service, await county.clone(definition));
+      county.running.push(await county.run(definition));
+    }
+    return county;
+  }
+
+  /** A database of its own, cloned from a template that is migrated once a run. */
+  private async clone({ service, migrations }: ServiceDefinition): Promise<string> {
+    const admin = new pg.Client({ connectionString: this.servers.postgres });
+    await admin.connect();
+    try {
+      await admin.query('select pg_advisory_lock(7031, 3)');
+      const template = `template_${service}`;
+      await provision(
+        this.servers.postgres,
+        service,
+        { owner: password, app: password, relay: password },
+        template,
+      );
+      await migrate(this.urlOf(service, 'owner', template), migrations);
+      const name = `${service}_${randomBytes(6).toString('hex')}`;
+      await admin.query(`create database ${name} template ${template} owner ${service}_owner`);
+      return name;
+    } finally {
+      await admin.end();
+    }
+  }
+
+  private urlOf(service: Service, role: 'owner' | 'app' | 'relay', database: string): string {
+    const url = new URL(this.servers.postgres);
+    url.username = `${service}_${role}`;
+    url.password = password;
+    url.pathname = `/${database}`;
+    return url.href;
+  }
+
+  /** Connects as one of the service's roles. */
+  url(service: Service, role: 'owner' | 'app' | 'relay'): string {
+    return this.urlOf(service, role, this.databases.get(service) ?? '');
+  }
+
+  /** What the final rows say, past every policy: for judging only. */
+  async rows<Row extends object>(
+    service: Service,
+    sql: string,
+    parameters: unknown[] = [],
+  ): Promise<Row[]> {
+    const url = new URL(this.servers.postgres);
+    url.pathname = `/${this.databases.get(service) ?? ''}`;
+    const client = new pg.Client({ connectionString: url.href });
+    await client.connect();
+    try {
+      return (await client.query<Row>(sql, parameters)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  private run(definition: ServiceDefinition): Promise<RunningService> {
+    const { service } = definition;
+    return startService(
+      definition,
+      {
+        service, host: '127.0.0.1', port: 0, databaseUrl: this.url(service, 'app'), relayUrl: this.url(service, 'relay'),
+        natsUrl: this.nats.url, natsUser: service, natsPassword: password, issuer: this.issuer.issuer, audience,
+        logLevel: 'silent',
+      },
+      { listen: true },
+    ); // prettier-ignore
+  }
+
+  token(
+    role: Role,
+    division: string,
+    how?: { audience?: string; expires?: string; issuer?: string },
+    sub: string = randomUUID(),
+  ): Promise<string> {
+    return this.issuer.sign({ sub, roles: [role], division }, how);
+  }
+
+  async call(
+    service: Service,
+    method: string,
+    path: string,
+    options: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Answer> {
+    const port = this.running.find((one) => one.service === service)?.port;
+    const answer = await fetch(`http://127.0.0.1:${port}/api/${service}${path}`, {
+      method,
+      headers: {
+        ...(options.token ? { authorization: `Bearer ${options.token}` } : {}),
+        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...options.headers,
+      },
+      ...(options.body === undefined
+        ? {}
+        : { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
+    });
+    const text = await answer.text();
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: text === '' ? undefined : (JSON.parse(text) as unknown),
+    };
+  }
+
+  async stop(): Promise<void> {
+    for (const one of this.running) await one.stop();
+    await this.nats.stop();
+    await this.issuer.stop();
+    for (const folder of this.folders) await rm(folder, { recursive: true, force: true });
+  }
+}

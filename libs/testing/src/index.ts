@@ -1,0 +1,2 @@
+export * from './county.js';
+export * from './eventually.js';
