@@ -52,8 +52,10 @@ export function nodePath() {
   const brought = join(root, 'node_modules', '.bin', windows ? 'node.cmd' : 'node');
   if (
     existsSync(brought) &&
-    spawnSync(brought, ['-e', 'process.exit(Number(process.versions.node.split(".")[0]) < 24)'])
-      .status === 0
+    spawnSync(brought, [
+      '-e',
+      'process.exit(Number(process.versions.node.split(".")[0]) < 24 ? 1 : 0)',
+    ]).status === 0
   )
     return brought;
   if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath;

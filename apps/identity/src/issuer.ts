@@ -203,7 +203,7 @@ export async function createIssuer(
     (await pool.query<AccountRow>('select * from account where id::text = $1', [id ?? ''])).rows[0];
   const configuration: Configuration = {
     adapter: adapterOf(pool, options.swaggerRedirectUris),
-    jwks: { keys: (await signingKeys(pool)) as never },
+    jwks: { keys: (await signingKeys(pool)) },
     cookies: {
       keys: options.cookieKeys,
       names: { session: 'fw_session', interaction: 'fw_interaction', resume: 'fw_resume' },
@@ -278,10 +278,16 @@ export async function createIssuer(
 
   async function interact(request: IncomingMessage, response: ServerResponse): Promise<void> {
     await provider.interactionDetails(request, response); // throws without the interaction's own cookie
-    if (request.method !== 'POST') return send(response, 200, loginPage());
+    if (request.method !== 'POST') {
+      send(response, 200, loginPage());
+      return;
+    }
     const form = new URLSearchParams(await read(request));
     const id = await signIn(pool, form.get('name') ?? '', form.get('password') ?? '');
-    if (!id) return send(response, 401, loginPage('账号或密码不正确。'));
+    if (!id) {
+      send(response, 401, loginPage('账号或密码不正确。'));
+      return;
+    }
     await provider.interactionFinished(request, response, { login: { accountId: id } });
   }
 }

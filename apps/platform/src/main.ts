@@ -147,7 +147,7 @@ async function start(): Promise<() => Promise<void>> {
       );
 
     const services = new Map<string, RunningService>();
-    let issue: Awaited<ReturnType<typeof createIssuer>> | undefined;
+    let issue: Awaited<ReturnType<typeof createIssuer>> | undefined = undefined;
     const server = createServer((request, response) => {
       try {
         const path = request.url ?? '/';

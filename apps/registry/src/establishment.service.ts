@@ -16,10 +16,15 @@ import { isUscc, normaliseUscc } from './uscc.js';
 export class EstablishmentService {
   async register(tx: Tx, wanted: RegisterEstablishment): Promise<Establishment> {
     await this.checkVillage(tx, wanted.division);
-    const establishment = Object.assign(new Establishment(), {
-      area: null, diners: null, large: false, ...wanted,
-      id: uuidv7(), version: 1, uscc: this.checkedUscc(wanted.uscc), status: 'open', createdAt: tx.now, changedAt: tx.now,
-    } satisfies Partial<Establishment>); // prettier-ignore
+    const unknown = { area: null, diners: null, large: false };
+    const establishment = Object.assign(new Establishment(), unknown, wanted, {
+      id: uuidv7(),
+      version: 1,
+      uscc: this.checkedUscc(wanted.uscc),
+      status: 'open',
+      createdAt: tx.now,
+      changedAt: tx.now,
+    } satisfies Partial<Establishment>);
     establishment.retier();
     await tx.manager.insert(Establishment, establishment);
     tx.publish(EstablishmentRegistered, establishment, establishment.state());

@@ -37,7 +37,7 @@ export function defineEvent<T extends TObject>(type: string, data: T): EventCont
   if (!match?.[1]) throw new Error(`${type} is not <owner>.<noun>.<past tense>.v<major>.`);
   if (contracts.has(type)) throw new Error(`${type} is declared twice.`);
   const contract: EventContract<T> = { type, owner: match[1] as Service, data };
-  contracts.set(type, contract as unknown as EventContract);
+  contracts.set(type, contract);
   return contract;
 }
 

@@ -7,7 +7,7 @@ import { EstablishmentChanged, EstablishmentRegistered } from './registry.js';
  * and this table differ.
  */
 export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
-  assignment: [EstablishmentRegistered, EstablishmentChanged] as unknown as EventContract[],
+  assignment: [EstablishmentRegistered, EstablishmentChanged],
 };
 
 export const publishers: readonly Service[] = [

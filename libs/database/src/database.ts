@@ -82,9 +82,9 @@ export class Tx {
         `${this.service} may not publish ${contract.type}: ${contract.owner} owns it.`,
       );
     this.facts.push({
-      contract: contract as unknown as EventContract,
+      contract: contract,
       aggregate,
-      data: data as Record<string, unknown>,
+      data: data,
     });
   }
 

@@ -133,7 +133,10 @@ export class Consumers {
       const attempt = message.info.deliveryCount;
       const permanent = error instanceof Permanent || attempt >= maxDeliver;
       this.log(`${message.subject}: ${(error as Error).message} (delivery ${attempt})`, error);
-      if (!permanent) return message.nak(backoffMs[attempt - 1] ?? 600_000);
+      if (!permanent) {
+        message.nak(backoffMs[attempt - 1] ?? 600_000);
+        return;
+      }
       try {
         await this.bury(message, event, error as Error);
         message.ack();
@@ -153,7 +156,7 @@ export class Consumers {
       throw new Permanent('not JSON');
     }
     const contract = contracts.get(event.type);
-    if (!contract) throw new Permanent(`unknown type or version ${String(event.type)}`);
+    if (!contract) throw new Permanent(`unknown type or version ${event.type}`);
     if (event.source !== `/services/${contract.owner}`)
       throw new Permanent(`${event.type} does not come from its owner`);
     if (message.subject !== subjectOf(event.type, event.division))
@@ -175,7 +178,10 @@ export class Consumers {
         `insert into inbox (consumer, event_id) values ($1, $2) on conflict do nothing returning 1 as one`,
         [this.service, event.id],
       );
-      if (first.length === 0) return void this.repeated++;
+      if (first.length === 0) {
+        this.repeated++;
+        return;
+      }
       await handler(event as Envelope<never>, tx);
       this.applied++;
     });
