@@ -139,6 +139,22 @@ async function mirror(): Promise<string> {
   throw new Error('no Debian source is configured');
 }
 
+/** A killed run leaves its server behind on our store; two servers on one store destroy it. Ends it only if it is ours. */
+async function endOrphan(pidFile: string, config: string): Promise<void> {
+  const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
+  if (!Number.isInteger(pid) || pid <= 0) return;
+  const ours = async (): Promise<boolean> =>
+    run('ps', ['-o', 'args=', '-p', String(pid)]).then(
+      ({ stdout }) => stdout.includes(config),
+      () => false, // no such process
+    );
+  if (!(await ours())) return;
+  process.kill(pid, 'SIGTERM');
+  for (let waited = 0; waited < 50 && (await ours()); waited++)
+    await new Promise((done) => setTimeout(done, 100));
+  if (await ours()) process.kill(pid, 'SIGKILL');
+}
+
 export interface NatsOptions {
   bin: string;
   storeDir: string;
@@ -149,6 +165,8 @@ export interface NatsOptions {
 export async function startNats(options: NatsOptions): Promise<Nats> {
   await mkdir(options.storeDir, { recursive: true });
   const config = join(options.storeDir, 'nats.conf');
+  const pidFile = join(options.storeDir, 'nats.pid');
+  await endOrphan(pidFile, config);
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
     const serverName = `foodwarden-${randomBytes(6).toString('hex')}`;
@@ -168,7 +186,8 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
       config,
       JSON.stringify(
         {
-          server_name: serverName, listen: `127.0.0.1:${port}`, max_payload: 1048576,
+          server_name: serverName,
+          pid_file: pidFile, listen: `127.0.0.1:${port}`, max_payload: 1048576,
           jetstream: { store_dir: options.storeDir, max_file_store: 4294967296 },
           authorization: { users },
         },
