@@ -23,7 +23,7 @@ import { loadDivisions } from '../../registry/src/division.loader.js';
 import { registry } from '../../registry/src/registry.definition.js';
 import { serveDocs } from './swagger.page.js';
 
-const dataDir = resolve('.data');
+const dataDir = resolve(process.env['FOODWARDEN_DATA'] ?? '.data');
 const audience = 'urn:foodwarden';
 const definitions = [registry, assignment];
 const secret = (): string => randomBytes(24).toString('base64url');

@@ -1,0 +1,185 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { eventually } from '#testing';
+
+interface Run {
+  baseUrl: string;
+  issuer: string;
+  dataDir: string;
+  accounts: {
+    name: string;
+    role: string;
+    clientId: string;
+    clientSecret: string;
+    password: string;
+  }[];
+}
+
+let folder: string;
+let child: ChildProcess;
+let run: Run;
+
+/** What `npm start` runs once everything is installed and built. */
+async function start(): Promise<void> {
+  const natsServer = (JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as { natsServer: string })
+    .natsServer;
+  let said = '';
+  child = spawn(process.execPath, ['dist/apps/platform/src/main.js'], {
+    env: { ...process.env, FOODWARDEN_DATA: folder, NATS_SERVER_BIN: natsServer },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  await eventually(
+    async () => said,
+    (text) => text.includes('for scripts') || child.exitCode !== null,
+    60_000,
+  );
+  run = JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as Run;
+}
+
+function exited(): Promise<number | null> {
+  return new Promise((done) => child.once('exit', (code) => done(code)));
+}
+
+const account = (name: string): Run['accounts'][number] =>
+  run.accounts.find((one) => one.name === name)!;
+
+async function programToken(name: string): Promise<string> {
+  const { clientId, clientSecret } = account(name);
+  const answer = await fetch(`${run.issuer}/token`, {
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
+    },
+    body: new URLSearchParams({ grant_type: 'client_credentials' }),
+  });
+  return ((await answer.json()) as { access_token: string }).access_token;
+}
+
+async function names(token: string): Promise<string[]> {
+  const answer = await fetch(`${run.baseUrl}/api/registry/v1/establishments`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  return ((await answer.json()) as { items: { name: string }[] }).items.map((one) => one.name);
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'foodwarden-start-'));
+  await start();
+}, 90_000);
+afterAll(async () => {
+  if (child.exitCode === null) {
+    child.kill('SIGTERM');
+    await exited();
+  }
+  await rm(folder, { recursive: true, force: true });
+  if (!run.dataDir.startsWith(folder))
+    await rm(dirname(run.dataDir), { recursive: true, force: true });
+}, 60_000);
+
+describe('npm start', () => {
+  it('keeps its secrets from other users of the machine', async () => {
+    for (const file of ['run.json', 'secrets.json'])
+      expect((await stat(join(folder, file))).mode & 0o077).toBe(0);
+  });
+
+  it('lets a program sign in and use its own ground', async () => {
+    const token = await programToken('office-101');
+    const answer = await fetch(`${run.baseUrl}/api/registry/v1/establishments`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        division: '371425101201',
+        name: '老王饭店',
+        address: '中心街',
+        kind: 'catering',
+      }),
+    });
+    expect(answer.status).toBe(201);
+    expect(await names(token)).toEqual(['老王饭店']);
+    expect(await names(await programToken('office-102'))).toEqual([]);
+    expect(await names(await programToken('county'))).toEqual(['老王饭店']);
+  });
+
+  it('lets a person sign in by code and PKCE, and says in Chinese when the password is wrong', async () => {
+    const cookies = new Map<string, string>();
+    const go = async (url: string, form?: Record<string, string>): Promise<Response> => {
+      const answer = await fetch(new URL(url, run.issuer), {
+        redirect: 'manual',
+        headers: { cookie: [...cookies].map(([key, value]) => `${key}=${value}`).join('; ') },
+        ...(form ? { method: 'POST', body: new URLSearchParams(form) } : {}),
+      });
+      for (const cookie of answer.headers.getSetCookie()) {
+        const [, key = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
+        if (value) cookies.set(key, value);
+        else cookies.delete(key);
+      }
+      return answer;
+    };
+    const location = (answer: Response): string => answer.headers.get('location') ?? '';
+    const verifier = randomBytes(32).toString('base64url');
+    const redirect = `${run.baseUrl}/docs/oauth2-redirect.html`;
+    const query = new URLSearchParams({
+      client_id: 'swagger',
+      response_type: 'code',
+      scope: 'openid',
+      redirect_uri: redirect,
+      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+    });
+    const login = location(await go(`${run.issuer}/auth?${query.toString()}`));
+    expect(await (await go(login)).text()).toContain('密码');
+    const { name, password } = account('county');
+    const wrong = await go(login, { name, password: 'wrong' });
+    const unknown = await go(login, { name: 'nobody', password: 'wrong' });
+    expect(wrong.status).toBe(401);
+    const text = await wrong.text();
+    expect(text).toContain('账号或密码不正确');
+    expect(await unknown.text()).toBe(text);
+    const back = await go(location(await go(login, { name, password })));
+    const code = new URL(location(back)).searchParams.get('code') ?? '';
+    const redeem = (word: string): Promise<Response> =>
+      fetch(`${run.issuer}/token`, {
+        method: 'POST',
+        body: new URLSearchParams({
+          grant_type: 'authorization_code',
+          client_id: 'swagger',
+          redirect_uri: redirect,
+          code,
+          code_verifier: word,
+        }),
+      });
+    const { access_token: token } = (await (await redeem(verifier)).json()) as {
+      access_token: string;
+    };
+    expect(await names(token)).toEqual(['老王饭店']);
+    expect((await redeem(verifier)).status).toBe(400); // a code is good once
+  });
+
+  it('shows a menu of services and no way around the prefix', async () => {
+    expect(await (await fetch(`${run.baseUrl}/docs/`)).text()).toContain(
+      '/api/assignment/openapi.json',
+    );
+    for (const path of [
+      '/api/constructor/x',
+      '//api/registry',
+      '/docs/../package.json',
+      '/nothing',
+    ])
+      expect((await fetch(`${run.baseUrl}${path}`)).status).toBe(404);
+  });
+
+  it('keeps its data through a kill -9, and stops clean on a signal', async () => {
+    child.kill('SIGKILL');
+    await exited();
+    await start();
+    expect(await names(await programToken('office-101'))).toEqual(['老王饭店']);
+    const gone = exited();
+    child.kill('SIGTERM');
+    expect(await gone).toBe(0);
+  }, 90_000);
+});
