@@ -88,10 +88,15 @@ async function start(): Promise<() => Promise<void>> {
   };
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    const known = await secrets();
     say('starting PostgreSQL …');
-    const postgres: Postgres = await startPostgres({ dataDir: join(dataDir, 'postgres') });
+    const fresh = process.argv.includes('--fresh');
+    const postgres: Postgres = await startPostgres({ dataDir: join(dataDir, 'postgres'), fresh });
     undo.push(() => postgres.stop());
+    if (!postgres.created && !existsSync(join(dataDir, 'secrets.json')))
+      throw new Error(
+        `${join(dataDir, 'secrets.json')} is gone, but its database still lies in ${postgres.dataDir}: put it back, or start over with npm start -- --fresh.`,
+      );
+    const known = await secrets();
     await checkTrigrams(postgres.url('postgres'));
     say('starting NATS …');
     const bin = await obtainNatsServer(process.env['FOODWARDEN_CACHE'] ?? resolve('.cache'), say);
@@ -217,20 +222,11 @@ async function start(): Promise<() => Promise<void>> {
   }
 }
 
-async function startOver(): Promise<void> {
-  const file = join(dataDir, 'run.json');
-  if (existsSync(file)) {
-    const { dataDir: database } = JSON.parse(await readFile(file, 'utf8')) as { dataDir: string };
-    await rm(database, { recursive: true, force: true });
-  }
-  await rm(dataDir, { recursive: true, force: true });
-}
-
 try {
   const unknown = process.argv.slice(2).filter((word) => word !== '--fresh');
   if (unknown.length > 0)
     throw new Error(`${unknown.join(' ')} is not known: the one option is --fresh.`);
-  if (process.argv.includes('--fresh')) await startOver();
+  if (process.argv.includes('--fresh')) await rm(dataDir, { recursive: true, force: true });
   const stop = await start();
   let stopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)

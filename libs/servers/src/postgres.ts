@@ -19,6 +19,8 @@ export interface Postgres {
   /** Where the data lies: not under the checkout when that is closed to the server's user. */
   dataDir: string;
   pid: number;
+  /** true when the data folder was made now, false when it was there. */
+  created: boolean;
   /** A connection URL; without a user, the superuser's. */
   url(database: string, user?: string, password?: string): string;
   stop(): Promise<void>;
@@ -29,6 +31,8 @@ export interface PostgresOptions {
   dataDir: string;
   /** false: for tests only, nothing survives a power failure. */
   durable?: boolean;
+  /** true: what the folder holds is thrown away first. */
+  fresh?: boolean;
   log?: (line: string) => void;
 }
 
@@ -41,7 +45,14 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const as = { ...(user ?? {}), cwd: '/', env: { ...process.env, LC_ALL: 'C' } };
 
   const secretFile = join(dirname(dataDir), '.postgres-password');
-  if (!existsSync(join(dataDir, 'PG_VERSION'))) {
+  if (options.fresh) {
+    await run(bin('pg_ctl'), ['-D', dataDir, '-m', 'immediate', '-w', 'stop'], as).catch(
+      () => undefined,
+    );
+    await rm(dataDir, { recursive: true, force: true });
+  }
+  const created = !existsSync(join(dataDir, 'PG_VERSION'));
+  if (created) {
     options.log?.('initdb');
     await rm(dataDir, { recursive: true, force: true });
     await writeFile(secretFile, randomBytes(24).toString('base64url'), { mode: 0o600 });
@@ -109,6 +120,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
         return {
           port,
           dataDir,
+          created,
           pid: child.pid ?? 0,
           url,
           async stop(): Promise<void> {
