@@ -6,6 +6,7 @@ import { connectBus } from '#messaging';
 import { County, eventually } from '#testing';
 import { jetstream } from '@nats-io/jetstream';
 import pg from 'pg';
+import { v7 as uuidv7 } from 'uuid';
 
 let county: County;
 const village = '371425101200';
@@ -106,7 +107,7 @@ describe('one fact across two services', () => {
         msgID: randomUUID(),
       });
     // A late fact that assignment has never seen, older than what it knows.
-    const late = { ...facts[0]?.event, id: randomUUID() };
+    const late = { ...facts[0]?.event, id: uuidv7() };
     await jetstream(bus).publish(
       `evt.registry.establishment.registered.v1.371425.101`,
       JSON.stringify(late),

@@ -2,13 +2,7 @@ import { createHash } from 'node:crypto';
 import { type DataOf, type EventContract, type Envelope, type Service } from '#contracts';
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler';
 import { FormatRegistry, type TObject } from '@sinclair/typebox';
-import {
-  DataSource,
-  type EntityManager,
-  type EntitySchema,
-  type MixedList,
-  type QueryRunner,
-} from 'typeorm';
+import { DataSource, type DataSourceOptions, type EntityManager, type QueryRunner } from 'typeorm';
 import { v7 as uuidv7, validate as isUuid } from 'uuid';
 import { type Caller, scopeOf } from './scope.js';
 
@@ -137,7 +131,7 @@ export interface DatabaseOptions {
   service: Service;
   /** Connects as `<service>_app`. */
   url: string;
-  entities: MixedList<string | (new (...args: never[]) => unknown) | EntitySchema>;
+  entities: NonNullable<DataSourceOptions['entities']>;
   poolSize?: number;
 }
 
@@ -150,15 +144,14 @@ export class Database {
   constructor(options: DatabaseOptions) {
     this.service = options.service;
     this.source = new DataSource({
-      name: options.service,
       type: 'postgres',
       url: options.url,
-      entities: options.entities as never,
+      entities: options.entities,
       poolSize: options.poolSize ?? 8,
       synchronize: false,
       logging: false,
       applicationName: options.service,
-    } as never);
+    });
   }
 
   async open(): Promise<void> {
@@ -189,8 +182,9 @@ export class Database {
     try {
       await runner.startTransaction();
       const [begun] = (await runner.query(
-        `select set_config('app.lo', $1, true), set_config('app.hi', $2, true), set_config('app.actor', $3, true), now() as now`,
-        [scope.lo, scope.hi, caller.id],
+        `select set_config('app.lo', $1, true), set_config('app.hi', $2, true), set_config('app.actor', $3, true),
+                set_config('app.official', $4, true), app_now() as now`,
+        [scope.lo, scope.hi, caller.id, caller.official ?? ''],
       )) as [{ now: Date }];
       const tx = new Tx(runner.manager, caller, begun.now, this.service);
       if (caller.idempotency) await this.claim(tx, caller.idempotency);
@@ -216,6 +210,17 @@ export class Database {
     } finally {
       await runner.release();
     }
+  }
+
+  /**
+   * The one exception to a scope: work over every county, or before one is known. Lint keeps the list of its call sites.
+   * @param reason why no scope will do; it is the actor of whatever is written.
+   */
+  async everywhere<T>(reason: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.within(
+      { id: `service:${this.service} ${reason}`, division: '', correlationId: reason },
+      work,
+    );
   }
 
   /** TypeORM's own commit drops PostgreSQL's answer, and after a swallowed error that is ROLLBACK without an error. */

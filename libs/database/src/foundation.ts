@@ -6,6 +6,9 @@ export function foundation(service: Service): string {
   const relay = `${service}_relay`;
   return `
 create function app_lo() returns text language sql stable parallel safe as $$ select coalesce(current_setting('app.lo', true), '') $$;
+create function app_official() returns text language sql stable parallel safe as $$ select coalesce(current_setting('app.official', true), '') $$;
+-- The database's transaction time. Databases made by libs/testing replace it by a clock that the test sets.
+create function app_now() returns timestamptz language sql stable as $$ select now() $$;
 create function app_hi() returns text language sql stable parallel safe as $$ select coalesce(current_setting('app.hi', true), '') $$;
 
 create table journal (
@@ -27,8 +30,16 @@ create index journal_aggregate on journal (aggregate_id, sequence);
 create table outbox (journal_id bigint primary key, recorded_at timestamptz not null)
   with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
--- Machine table: what has been applied. The primary key is what makes a fact take effect once.
-create table inbox (consumer text not null, event_id uuid not null, applied_at timestamptz not null default now(), primary key (consumer, event_id));
+-- Machine table: what has been applied. The primary key is what makes a fact take effect once; event_at is the time
+-- inside the UUIDv7 event_id, so it never differs for one fact.
+create table inbox (
+  consumer text not null,
+  event_id uuid not null,
+  event_at timestamptz not null,
+  applied_at timestamptz not null default now(),
+  primary key (consumer, event_id, event_at)
+) partition by range (event_at);
+create table inbox_default partition of inbox default;
 
 create table dead_letter (
   id uuid primary key,
@@ -67,7 +78,23 @@ grant select, delete on outbox to ${relay};
 
 /** Row-level security of a table whose rows belong to a place. One policy per command; USING and WITH CHECK alike. */
 export function ground(table: string, app: string, may: string): string {
-  const within = `division >= app_lo() and division < app_hi()`;
+  return walls(table, app, may, `division >= app_lo() and division < app_hi()`);
+}
+
+/**
+ * A ground table whose rows also belong to one official (`official_id`): an official sees and changes his own alone,
+ * everybody else what lies in their ground.
+ */
+export function owned(table: string, app: string, may: string): string {
+  return walls(
+    table,
+    app,
+    may,
+    `division >= app_lo() and division < app_hi() and (app_official() = '' or official_id::text = app_official())`,
+  );
+}
+
+function walls(table: string, app: string, may: string, within: string): string {
   return `
 alter table ${table} enable row level security;
 alter table ${table} force row level security;

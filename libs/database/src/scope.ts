@@ -16,6 +16,9 @@ export interface Caller {
   readonly id: string;
   readonly division: string;
   readonly correlationId: string;
+  /** The acting role and, for an official, who it is: what is `owned` is then visible to that official alone. */
+  readonly role?: string;
+  readonly official?: string;
   /** The event that caused this work, where there is one. */
   readonly causationId?: string;
   /** Set by the HTTP layer for a POST that carries an `Idempotency-Key`. */

@@ -175,8 +175,8 @@ export class Consumers {
     // A handler is no person: it works in the scope of the fact's county.
     await this.database.within(this.callerOf(event), async (tx) => {
       const first = await tx.query(
-        `insert into inbox (consumer, event_id) values ($1, $2) on conflict do nothing returning 1 as one`,
-        [this.service, event.id],
+        `insert into inbox (consumer, event_id, event_at) values ($1, $2, $3) on conflict do nothing returning 1 as one`,
+        [this.service, event.id, madeAt(event.id)],
       );
       if (first.length === 0) {
         this.repeated++;
@@ -227,6 +227,12 @@ export class Consumers {
     );
     this.deadLetters++;
   }
+}
+
+/** The time inside a UUIDv7: the same for one fact whenever it comes. @throws Permanent for another kind of id. */
+function madeAt(id: string): Date {
+  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(id)) throw new Permanent(`${id} is no UUIDv7`);
+  return new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
 }
 
 /** No later delivery can help: straight to the dead letters. */

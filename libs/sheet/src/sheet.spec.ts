@@ -1,0 +1,108 @@
+import { deflateRawSync } from 'node:zlib';
+import { checkSheet, readSheet, type SheetRow, sheetLimits } from './sheet.js';
+
+const shape = { headers: { 主体名称: 'name', '面积(㎡)': 'area' }, required: ['name'] };
+
+async function all(bytes: Uint8Array, batch = 2): Promise<SheetRow[]> {
+  const rows: SheetRow[] = [];
+  for await (const some of readSheet(bytes, shape, batch)) rows.push(...some);
+  return rows;
+}
+
+/** A ZIP by hand, so that its sizes can lie. */
+function zip(parts: Record<string, string | Buffer>): Buffer {
+  const bodies: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const [name, text] of Object.entries(parts)) {
+    const raw = Buffer.from(text);
+    const packed = deflateRawSync(raw);
+    const head = Buffer.alloc(30);
+    head.writeUInt32LE(0x04034b50, 0);
+    head.writeUInt16LE(20, 4);
+    head.writeUInt16LE(8, 8);
+    head.writeUInt32LE(packed.length, 18);
+    head.writeUInt32LE(raw.length, 22);
+    head.writeUInt16LE(name.length, 26);
+    const central = Buffer.alloc(46);
+    central.writeUInt32LE(0x02014b50, 0);
+    central.writeUInt16LE(20, 6);
+    central.writeUInt16LE(8, 10);
+    central.writeUInt32LE(packed.length, 20);
+    central.writeUInt32LE(raw.length, 24);
+    central.writeUInt16LE(name.length, 28);
+    central.writeUInt32LE(offset, 42);
+    bodies.push(head, Buffer.from(name), packed);
+    directory.push(central, Buffer.from(name));
+    offset += 30 + name.length + packed.length;
+  }
+  const size = directory.reduce((sum, one) => sum + one.length, 0);
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt16LE(Object.keys(parts).length, 8);
+  end.writeUInt16LE(Object.keys(parts).length, 10);
+  end.writeUInt32LE(size, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...bodies, ...directory, end]);
+}
+
+const workbook = (sheet: string, more: Record<string, string | Buffer> = {}): Buffer =>
+  zip({
+    'xl/workbook.xml': '<workbook><sheets><sheet name="a" r:id="r1"/></sheets></workbook>',
+    'xl/_rels/workbook.xml.rels':
+      '<Relationships><Relationship Id="r1" Target="worksheets/sheet1.xml"/></Relationships>',
+    'xl/worksheets/sheet1.xml': `<worksheet><sheetData>${sheet}</sheetData></worksheet>`,
+    ...more,
+  });
+
+const row = (number: number, ...cells: string[]): string =>
+  `<row r="${number}">${cells.map((cell, at) => `<c r="${String.fromCharCode(65 + at)}${number}" t="inlineStr"><is><t xml:space="preserve">${cell}</t></is></c>`).join('')}</row>`;
+
+describe('a sheet', () => {
+  it('is read under its header row, past title and blank rows, numbered as a person counts', async () => {
+    const sheet =
+      row(1, '台账') +
+      row(2, ' 主体 名称', '面积(㎡)') +
+      row(3, ' 甲 ', '1') +
+      row(4, ' ', '') +
+      '<row r="7"><c r="A7" t="inlineStr"><is><t>乙</t></is></c><c r="B7"><v>1.2E1</v></c></row>';
+    expect(await all(workbook(sheet))).toEqual([
+      { row: 3, cells: { name: ' 甲 ', area: '1' } },
+      { row: 7, cells: { name: '乙', area: '12' } },
+    ]);
+    expect(await checkSheet(workbook(sheet), shape)).toBe(2);
+  });
+
+  it('is read from CSV in UTF-8 with a mark, and in GB18030', async () => {
+    const text = '主体名称,面积(㎡)\r\n"甲,乙",3\r\n\r\n丙,\r\n';
+    const gb = Buffer.from('d6f7cce5c3fbb3c60ab1ed', 'hex'); // 主体名称\n表
+    expect(await all(Buffer.from(`\uFEFF${text}`))).toEqual([
+      { row: 2, cells: { name: '甲,乙', area: '3' } },
+      { row: 4, cells: { name: '丙', area: '' } },
+    ]);
+    expect(await all(gb)).toEqual([{ row: 2, cells: { name: '表' } }]);
+  });
+
+  it.each([
+    ['an empty file', Buffer.alloc(0), 'sheet-format'],
+    ['bytes of no encoding', Buffer.from([0xff, 0xfe, 0xfd, 0xff, 0x80]), 'sheet-encoding'],
+    ['a picture', Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.from('a\u0000b')]), 'sheet-format'],
+    ['an old workbook', Buffer.from('d0cf11e0a1b11ae1', 'hex'), 'sheet-format'],
+    ['other columns', Buffer.from('名字,面积\n甲,1\n'), 'sheet-headers'],
+    ['a cut archive', workbook(row(1, '主体名称')).subarray(0, 200), 'sheet-damaged'],
+    ['a quote without end', Buffer.from('主体名称\n"甲\n'), 'sheet-damaged'],
+    ['broken XML', workbook('<row><c>'), 'sheet-damaged'],
+    ['a bomb', workbook('', { 'xl/sharedStrings.xml': Buffer.alloc(300_000_000) }), 'sheet-bomb'],
+    ['too many parts', workbook('', Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`x/${n}`, 'x']))), 'sheet-bomb'],
+    ['entities', workbook('<row r="1"><c t="inlineStr"><is><t>&lol;</t></is></c></row>'), 'sheet-damaged'],
+  ])('is refused as a whole, with a code, when it is %s', async (_what, bytes, code) => {
+    await expect(all(bytes)).rejects.toMatchObject({ code });
+  }); // prettier-ignore
+
+  it('takes no more rows than the limit', async () => {
+    const lines = `主体名称\n${'甲\n'.repeat(sheetLimits.rows + 1)}`;
+    await expect(checkSheet(Buffer.from(lines), shape)).rejects.toMatchObject({
+      code: 'sheet-too-large',
+    });
+  });
+});

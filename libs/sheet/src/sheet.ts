@@ -1,0 +1,136 @@
+import { Worker } from 'node:worker_threads';
+
+/** Why a file is refused as a whole; a bad row is never the reason. */
+export type SheetFault =
+  | 'sheet-format' // neither XLSX nor CSV
+  | 'sheet-encoding' // neither UTF-8 nor GB18030
+  | 'sheet-headers' // a column that is needed is missing
+  | 'sheet-damaged' // broken ZIP, XML or quotes
+  | 'sheet-bomb' // unpacks to more than is taken
+  | 'sheet-too-large'; // rows, texts, memory or time
+
+export class SheetError extends Error {
+  constructor(
+    readonly code: SheetFault,
+    detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+/** What a sheet may hold. Anything above is refused with a code, before it costs memory. */
+export const sheetLimits = {
+  fileBytes: 50 * 1024 * 1024,
+  rows: 200_000,
+  columns: 64,
+  entries: 256,
+  inflatedBytes: 512_000_000,
+  ratio: 200,
+  textCharacters: 64_000_000,
+  heapMegabytes: 384,
+  timeoutMs: 120_000,
+};
+
+export interface SheetRow {
+  /** The row of the sheet as a person counts it, from 1. */
+  row: number;
+  /** The texts as they stand, by field. */
+  cells: Record<string, string>;
+}
+
+export interface SheetShape {
+  /** Column title → field. Titles are compared without spaces and width. */
+  headers: Record<string, string>;
+  /** Fields whose column must be there. */
+  required: string[];
+}
+
+interface Said {
+  rows?: SheetRow[];
+  end?: true;
+  count?: number;
+  refused?: { code: SheetFault; detail: string };
+}
+
+let free = 2; // threads at once in one process; the rest wait in line
+const line: (() => void)[] = [];
+
+/**
+ * The rows of the first sheet of an XLSX, or of a CSV in UTF-8 or GB18030, under the header row, blank rows left out,
+ * `batch` at a time; the reader waits until a batch is done with.
+ * @throws SheetError for a file that cannot be taken as a whole.
+ */
+export async function* readSheet(
+  bytes: Uint8Array,
+  shape: SheetShape,
+  batch = 500,
+): AsyncGenerator<SheetRow[], void, undefined> {
+  yield* reading(bytes, shape, batch);
+}
+
+/** Reads the whole sheet without keeping it. @returns the number of rows. @throws SheetError */
+export async function checkSheet(bytes: Uint8Array, shape: SheetShape): Promise<number> {
+  const reader = reading(bytes, shape, 0);
+  for (;;) {
+    const { done, value } = await reader.next();
+    if (done) return value;
+  }
+}
+
+async function* reading(
+  bytes: Uint8Array,
+  shape: SheetShape,
+  batch: number,
+): AsyncGenerator<SheetRow[], number, undefined> {
+  while (free === 0) await new Promise<void>((next) => line.push(next));
+  free -= 1;
+  const worker = new Worker(new URL('./sheet.worker.mjs', import.meta.url), {
+    workerData: {
+      bytes,
+      headers: shape.headers,
+      required: shape.required,
+      limits: sheetLimits,
+      batch,
+    },
+    resourceLimits: { maxOldGenerationSizeMb: sheetLimits.heapMegabytes },
+    execArgv: [],
+  });
+  const said: Said[] = [];
+  let heard: (() => void) | undefined;
+  const hear = (what: Said): void => {
+    said.push(what);
+    heard?.();
+  };
+  worker.on('message', hear);
+  worker.on('error', (error: Error & { code?: string }) =>
+    hear({
+      refused:
+        error.code === 'ERR_WORKER_OUT_OF_MEMORY'
+          ? { code: 'sheet-too-large', detail: 'The file takes more memory than is given to one.' }
+          : { code: 'sheet-damaged', detail: `The file cannot be read: ${error.message}` },
+    }),
+  );
+  const late: NodeJS.Timeout = setTimeout(
+    () =>
+      hear({ refused: { code: 'sheet-too-large', detail: 'Reading the file takes too long.' } }),
+    sheetLimits.timeoutMs,
+  );
+  try {
+    for (;;) {
+      while (said.length === 0) await new Promise<void>((next) => (heard = next));
+      const { rows, end, count, refused } = said.shift() ?? {};
+      if (refused) throw new SheetError(refused.code, refused.detail);
+      if (end) return count ?? 0;
+      if (rows) {
+        yield rows;
+        late.refresh(); // the time of the reader alone is bounded
+        worker.postMessage('next');
+      }
+    }
+  } finally {
+    clearTimeout(late);
+    await worker.terminate();
+    free += 1;
+    line.shift()?.();
+  }
+}

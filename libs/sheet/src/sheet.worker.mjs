@@ -1,0 +1,300 @@
+// Reads one sheet in a thread of its own with a heap limit, and hands its rows over batch by batch, each when asked for.
+// Plain JavaScript, so that the same file runs from the sources and from dist.
+import { parentPort, workerData } from 'node:worker_threads';
+import { parse as parseCsv } from 'csv-parse';
+import { SaxesParser } from 'saxes';
+import yauzl from 'yauzl';
+
+const { bytes: shared, headers, required, limits, batch } = workerData;
+const bytes = Buffer.from(shared.buffer, shared.byteOffset, shared.byteLength);
+
+class Refused extends Error {
+  constructor(code, detail) {
+    super(detail);
+    this.code = code;
+  }
+}
+
+/** `人  名 ` and `人名` are one header; full width and half width too. */
+const plain = (text) => text.normalize('NFKC').replace(/\s+/gu, '');
+const wanted = new Map(Object.entries(headers).map(([title, field]) => [plain(title), field]));
+
+function xmlOf(stream, on) {
+  return new Promise((done, failed) => {
+    const parser = new SaxesParser();
+    const decoder = new TextDecoder('utf-8', { fatal: true });
+    const fail = (error) => {
+      stream.destroy();
+      failed(
+        error instanceof Refused
+          ? error
+          : new Refused('sheet-damaged', `The workbook cannot be read: ${error.message}`),
+      );
+    };
+    parser.on('error', fail);
+    parser.on('opentag', (tag) => on.open?.(tag.name.replace(/^.*:/, ''), tag.attributes));
+    parser.on('text', (text) => on.text?.(text));
+    parser.on('cdata', (text) => on.text?.(text));
+    parser.on('closetag', (tag) => on.close?.(tag.name.replace(/^.*:/, '')));
+    (async () => {
+      for await (const chunk of stream) {
+        parser.write(decoder.decode(chunk, { stream: true }));
+        if (on.pause) await on.pause();
+      }
+      parser.write(decoder.decode()).close();
+    })().then(done, fail);
+  });
+}
+
+/** Every entry of the archive, its declared sizes checked before anything is inflated. */
+function openArchive() {
+  return new Promise((done, failed) => {
+    const refuse = (error) =>
+      failed(new Refused('sheet-damaged', `The workbook cannot be read: ${error.message}`));
+    yauzl.fromBuffer(bytes, { lazyEntries: true, validateEntrySizes: true }, (error, archive) => {
+      if (error) return refuse(error);
+      const entries = new Map();
+      let total = 0;
+      archive.on('error', refuse);
+      archive.on('entry', (entry) => {
+        total += entry.uncompressedSize;
+        const ratio = entry.uncompressedSize / Math.max(1, entry.compressedSize);
+        if (entries.size >= limits.entries)
+          return failed(
+            new Refused('sheet-bomb', `The workbook has more than ${limits.entries} parts.`),
+          );
+        if (
+          total > limits.inflatedBytes ||
+          (ratio > limits.ratio && entry.uncompressedSize > 1_000_000)
+        )
+          return failed(
+            new Refused(
+              'sheet-bomb',
+              `The workbook would unpack to more than is taken (${limits.inflatedBytes / 1e6} MB, ${limits.ratio} times its size).`,
+            ),
+          );
+        entries.set(entry.fileName.replace(/^\//, ''), entry);
+        archive.readEntry();
+      });
+      archive.on('end', () =>
+        done({
+          has: (name) => entries.has(name),
+          stream: (name) =>
+            new Promise((given, not) => {
+              const entry = entries.get(name);
+              if (!entry) return not(new Refused('sheet-damaged', `The workbook has no ${name}.`));
+              archive.openReadStream(entry, (openError, stream) =>
+                openError ? not(new Refused('sheet-damaged', openError.message)) : given(stream),
+              );
+            }),
+        }),
+      );
+      archive.readEntry();
+    });
+  });
+}
+
+async function firstSheetOf(archive) {
+  let id;
+  await xmlOf(await archive.stream('xl/workbook.xml'), {
+    open: (name, attributes) => {
+      if (name === 'sheet') id ??= attributes['r:id'];
+    },
+  });
+  let target;
+  await xmlOf(await archive.stream('xl/_rels/workbook.xml.rels'), {
+    open: (name, attributes) => {
+      if (name === 'Relationship' && attributes.Id === id) target = attributes.Target;
+    },
+  });
+  if (!target) throw new Refused('sheet-damaged', 'The workbook names no sheet.');
+  return target.startsWith('/') ? target.slice(1) : `xl/${target}`;
+}
+
+/** Shared texts; a rich text's runs joined, its phonetic hints left out. */
+async function sharedTexts(archive) {
+  const texts = [];
+  if (!archive.has('xl/sharedStrings.xml')) return texts;
+  let text = '';
+  let inside = false;
+  let hint = false;
+  let total = 0;
+  await xmlOf(await archive.stream('xl/sharedStrings.xml'), {
+    open: (name) => {
+      if (name === 'si') text = '';
+      if (name === 'rPh') hint = true;
+      if (name === 't') inside = !hint;
+    },
+    text: (value) => {
+      if (!inside) return;
+      text += value;
+      total += value.length;
+      if (total > limits.textCharacters)
+        throw new Refused(
+          'sheet-too-large',
+          `The texts of the workbook exceed ${limits.textCharacters} characters.`,
+        );
+    },
+    close: (name) => {
+      if (name === 't') inside = false;
+      if (name === 'rPh') hint = false;
+      if (name === 'si') texts.push(text);
+    },
+  });
+  return texts;
+}
+
+function columnOf(reference) {
+  let column = 0;
+  for (const letter of /^[A-Z]+/.exec(reference ?? '')?.[0] ?? '')
+    column = column * 26 + letter.charCodeAt(0) - 64;
+  return column - 1;
+}
+
+/** Numbers come as a person sees them, not as the file keeps them (1.99E10). */
+function numberText(raw) {
+  const value = Number(raw);
+  return raw.trim() === '' || Number.isNaN(value) ? raw : String(value);
+}
+
+async function readWorkbook(take) {
+  const archive = await openArchive();
+  const sheet = await firstSheetOf(archive);
+  const texts = await sharedTexts(archive);
+  let row = 0;
+  let cells = [];
+  let column = 0;
+  let type;
+  let text = '';
+  let reading = false;
+  await xmlOf(await archive.stream(sheet), {
+    pause: take.pause,
+    open: (name, attributes) => {
+      if (name === 'row') {
+        row = Number(attributes.r ?? row + 1);
+        cells = [];
+        column = -1;
+      } else if (name === 'c') {
+        column = attributes.r ? columnOf(attributes.r) : column + 1;
+        type = attributes.t;
+        text = '';
+      } else if (name === 'v' || name === 't') reading = true;
+    },
+    text: (value) => {
+      if (reading) text += value;
+      if (text.length > 40_000)
+        throw new Refused('sheet-too-large', `A cell of row ${row} is too long.`);
+    },
+    close: (name) => {
+      if (name === 'v' || name === 't') reading = false;
+      else if (name === 'c' && column >= 0 && column < limits.columns)
+        cells[column] =
+          type === 's'
+            ? (texts[Number(text)] ?? '')
+            : type === undefined || type === 'n'
+              ? numberText(text)
+              : text;
+      else if (name === 'row') take.row(row, cells);
+    },
+  });
+}
+
+function decoded() {
+  for (const encoding of ['utf-8', 'gb18030'])
+    try {
+      return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    } catch {
+      // The next encoding may fit.
+    }
+  throw new Refused(
+    'sheet-encoding',
+    'The file is neither UTF-8 nor GB18030: save it as XLSX, or as CSV in UTF-8.',
+  );
+}
+
+async function readCsv(take) {
+  const text = decoded();
+  if (text.includes('\u0000'))
+    throw new Refused('sheet-format', 'This is neither an XLSX workbook nor a CSV text.');
+  const records = parseCsv(text, {
+    bom: true,
+    relax_column_count: true,
+    max_record_size: 1_000_000,
+  });
+  let row = 0;
+  try {
+    for await (const cells of records) {
+      row += 1;
+      take.row(row, cells);
+      await take.pause();
+    }
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+    throw new Refused('sheet-damaged', `The CSV cannot be read after row ${row}: ${error.message}`);
+  }
+}
+
+let columns;
+let closest = [...required];
+let count = 0;
+let ready = [];
+let go;
+parentPort.on('message', () => go?.());
+const asked = () => new Promise((next) => (go = next));
+
+const take = {
+  row(row, cells) {
+    const blank = cells.every((cell) => (cell ?? '').trim() === '');
+    if (!columns) {
+      const fields = Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
+      const missing = required.filter((field) => !fields.includes(field));
+      if (missing.length < closest.length) closest = missing;
+      if (missing.length === 0) columns = fields;
+      else if (row >= 30) throw headerless();
+      return;
+    }
+    if (blank) return;
+    count += 1;
+    if (count > limits.rows)
+      throw new Refused('sheet-too-large', `At most ${limits.rows} rows are taken.`);
+    const values = {};
+    columns.forEach((field, index) => {
+      if (field) values[field] = cells[index] ?? '';
+    });
+    if (batch > 0) ready.push({ row, cells: values });
+  },
+  async pause() {
+    while (batch > 0 && ready.length >= batch) await handOver(ready.splice(0, batch));
+  },
+};
+
+function headerless() {
+  const names = closest.map(
+    (field) => Object.entries(headers).find(([, one]) => one === field)?.[0],
+  );
+  return new Refused(
+    'sheet-headers',
+    `No header row with these columns within the first rows: ${names.join('、')}.`,
+  );
+}
+
+async function handOver(rows) {
+  const next = asked();
+  parentPort.postMessage({ rows });
+  await next;
+}
+
+try {
+  if (bytes.length === 0) throw new Refused('sheet-format', 'The file is empty.');
+  if (bytes.readUInt32BE(0) === 0xd0cf11e0)
+    throw new Refused('sheet-format', 'This is an old XLS workbook: save it as XLSX.');
+  await (bytes.subarray(0, 2).toString('latin1') === 'PK' ? readWorkbook(take) : readCsv(take));
+  if (!columns) throw headerless();
+  while (ready.length > 0) await handOver(ready.splice(0, batch || ready.length));
+  parentPort.postMessage({ end: true, count });
+} catch (error) {
+  parentPort.postMessage({
+    refused: { code: error.code ?? 'sheet-damaged', detail: error.message },
+  });
+}
+parentPort.close();
