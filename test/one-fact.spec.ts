@@ -14,12 +14,6 @@ const other = '371425102200';
 
 beforeAll(async () => {
   county = await County.start([registry, assignment]);
-  await county.rows(
-    'registry',
-    `insert into division values ('371425','齐河县','county',''), ('371425101','表白寺镇','township','371425'),
-     ('371425102','焦庙镇','township','371425'), ($1,'甲村','village','371425101'), ($2,'乙村','village','371425102')`,
-    [village, other],
-  );
 }, 120_000);
 afterAll(() => county.stop(), 60_000);
 

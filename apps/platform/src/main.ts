@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join, resolve } from 'node:path';
 import { type Service } from '#contracts';
-import { migrate, provision } from '#database';
+import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
 import { type RunningService, startService } from '#platform';
 import {
@@ -19,12 +19,12 @@ import {
 import pg from 'pg';
 import { assignment } from '../../assignment/src/assignment.definition.js';
 import { addAccount, createIssuer, identitySchema } from '../../identity/src/issuer.js';
-import { loadDivisions } from '../../registry/src/division.loader.js';
 import { registry } from '../../registry/src/registry.definition.js';
 import { serveDocs } from './swagger.page.js';
 
 const dataDir = resolve(process.env['FOODWARDEN_DATA'] ?? '.data');
 const audience = 'urn:foodwarden';
+const sample = resolve('apps/platform/sample');
 const definitions = [registry, assignment];
 const secret = (): string => randomBytes(24).toString('base64url');
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -135,11 +135,18 @@ async function start(): Promise<() => Promise<void>> {
       await provision(postgres.url('postgres'), service, passwords);
       await migrate(url(service, 'owner'), migrations);
     }
-    const divisions = await loadDivisions(
-      url('registry', 'app'),
-      resolve('apps/platform/sample/divisions.csv'),
-    );
-    say(`${divisions} divisions of the sample county loaded`);
+    for (const { service, load } of definitions) {
+      if (!load) continue;
+      const database = new Database({
+        service,
+        url: url(service, 'app'),
+        entities: [],
+        poolSize: 1,
+      });
+      await database.open();
+      const loaded = await load(database, sample).finally(() => database.close());
+      say(`  ${service}: ${loaded}`);
+    }
 
     const pool = new pg.Pool({ connectionString: url('identity', 'app'), max: 5 });
     pool.on('error', () => undefined); // an idle connection was cut; the next query opens another

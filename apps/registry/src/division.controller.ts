@@ -1,7 +1,13 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { Caller, Roles } from '#platform';
 import { Controller, Get, Query } from '@nestjs/common';
-import { ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
+import {
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
 import { IsOptional, Matches } from 'class-validator';
 
 export class DivisionQuery {
@@ -47,6 +53,7 @@ export class DivisionController {
   constructor(private readonly database: Database) {}
 
   @Get()
+  @ApiOperation({ summary: '行政区划 · what lies directly below a place' })
   @Roles('county-admin', 'office', 'official', 'grid-worker', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: DivisionList })
   async list(

@@ -1,23 +1,11 @@
 import { type Kind, kinds, type Tier, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { Caller, IfMatch, Roles } from '#platform';
+import { Caller, IfMatch, IsDivision, Line, type Page, PageOf, PageQuery, Roles } from '#platform';
+import { Body, Controller, Get, Param, ParseUUIDPipe, Patch, Post, Query } from '@nestjs/common';
 import {
-  Body,
-  Controller,
-  Get,
-  Param,
-  ParseUUIDPipe,
-  Patch,
-  Post,
-  Query,
-  Res,
-} from '@nestjs/common';
-import { ApiHeader, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
-import {
-  IsBoolean, IsIn, IsInt, IsNumber, IsOptional, IsString, Length, Matches, Max, MaxLength, Min,
-} from 'class-validator'; // prettier-ignore
-import { type FastifyReply } from 'fastify';
+  ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
+} from '@nestjs/swagger'; // prettier-ignore
+import { IsBoolean, IsIn, IsInt, IsNumber, IsOptional, Matches, Max, Min } from 'class-validator';
 import { Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
 
@@ -27,21 +15,21 @@ export class RegisterEstablishment {
   division: string;
 
   @ApiProperty({ type: String, example: '老王饭店', maxLength: 200 })
-  @IsString()
-  @Length(1, 200)
-  @Matches(/^[^\u0000-\u001f]*$/)
+  @Line(200)
   name: string;
 
   @ApiPropertyOptional({ type: String, nullable: true, example: '91371425MA3CM4AM88' })
   @IsOptional()
-  @IsString()
-  @MaxLength(40)
+  @Line(40, 0)
   uscc?: string | null;
 
+  @ApiPropertyOptional({ type: String, nullable: true, example: 'JY13714250000017' })
+  @IsOptional()
+  @Line(40, 0)
+  licence?: string | null;
+
   @ApiProperty({ type: String, example: '表白寺镇中心街12号', maxLength: 300 })
-  @IsString()
-  @Length(1, 300)
-  @Matches(/^[^\u0000-\u001f]*$/)
+  @Line(300)
   address: string;
 
   @ApiProperty({ enum: kinds, example: 'catering' })
@@ -71,16 +59,18 @@ export class RegisterEstablishment {
 export class ChangeEstablishment {
   @ApiPropertyOptional({ type: String, example: '老王饭店(新店)' })
   @IsOptional()
-  @IsString()
-  @Length(1, 200)
-  @Matches(/^[^\u0000-\u001f]*$/)
+  @Line(200)
   name?: string;
 
   @ApiPropertyOptional({ type: String, nullable: true, example: '91371425MA3CM4AM88' })
   @IsOptional()
-  @IsString()
-  @MaxLength(40)
+  @Line(40, 0)
   uscc?: string | null;
+
+  @ApiPropertyOptional({ type: String, nullable: true, example: 'JY13714250000017' })
+  @IsOptional()
+  @Line(40, 0)
+  licence?: string | null;
 
   @ApiPropertyOptional({ type: Number, nullable: true, example: 520 })
   @IsOptional()
@@ -95,10 +85,10 @@ export class ChangeEstablishment {
   status?: 'open' | 'suspended' | 'closed';
 }
 
-export class EstablishmentQuery {
+export class EstablishmentQuery extends PageQuery {
   @ApiPropertyOptional({ type: String, example: '371425101' })
   @IsOptional()
-  @Matches(/^(\d{6}|\d{9}|\d{12})$/)
+  @IsDivision()
   division?: string;
 
   @ApiPropertyOptional({ enum: tiers })
@@ -113,36 +103,16 @@ export class EstablishmentQuery {
 
   @ApiPropertyOptional({ type: String, description: 'Part of the name', example: '饭店' })
   @IsOptional()
-  @IsString()
-  @Length(1, 100)
-  @Matches(/^[^\u0000-\u001f]*$/)
+  @Line(100)
   name?: string;
 
   @ApiPropertyOptional({ type: String, example: '91371425MA3CM4AM88' })
   @IsOptional()
-  @Matches(/^[^\u0000-\u001f]{1,40}$/)
+  @Line(40)
   uscc?: string;
-
-  @ApiPropertyOptional({ type: String, description: 'The cursor `next` of the page before' })
-  @IsOptional()
-  @Matches(/^\d{12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)
-  after?: string;
-
-  @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(200)
-  limit: number = 50;
 }
 
-export class EstablishmentPage {
-  @ApiProperty({ type: [Establishment] })
-  items: Establishment[];
-
-  @ApiProperty({ type: String, nullable: true })
-  next: string | null;
-}
+class EstablishmentPage extends PageOf(Establishment) {}
 
 @ApiTags('establishments')
 @Controller('establishments')
@@ -154,11 +124,7 @@ export class EstablishmentController {
 
   @Post()
   @Roles('county-admin', 'office')
-  @ApiHeader({
-    name: 'Idempotency-Key',
-    required: false,
-    description: 'Repeat with the same key to be safe',
-  })
+  @ApiOperation({ summary: '登记主体 · register an establishment; its tier is decided at once' })
   @ApiResponse({ status: 201, type: Establishment })
   async register(
     @Caller() caller: DatabaseCaller,
@@ -168,29 +134,29 @@ export class EstablishmentController {
   }
 
   @Get()
+  @ApiOperation({ summary: '查询主体 · establishments of your ground' })
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: EstablishmentPage })
   async page(
     @Caller() caller: DatabaseCaller,
     @Query() query: EstablishmentQuery,
-  ): Promise<EstablishmentPage> {
+  ): Promise<Page<Establishment>> {
     return this.database.within(caller, (tx) => this.establishments.page(tx, query));
   }
 
   @Get(':id')
+  @ApiOperation({ summary: '查看主体 · one establishment, with the explanation of its tier' })
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: Establishment })
   async one(
     @Caller() caller: DatabaseCaller,
     @Param('id', ParseUUIDPipe) id: string,
-    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Establishment> {
-    const found = await this.database.within(caller, (tx) => this.establishments.one(tx, id));
-    void reply.header('etag', `"${found.version}"`);
-    return found;
+    return this.database.within(caller, (tx) => this.establishments.one(tx, id));
   }
 
   @Patch(':id')
+  @ApiOperation({ summary: '变更主体 · change it; the tier is decided anew' })
   @Roles('county-admin', 'office')
   @ApiHeader({ name: 'If-Match', required: true, description: 'The ETag last read' })
   @ApiResponse({ status: 200, type: Establishment })
@@ -199,12 +165,7 @@ export class EstablishmentController {
     @Param('id', ParseUUIDPipe) id: string,
     @IfMatch() version: number,
     @Body() body: ChangeEstablishment,
-    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Establishment> {
-    const changed = await this.database.within(caller, (tx) =>
-      this.establishments.change(tx, id, version, body),
-    );
-    void reply.header('etag', `"${changed.version}"`);
-    return changed;
+    return this.database.within(caller, (tx) => this.establishments.change(tx, id, version, body));
   }
 }

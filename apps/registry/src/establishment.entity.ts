@@ -6,9 +6,10 @@ import {
   type Tier,
   tiers,
 } from '#contracts';
+import { type Policy } from '#platform';
 import { ApiProperty } from '@nestjs/swagger';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import { decideTier, type TierDecision } from './tier-rule.js';
+import { decideTier, type TierDecision, type TierRule } from './tier-rule.js';
 
 /** PostgreSQL's numeric comes as text. */
 const numeric = {
@@ -59,6 +60,18 @@ export class Establishment {
   @Column('boolean')
   large: boolean;
 
+  @ApiProperty({ type: String, nullable: true, example: 'JY13714250000017' })
+  @Column('text', { nullable: true })
+  licence: string | null;
+
+  @ApiProperty({ type: Number, nullable: true, description: 'Degrees, WGS84', example: 36.79 })
+  @Column('double precision', { nullable: true })
+  latitude: number | null;
+
+  @ApiProperty({ type: Number, nullable: true, description: 'Degrees, WGS84', example: 116.76 })
+  @Column('double precision', { nullable: true })
+  longitude: number | null;
+
   @ApiProperty({ enum: ['open', 'suspended', 'closed'], example: 'open' })
   @Column('text')
   status: 'open' | 'suspended' | 'closed';
@@ -80,14 +93,14 @@ export class Establishment {
   changedAt: Date;
 
   /** Decides the tier anew from the facts at hand. */
-  retier(): void {
-    this.tierDecision = decideTier(this);
+  retier(rule: Policy<typeof TierRule.body>): void {
+    this.tierDecision = decideTier(rule, this);
     this.tier = this.tierDecision.tier;
   }
 
   /** The whole public state, as every other service copies it. */
   state(): DataOf<typeof EstablishmentRegistered> {
-    const { id: establishmentId, division, name, kind, tier, status } = this;
-    return { establishmentId, division, name, kind, tier, status };
+    const { id: establishmentId, division, name, kind, tier, status, address } = this;
+    return { establishmentId, division, name, kind, tier, status, address };
   }
 }

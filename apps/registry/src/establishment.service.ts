@@ -1,6 +1,6 @@
 import { EstablishmentChanged, EstablishmentRegistered } from '#contracts';
 import { type Tx } from '#database';
-import { DomainError } from '#platform';
+import { afterOf, DomainError, type Page, pageOf, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import {
@@ -9,6 +9,8 @@ import {
   type RegisterEstablishment,
 } from './establishment.controller.js';
 import { Establishment } from './establishment.entity.js';
+import { normaliseLicence } from './licence.js';
+import { TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
 
 /** One method is one step in the caller's transaction: load, decide, save, publish. */
@@ -16,16 +18,24 @@ import { isUscc, normaliseUscc } from './uscc.js';
 export class EstablishmentService {
   async register(tx: Tx, wanted: RegisterEstablishment): Promise<Establishment> {
     await this.checkVillage(tx, wanted.division);
-    const unknown = { area: null, diners: null, large: false };
+    const unknown = {
+      area: null,
+      diners: null,
+      large: false,
+      licence: null,
+      latitude: null,
+      longitude: null,
+    };
     const establishment = Object.assign(new Establishment(), unknown, wanted, {
       id: uuidv7(),
       version: 1,
       uscc: this.checkedUscc(wanted.uscc),
+      licence: this.checkedLicence(wanted.licence),
       status: 'open',
       createdAt: tx.now,
       changedAt: tx.now,
     } satisfies Partial<Establishment>);
-    establishment.retier();
+    establishment.retier(await policyOf(tx, TierRule, establishment.division));
     await tx.manager.insert(Establishment, establishment);
     tx.publish(EstablishmentRegistered, establishment, establishment.state());
     return establishment;
@@ -45,9 +55,11 @@ export class EstablishmentService {
         [],
         establishment,
       );
-    if (wanted.uscc !== undefined) wanted.uscc = this.checkedUscc(wanted.uscc);
-    Object.assign(establishment, wanted, { version: version + 1, changedAt: tx.now });
-    establishment.retier();
+    const { uscc, licence, ...rest } = wanted;
+    Object.assign(establishment, rest, { version: version + 1, changedAt: tx.now });
+    if (uscc !== undefined) establishment.uscc = this.checkedUscc(uscc);
+    if (licence !== undefined) establishment.licence = this.checkedLicence(licence);
+    establishment.retier(await policyOf(tx, TierRule, establishment.division));
     const { affected } = await tx.manager.update(Establishment, { id, version }, establishment);
     if (affected !== 1) throw new DomainError('stale-version', 'Somebody changed it meanwhile.');
     tx.publish(EstablishmentChanged, establishment, establishment.state());
@@ -65,12 +77,11 @@ export class EstablishmentService {
   }
 
   /** A keyset page in `(division, id)` order. */
-  async page(
-    tx: Tx,
-    query: EstablishmentQuery,
-  ): Promise<{ items: Establishment[]; next: string | null }> {
+  async page(tx: Tx, query: EstablishmentQuery): Promise<Page<Establishment>> {
+    const [afterDivision, afterId] = afterOf(query);
     const wanted = tx.manager
       .createQueryBuilder(Establishment, 'e')
+      .where('(e.division, e.id) > (:afterDivision, :afterId)', { afterDivision, afterId })
       .orderBy('e.division')
       .addOrderBy('e.id')
       .limit(query.limit + 1);
@@ -83,20 +94,7 @@ export class EstablishmentService {
     if (query.kind) wanted.andWhere('e.kind = :kind', { kind: query.kind });
     if (query.uscc) wanted.andWhere('e.uscc = :uscc', { uscc: normaliseUscc(query.uscc) });
     if (query.name) wanted.andWhere('strpos(e.name, :name) > 0', { name: query.name });
-    if (query.after) {
-      const [division = '', id = ''] = query.after.split('.');
-      wanted.andWhere('(e.division, e.id) > (:afterDivision, :afterId)', {
-        afterDivision: division,
-        afterId: id,
-      });
-    }
-    const found = await wanted.getMany();
-    const items = found.slice(0, query.limit);
-    const last = items.at(-1);
-    return {
-      items,
-      next: found.length > query.limit && last ? `${last.division}.${last.id}` : null,
-    };
+    return pageOf(await wanted.getMany(), query, ({ id }) => id);
   }
 
   private async checkVillage(tx: Tx, division: string): Promise<void> {
@@ -134,5 +132,21 @@ export class EstablishmentService {
         },
       ]);
     return code;
+  }
+
+  /** A wrong check digit is no refusal (two of fifteen real numbers fail it); another form is. */
+  private checkedLicence(given: string | null | undefined): string | null {
+    if (given === null || given === undefined || given === '') return null;
+    const number = normaliseLicence(given);
+    if (!/^[0-9A-Z()-]{4,40}$/.test(number))
+      throw new DomainError('licence-form', 'Compare the number with the licence.', [
+        {
+          pointer: '/licence',
+          rule: 'licence-form',
+          value: given,
+          remedy: 'Compare the number with the licence.',
+        },
+      ]);
+    return number;
   }
 }

@@ -1,15 +1,26 @@
 import { foundation } from '#database';
-import { type ServiceDefinition } from '#platform';
+import { PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
+import { CalendarController } from './calendar.controller.js';
 import { DivisionController } from './division.controller.js';
 import { EstablishmentController } from './establishment.controller.js';
 import { Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
+import { LedgerImportController } from './ledger-import.controller.js';
+import { LedgerImports } from './ledger.service.js';
 import { establishments } from './migrations/0002-establishments.js';
+import { ledger } from './migrations/0003-ledger.js';
+import { loadRegistry } from './registry.loader.js';
 
 @Module({
-  controllers: [DivisionController, EstablishmentController],
-  providers: [EstablishmentService],
+  controllers: [
+    DivisionController,
+    EstablishmentController,
+    LedgerImportController,
+    CalendarController,
+    PolicyController,
+  ],
+  providers: [EstablishmentService, LedgerImports],
 })
 class RegistryModule {}
 
@@ -18,5 +29,7 @@ export const registry: ServiceDefinition = {
   title: 'Registry: premises and tiers',
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [{ name: '0001-foundation', sql: foundation('registry') }, establishments],
+  migrations: [{ name: '0001-foundation', sql: foundation('registry') }, establishments, ledger],
+  jobs: [LedgerImports],
+  load: loadRegistry,
 };

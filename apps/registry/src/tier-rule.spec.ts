@@ -1,7 +1,19 @@
-import { decideTier, type TierInput } from './tier-rule.js';
+import { readFileSync } from 'node:fs';
+import { Value } from '@sinclair/typebox/value';
+import { decideTier, type TierInput, TierRule } from './tier-rule.js';
+
+// The default rule as it is shipped, not as a copy of it stands here.
+const { tierRule } = JSON.parse(readFileSync('apps/platform/sample/policies.json', 'utf8')) as {
+  tierRule: { code: string; version: number; rules: unknown[] };
+};
+const rule = {
+  code: tierRule.code,
+  version: tierRule.version,
+  body: Value.Decode(TierRule.body, { rules: tierRule.rules }),
+};
 
 const of = (input: Partial<TierInput>): string =>
-  decideTier({ kind: 'catering', area: null, diners: null, large: false, ...input }).tier;
+  decideTier(rule, { kind: 'catering', area: null, diners: null, large: false, ...input }).tier;
 
 describe('the default tier rule', () => {
   it.each([
@@ -26,7 +38,9 @@ describe('the default tier rule', () => {
   });
 
   it('warns when the area that decides is missing', () => {
-    expect(decideTier({ kind: 'sale', area: null, diners: null, large: false })).toMatchObject({
+    expect(
+      decideTier(rule, { kind: 'sale', area: null, diners: null, large: false }),
+    ).toMatchObject({
       tier: 'C',
       warning: 'area-missing',
     });

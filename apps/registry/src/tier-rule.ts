@@ -1,4 +1,32 @@
-import { type Kind, type Tier } from '#contracts';
+import { type Kind, kinds, tiers, type Tier } from '#contracts';
+import { definePolicy, type Policy } from '#platform';
+import { type Static, Type } from '@sinclair/typebox';
+
+const Bound = Type.Object({
+  fact: Type.Union([Type.Literal('areaSquareMetres'), Type.Literal('diners'), Type.Literal('large')]),
+  atLeast: Type.Optional(Type.Number()),
+  above: Type.Optional(Type.Number()),
+  below: Type.Optional(Type.Number()),
+  equals: Type.Optional(Type.Boolean()),
+}); // prettier-ignore
+
+/** The lines of a county's tier rule: the first that fits decides. */
+export const TierRule = definePolicy(
+  'tier-rule',
+  Type.Object({
+    rules: Type.Array(
+      Type.Object({
+        kinds: Type.Array(Type.Union(kinds.map((kind) => Type.Literal(kind)))),
+        when: Type.Optional(Bound),
+        tier: Type.Union(tiers.map((tier) => Type.Literal(tier))),
+        warnWhenUnknown: Type.Optional(
+          Type.Object({ fact: Type.String(), warning: Type.Literal('area-missing') }),
+        ),
+      }),
+      { minItems: 1 },
+    ),
+  }),
+);
 
 export interface TierInput {
   kind: Kind;
@@ -12,47 +40,53 @@ export interface TierInput {
 
 export interface TierDecision {
   tier: Tier;
-  rule: 'county-default';
-  ruleVersion: 1;
-  /** The line of the rule that fitted. */
+  rule: string;
+  ruleVersion: number;
+  /** The line of the rule that fitted, in words. */
   because: string;
   warning: 'area-missing' | null;
 }
 
-/**
- * The default rule of the sample county, version 1: the first line that fits decides. It is ours and no
- * authority's: official thresholds were not found, and counties refine them.
- */
-export function decideTier(input: TierInput): TierDecision {
-  const { kind, area, diners } = input;
-  const decide = (tier: Tier, because: string, warning: TierDecision['warning'] = null): TierDecision => ({
-    tier, rule: 'county-default', ruleVersion: 1, because, warning,
-  }); // prettier-ignore
-  switch (kind) {
-    case 'stall':
-    case 'workshop':
-    case 'small-catering':
-      return decide('D', `${kind} → D`);
-    case 'group-meal':
-      return diners !== null && diners > 1000
-        ? decide('A', 'group-meal over 1,000 meals → A')
-        : decide('B', 'group-meal up to 1,000 meals, or unknown → B');
-    case 'canteen':
-      return diners !== null && diners >= 500
-        ? decide('B', 'canteen from 500 meals → B')
-        : decide('C', 'canteen under 500 meals, or unknown → C');
-    case 'production':
-      return input.large
-        ? decide('A', 'production marked large → A')
-        : decide('B', 'production → B');
-    case 'special-food':
-    case 'market':
-      return decide('B', `${kind} → B`);
-    case 'catering':
-    case 'sale':
-      if (area === null) return decide('C', `${kind}, area unknown → C`, 'area-missing');
-      if (area >= 500) return decide('B', `${kind} from 500 m² → B`);
-      if (area < 100) return decide('D', `${kind} under 100 m² → D`);
-      return decide('C', `${kind} from 100 to under 500 m² → C`);
+/** Which level of government answers (responsibility tier 包保等级), and by which line of which version of the rule. */
+export function decideTier(
+  { code, version, body }: Policy<typeof TierRule.body>,
+  input: TierInput,
+): TierDecision {
+  const facts: Record<string, number | boolean | null> = {
+    areaSquareMetres: input.area, diners: input.diners, large: input.large,
+  }; // prettier-ignore
+  for (const { kinds: of, when, tier, warnWhenUnknown } of body.rules) {
+    if (!of.includes(input.kind) || (when && !holds(when, facts[when.fact] ?? null))) continue;
+    const warns = warnWhenUnknown && facts[warnWhenUnknown.fact] === null;
+    const why = when ? words(when) : warns ? `${warnWhenUnknown.fact} unknown` : 'otherwise';
+    return {
+      tier,
+      rule: code,
+      ruleVersion: version,
+      because: `${input.kind}, ${why} → ${tier}`,
+      warning: warns ? warnWhenUnknown.warning : null,
+    };
   }
+  throw new Error(`${code} version ${version} has no line for ${input.kind}.`);
+}
+
+function holds(when: Static<typeof Bound>, fact: number | boolean | null): boolean {
+  if (fact === null) return false;
+  if (when.equals !== undefined) return fact === when.equals;
+  if (typeof fact !== 'number') return false;
+  return (
+    (when.atLeast === undefined || fact >= when.atLeast) &&
+    (when.above === undefined || fact > when.above) &&
+    (when.below === undefined || fact < when.below)
+  );
+}
+
+function words({ fact, atLeast, above, below, equals }: Static<typeof Bound>): string {
+  const bounds = [
+    atLeast === undefined ? '' : ` ≥ ${atLeast}`,
+    above === undefined ? '' : ` > ${above}`,
+    below === undefined ? '' : ` < ${below}`,
+    equals === undefined ? '' : ` = ${String(equals)}`,
+  ];
+  return `${fact}${bounds.join('')}`;
 }

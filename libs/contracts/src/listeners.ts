@@ -1,5 +1,19 @@
 import { type EventContract, type Service } from './event.js';
-import { EstablishmentChanged, EstablishmentRegistered } from './registry.js';
+import { AssignmentEnded, AssignmentMade, OfficialChanged } from './assignment.js';
+import {
+  CalendarMissing,
+  CorrectiveActionDue,
+  CorrectiveActionVerified,
+  ObligationOpened,
+  ObligationReassigned,
+} from './inspection.js';
+import {
+  CalendarAnnounced,
+  DivisionsListed,
+  EstablishmentChanged,
+  EstablishmentRegistered,
+} from './registry.js';
+import { CertificateIssued } from './training.js';
 
 /**
  * Who listens to what. One deploy step makes a durable consumer for each pair of service and stream before the
@@ -7,7 +21,24 @@ import { EstablishmentChanged, EstablishmentRegistered } from './registry.js';
  * and this table differ.
  */
 export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
-  assignment: [EstablishmentRegistered, EstablishmentChanged],
+  assignment: [EstablishmentRegistered, EstablishmentChanged, DivisionsListed, CertificateIssued],
+  inspection: [
+    EstablishmentRegistered,
+    EstablishmentChanged,
+    CalendarAnnounced,
+    AssignmentMade,
+    AssignmentEnded,
+    CertificateIssued,
+  ],
+  training: [OfficialChanged],
+  notification: [
+    AssignmentMade,
+    ObligationOpened,
+    ObligationReassigned,
+    CorrectiveActionDue,
+    CorrectiveActionVerified,
+    CalendarMissing,
+  ],
 };
 
 export const publishers: readonly Service[] = [

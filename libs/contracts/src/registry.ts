@@ -19,6 +19,7 @@ export const EstablishmentState = Type.Object({
   kind: Type.Union(kinds.map((kind) => Type.Literal(kind))),
   tier: Type.Union(tiers.map((tier) => Type.Literal(tier))),
   status: Type.Union([Type.Literal('open'), Type.Literal('suspended'), Type.Literal('closed')]),
+  address: Type.Optional(Type.String()),
 });
 
 export const EstablishmentRegistered = defineEvent(
@@ -28,4 +29,32 @@ export const EstablishmentRegistered = defineEvent(
 export const EstablishmentChanged = defineEvent(
   'registry.establishment.changed.v1',
   EstablishmentState,
+);
+
+/** What lies directly below a county (its townships) or a township (its villages). */
+export const DivisionsListed = defineEvent(
+  'registry.divisions.listed.v1',
+  Type.Object({
+    division: Type.String({ pattern: '^([0-9]{6}|[0-9]{9})$' }),
+    name: Type.String(),
+    below: Type.Array(
+      Type.Object({
+        division: Type.String({ pattern: '^([0-9]{9}|[0-9]{12})$' }),
+        name: Type.String(),
+      }),
+    ),
+  }),
+);
+
+const Day = Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' });
+/** The public holidays and make-up workdays of one year, as announced. */
+export const CalendarAnnounced = defineEvent(
+  'registry.calendar.announced.v1',
+  Type.Object({
+    division: Type.String({ pattern: '^[0-9]{6}$' }),
+    year: Type.Integer({ minimum: 2000, maximum: 2200 }),
+    holidays: Type.Array(Type.Object({ on: Day, name: Type.String() })),
+    workdays: Type.Array(Day),
+    source: Type.String(),
+  }),
 );

@@ -9,6 +9,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import { type FastifyRequest } from 'fastify';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { validate as isUuid } from 'uuid';
 import { DomainError } from './problem.js';
 
 export type Role =
@@ -40,9 +41,18 @@ export const Caller = createParamDecorator(
     const principal = request.principal;
     if (!principal) throw new DomainError('not-signed-in', 'No principal.');
     const key = request.headers['idempotency-key'];
+    if (typeof key === 'string' && !/^[\x21-\x7e]{1,200}$/.test(key))
+      throw new DomainError(
+        'bad-request',
+        'Idempotency-Key takes 1 to 200 visible ASCII characters.',
+      );
     return {
       id: principal.id,
       division: principal.division,
+      role: principal.role,
+      ...(principal.role === 'official' && principal.official
+        ? { official: principal.official }
+        : {}),
       correlationId: request.traceId,
       ...(request.method === 'POST' && typeof key === 'string'
         ? {
@@ -118,9 +128,13 @@ export class OidcGuard implements CanActivate {
     if (
       typeof role !== 'string' ||
       typeof division !== 'string' ||
-      !/^(\d{6}|\d{9}|\d{12})$/.test(division)
+      !/^(\d{6}|\d{9}|\d{12})$/.test(division) ||
+      (role === 'official' && (typeof official !== 'string' || !isUuid(official)))
     )
-      throw new DomainError('not-allowed', 'The token names no role or division of this platform.');
+      throw new DomainError(
+        'not-allowed',
+        'The token names no role and division of this platform, or no official where the role is official.',
+      );
     return {
       id: String(sub),
       role: role as Role,

@@ -3,6 +3,8 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type Service } from '#contracts';
 import { Database, migrate, type Migration } from '#database';
 import { connectBus, Consumers, deployBus, Relay } from '#messaging';
+import helmet from '@fastify/helmet';
+import multipart from '@fastify/multipart';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -12,7 +14,8 @@ import { pino } from 'pino';
 import { Gauge, Registry } from 'prom-client';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { type Config, configFrom } from './config.js';
-import { ProblemFilter, RepeatInterceptor, validation } from './http.js';
+import { EtagInterceptor, ProblemFilter, RepeatInterceptor, validation } from './http.js';
+import { type Job, Jobs } from './jobs.js';
 
 export interface ServiceDefinition {
   service: Service;
@@ -22,6 +25,10 @@ export interface ServiceDefinition {
   migrations: Migration[];
   /** Classes with `@OnEvent` methods. */
   events?: Type[];
+  /** Providers that do work no request waits for. */
+  jobs?: Type<Job>[];
+  /** Deploy step: what a county starts with, from the files of a folder. Repeating it changes nothing. @returns what was loaded */
+  load?: (database: Database, folder: string) => Promise<string>;
 }
 
 export interface RunningService {
@@ -68,16 +75,20 @@ export async function startService(
   app.setGlobalPrefix(`api/${service}/v1`);
   app.useGlobalGuards(new OidcGuard(config.issuer, config.audience));
   app.useGlobalPipes(validation());
-  app.useGlobalInterceptors(new RepeatInterceptor());
+  app.useGlobalInterceptors(new EtagInterceptor(), new RepeatInterceptor());
   app.useGlobalFilters(new ProblemFilter(log));
 
   const fastify = adapter.getInstance();
+  await fastify.register(multipart, { throwFileSizeLimit: true });
+  await fastify.register(helmet, {
+    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] } },
+  });
   fastify.addHook('onRequest', (request, reply, done) => {
     request.traceId = traceIdOf(
       request.headers['traceparent'] as string | undefined,
       randomBytes(16).toString('hex'),
     );
-    void reply.header('x-trace-id', request.traceId).header('x-content-type-options', 'nosniff');
+    void reply.header('x-trace-id', request.traceId).header('cache-control', 'no-store');
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
@@ -100,6 +111,10 @@ export async function startService(
   let stopped = false;
   const listenersOf = (definition.events ?? []).map((type) =>
     app.get<object>(type, { strict: false }),
+  );
+  const jobs = new Jobs(
+    (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false })),
+    say,
   );
   const joined = connectBus({
     url: config.natsUrl,
@@ -194,6 +209,7 @@ export async function startService(
 
   await app.init();
   await fastify.ready();
+  jobs.start();
   let port = 0;
   if (options.listen) {
     await app.listen(config.port, config.host);
@@ -207,6 +223,7 @@ export async function startService(
     async stop(): Promise<void> {
       stopped = true;
       await app.close();
+      await jobs.stop();
       await consumers?.stop();
       await relay?.stop();
       if (connection)
@@ -226,6 +243,24 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       if (!url) throw new Error('Set DATABASE_OWNER_URL to migrate.');
       const applied = await migrate(url, definition.migrations);
       process.stdout.write(`${definition.service}: ${applied.length} migrations applied\n`);
+      return;
+    }
+    if (step === 'load') {
+      const { DATABASE_URL: url } = process.env;
+      const folder = process.argv[3];
+      if (!url || !folder || !definition.load)
+        throw new Error(
+          'Give `load <folder>` and DATABASE_URL; identity and notification load nothing.',
+        );
+      const database = new Database({
+        service: definition.service,
+        url,
+        entities: [],
+        poolSize: 1,
+      });
+      await database.open();
+      const loaded = await definition.load(database, folder).finally(() => database.close());
+      process.stdout.write(`${definition.service}: ${loaded}\n`);
       return;
     }
     if (step === 'deploy-bus') {

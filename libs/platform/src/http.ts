@@ -5,7 +5,7 @@ import {
 } from '@nestjs/common'; // prettier-ignore
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Logger } from 'pino';
-import { catchError, of, throwError, type Observable } from 'rxjs';
+import { catchError, of, tap, throwError, type Observable } from 'rxjs';
 import { DomainError, type FieldError, type ProblemCode, problems } from './problem.js';
 
 /** Unknown fields are refused, and each wrong one is named with its rule, value and remedy. */
@@ -45,6 +45,19 @@ export class RepeatInterceptor implements NestInterceptor {
           error instanceof Repeated ? of(error.answer) : throwError(() => error),
         ),
       );
+  }
+}
+
+/** What has a version carries it as its ETag. */
+export class EtagInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const reply = context.switchToHttp().getResponse<FastifyReply>();
+    return next.handle().pipe(
+      tap((answer: unknown) => {
+        const version = (answer as { version?: unknown } | null)?.version;
+        if (typeof version === 'number') void reply.header('etag', `"${version}"`);
+      }),
+    );
   }
 }
 
@@ -108,6 +121,8 @@ function told_(error: unknown): {
   if (status === 415) return { code: 'media-type', detail: 'Send application/json.', errors: [] };
   if (status >= 400 && status < 500) return { code: 'bad-request', detail, errors: [] };
   const sqlState = (error as { code?: string } | null)?.code ?? '';
+  if (/^22/.test(sqlState))
+    return { code: 'validation-failed', detail: 'A value cannot be kept as it is.', errors: [] };
   if (
     /^(08|57P|53)/.test(sqlState) ||
     /^E(CONN|PIPE)/.test(sqlState) ||

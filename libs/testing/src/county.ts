@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Service } from '#contracts';
-import { migrate, provision } from '#database';
+import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
 import { type Role, type RunningService, type ServiceDefinition, startService } from '#platform';
 import { freePort, type Nats, startNats } from '#servers';
@@ -91,6 +91,7 @@ export class County {
     await deploy.close();
     for (const definition of definitions) {
       county.databases.set(definition.service, await county.clone(definition));
+      await county.load(definition);
       county.running.push(await county.run(definition));
     }
     return county;
@@ -116,6 +117,14 @@ export class County {
     } finally {
       await admin.end();
     }
+  }
+
+  /** The deploy step `load`, with the sample county. */
+  private async load({ service, load }: ServiceDefinition): Promise<void> {
+    if (!load) return;
+    const database = new Database({ service, url: this.url(service, 'app'), entities: [] });
+    await database.open();
+    await load(database, 'apps/platform/sample').finally(() => database.close());
   }
 
   private urlOf(service: Service, role: 'owner' | 'app' | 'relay', database: string): string {
@@ -170,14 +179,42 @@ export class County {
     return this.issuer.sign({ sub, roles: [role], division }, how);
   }
 
+  /** A token of an official 包保干部; his ground is his township, or the county. */
+  official(id: string, division: string, sub: string = randomUUID()): Promise<string> {
+    return this.issuer.sign({ sub, roles: ['official'], division, official: id });
+  }
+
+  /** Sends a file as a browser does. */
+  async upload(
+    service: Service,
+    path: string,
+    token: string,
+    file: Uint8Array,
+    fileName: string,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const form = new FormData();
+    form.set('file', new Blob([new Uint8Array(file)]), fileName);
+    const answer = await fetch(`${this.baseOf(service)}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, ...headers },
+      body: form,
+    });
+    return { status: answer.status, headers: answer.headers, body: await answer.json() };
+  }
+
+  private baseOf(service: Service): string {
+    const port = this.running.find((one) => one.service === service)?.port;
+    return `http://127.0.0.1:${port}/api/${service}`;
+  }
+
   async call(
     service: Service,
     method: string,
     path: string,
     options: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
   ): Promise<Answer> {
-    const port = this.running.find((one) => one.service === service)?.port;
-    const answer = await fetch(`http://127.0.0.1:${port}/api/${service}${path}`, {
+    const answer = await fetch(`${this.baseOf(service)}${path}`, {
       method,
       headers: {
         ...(options.token ? { authorization: `Bearer ${options.token}` } : {}),

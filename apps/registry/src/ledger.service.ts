@@ -1,0 +1,375 @@
+import { EstablishmentChanged, EstablishmentRegistered, type Kind } from '#contracts';
+import { Database, type Tx } from '#database';
+import {
+  definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowTaker, SheetImports,
+} from '#platform'; // prettier-ignore
+import { type SheetRow, type SheetShape } from '#sheet';
+import { Injectable } from '@nestjs/common';
+import { type Static, Type } from '@sinclair/typebox';
+import { v7 as uuidv7 } from 'uuid';
+import { Establishment } from './establishment.entity.js';
+import { licenceFits, normaliseLicence } from './licence.js';
+import { decideTier, TierRule } from './tier-rule.js';
+import { isUscc, normaliseUscc } from './uscc.js';
+
+/** The box around a county in WGS84 degrees: swapped coordinates are put right only where the swap lands in it. */
+export const CountyBox = definePolicy(
+  'county-box',
+  Type.Object({
+    south: Type.Number(),
+    north: Type.Number(),
+    west: Type.Number(),
+    east: Type.Number(),
+  }),
+);
+
+const title = {
+  name: '主体名称',
+  uscc: '统一社会信用代码',
+  licence: '许可证(登记证)编号',
+  address: '经营场所',
+  township: '所属乡镇(街道)',
+  village: '所属村(社区)',
+  kind: '主体业态',
+  area: '经营面积(㎡)',
+  diners: '就餐人数',
+  latitude: '纬度(WGS84)',
+  longitude: '经度(WGS84)',
+} as const;
+type Field = keyof typeof title;
+
+/** The ledger as offices send it. The running number (序号) means nothing and is not read. */
+const shape: SheetShape = {
+  headers: Object.fromEntries(Object.entries(title).map(([field, text]) => [text, field])),
+  required: ['name', 'uscc', 'address', 'township', 'village', 'kind'],
+};
+
+const kindOf: Record<string, Kind> = {
+  食品生产: 'production', 特殊食品: 'special-food', 食品销售: 'sale', 餐饮服务: 'catering', 学校食堂: 'canteen',
+  集体用餐配送单位: 'group-meal', 集中交易市场: 'market', 小餐饮: 'small-catering', 食品小作坊: 'workshop', 食品摊点: 'stall',
+}; // prettier-ignore
+
+/** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
+const rules = {
+  'name-spaces': ['repaired', '已去掉名称首尾空格 · spaces around the name were dropped'],
+  'uscc-case': ['repaired', '已改为大写 · set to upper case'],
+  'uscc-width': ['repaired', '已改为半角 · set to half width'],
+  'village-short-name': ['repaired', '已补全村(社区)名称 · the village’s full name was put in'],
+  'coordinates-swapped': ['repaired', '经纬度已对调 · latitude and longitude were swapped back'],
+  'licence-check-digit': ['warned', '请对照证照核对编号 · compare the number with the licence'],
+  'formula-text': ['warned', '名称以公式符号开头,已按文本保存 · kept as text, though it starts like a formula'],
+  'area-missing': ['warned', '请补充经营面积,包保等级由它决定 · add the area: it decides the tier'],
+  'number-unreadable': ['warned', '该数值无法识别,已留空 · the number cannot be read and was left out'],
+  'uscc-check-digit': ['refused', '请对照营业执照核对代码 · compare the code with the business licence'],
+  'village-unknown': ['refused', '本乡镇无此村(社区),请改正 · the township has no such village: correct it'],
+  'village-ambiguous': ['refused', '有多个同名村(社区),请写全称 · several villages fit: write the full name'],
+  'township-missing': ['refused', '请填写本辖区的乡镇(街道) · fill in a township of your ground'],
+  'name-missing': ['refused', '请填写主体名称 · fill in the name'],
+  'kind-unknown': ['refused', '请填写十种业态之一 · use one of the ten kinds'],
+  'text-too-long': ['refused', '名称最多200字,场所最多300字 · at most 200 characters a name, 300 an address'],
+  'identity-ambiguous': ['refused', '与多个主体相符,请先核实 · it fits several establishments: find out which'],
+  'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
+} as const; // prettier-ignore
+type Rule = keyof typeof rules;
+
+/** What a row says after repair. A blank is null: it never erases what is known. */
+interface Said {
+  division: string;
+  name: string;
+  uscc: string | null;
+  licence: string | null;
+  address: string;
+  kind: Kind;
+  area: number | null;
+  diners: number | null;
+  latitude: number | null;
+  longitude: number | null;
+}
+
+interface Ground {
+  box: Policy<typeof CountyBox.body>['body'];
+  rule: Policy<typeof TierRule.body>;
+  townships: Map<string, string>;
+  /** By township code. */
+  villages: Map<string, { code: string; name: string }[]>;
+}
+
+interface LedgerMemory {
+  ground?: Ground;
+  /** Content of a row → the row where it stood first. */
+  seen: Map<string, number>;
+  /** What a dry run would have made. */
+  made: Establishment[];
+}
+
+/** Rows of a county ledger → establishments. Which row is which establishment: api.md, 'Ledger import'. */
+class LedgerRows implements RowTaker<LedgerMemory> {
+  readonly shape = shape;
+
+  memory(): LedgerMemory {
+    return { seen: new Map(), made: [] };
+  }
+
+  async take(tx: Tx, rows: SheetRow[], memory: LedgerMemory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]> {
+    const first = rows.map(({ row, cells }) => remember(memory.seen, row, cells));
+    if (mode === 'seen') return [];
+    const ground = (memory.ground ??= await groundOf(tx));
+    const read = rows.map(({ row, cells }) => ({ row, ...look(cells, ground) }));
+    // Two imports of one county take turns batch by batch, or both would make the same establishment.
+    if (mode === 'write')
+      await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
+    const known = await this.known(tx, read.flatMap(({ said }) => (said ? [said] : [])));
+    for (const one of memory.made) known.add(one);
+    const created = new Set<Establishment>();
+    const changed = new Set<Establishment>();
+
+    const judged = read.map(({ row, said, findings }, index): Judged => {
+      const repeats = first[index];
+      if (!said) return { row, outcome: 'refused', findings };
+      if (repeats !== undefined)
+        return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${repeats}`)] };
+      const candidates = known.candidatesFor(said);
+      if (candidates.length > 1) {
+        const names = candidates.map(({ id, name }) => `${name} (${id})`).join(', ');
+        return { row, outcome: 'refused', findings: [...findings, told('identity-ambiguous', null, names)] };
+      }
+      let outcome: Outcome = 'created';
+      let [establishment] = candidates;
+      if (establishment) {
+        outcome = says(establishment, said) ? 'unchanged' : 'updated';
+      } else {
+        establishment = Object.assign(new Establishment(), said, {
+          id: uuidv7(), version: 0, large: false, status: 'open', createdAt: tx.now,
+        } satisfies Partial<Establishment>); // prettier-ignore
+        created.add(establishment);
+        if (mode === 'dry-run') memory.made.push(establishment);
+      }
+      if (outcome !== 'unchanged') {
+        for (const [field, value] of Object.entries(said))
+          if (value !== null) (establishment as unknown as Record<string, unknown>)[field] = value;
+        establishment.version += 1;
+        establishment.changedAt = tx.now;
+        establishment.retier(ground.rule);
+        if (outcome === 'updated' && !created.has(establishment)) changed.add(establishment);
+        known.add(establishment);
+        const { id, division, version } = establishment;
+        if (mode === 'write')
+          tx.publish(
+            outcome === 'created' ? EstablishmentRegistered : EstablishmentChanged,
+            { id, division, version },
+            establishment.state(),
+          );
+      }
+      return { row, outcome, findings };
+    });
+
+    if (mode === 'write') {
+      if (created.size > 0) await tx.manager.insert(Establishment, [...created]);
+      for (const one of changed) await tx.manager.update(Establishment, { id: one.id }, one);
+    }
+    return judged;
+  } // prettier-ignore
+
+  /** Those already in the registry that one of these rows may be. A closed establishment is over: the row is a new one. */
+  private async known(tx: Tx, said: Said[]): Promise<Known> {
+    const distinct = (values: (string | null)[]): string[] => [
+      ...new Set(values.filter((value) => value !== null)),
+    ];
+    const known = new Known();
+    if (said.length === 0) return known;
+    const found = await tx.manager
+      .createQueryBuilder(Establishment, 'e')
+      .setLock('pessimistic_write')
+      .where(
+        `e.status <> 'closed' and (e.uscc = any(:usccs) or e.licence = any(:licences)
+           or (e.division = any(:villages) and e.name = any(:names)))`,
+        {
+          usccs: distinct(said.map((one) => one.uscc)),
+          licences: distinct(said.map((one) => one.licence)),
+          villages: distinct(said.map((one) => one.division)),
+          names: distinct(said.map((one) => one.name)),
+        },
+      )
+      .orderBy('e.id')
+      .getMany();
+    for (const one of found) known.add(one);
+    return known;
+  }
+}
+
+/** Establishments by what two rows must share to be one. */
+class Known {
+  private readonly byKey = new Map<string, Set<Establishment>>();
+
+  add(one: Establishment): void {
+    for (const key of keysOf(one)) {
+      const there = this.byKey.get(key) ?? new Set();
+      this.byKey.set(key, there.add(one));
+    }
+  }
+
+  /** By the first rule of api.md that decides; 'place' is village and address: the licence stays when premises move. */
+  candidatesFor(said: Said): Establishment[] {
+    const at = (key: string): Establishment[] => [...(this.byKey.get(key) ?? [])];
+    const address = addressKey(said.address);
+    const here = (one: Establishment): boolean => addressKey(one.address) === address;
+    const [licence, uscc, name] = keysOf(said);
+    const deciding: Establishment[][] = [
+      said.licence ? at(licence).filter((one) => one.licence === said.licence && one.division === said.division && here(one)) : [],
+      said.uscc ? at(uscc).filter((one) => one.uscc === said.uscc && here(one)) : [],
+      said.uscc ? at(name).filter((one) => one.uscc === said.uscc && one.name === said.name && one.division === said.division) : [],
+      said.uscc ? [] : at(name).filter((one) => !one.uscc && one.name === said.name && one.division === said.division && here(one)),
+    ]; // prettier-ignore
+    return deciding.find((candidates) => candidates.length > 0) ?? [];
+  }
+}
+
+function keysOf(
+  one: Pick<Said, 'licence' | 'uscc' | 'name' | 'division'>,
+): [licence: string, uscc: string, name: string] {
+  return [`l ${one.licence ?? ''}`, `u ${one.uscc ?? ''}`, `n ${one.division} ${one.name}`];
+}
+
+/** Everything but the running number, as it stands in the sheet. @returns the row where the same stood before */
+function remember(
+  seen: Map<string, number>,
+  row: number,
+  cells: Record<string, string>,
+): number | undefined {
+  const content = JSON.stringify(Object.keys(title).map((field) => cells[field] ?? ''));
+  const first = seen.get(content);
+  if (first === undefined) seen.set(content, row);
+  return first;
+}
+
+function says(one: Establishment, said: Said): boolean {
+  return Object.entries(said).every(
+    ([field, value]) =>
+      value === null || (one as unknown as Record<string, unknown>)[field] === value,
+  );
+}
+
+async function groundOf(tx: Tx): Promise<Ground> {
+  const county = tx.caller.division.slice(0, 6);
+  const { body: box } = await policyOf(tx, CountyBox, county);
+  const rule = await policyOf(tx, TierRule, county);
+  const found = await tx.query<{ code: string; name: string; level: string; parent: string }>(
+    `select division as code, name, level, parent from division`,
+  );
+  const villages = new Map<string, { code: string; name: string }[]>();
+  for (const { code, name, level, parent } of found)
+    if (level === 'village')
+      villages.set(parent, [...(villages.get(parent) ?? []), { code, name }]);
+  const townships = new Map(
+    found.filter((one) => one.level === 'township').map((one) => [one.name, one.code]),
+  );
+  return { box, rule, townships, villages };
+}
+
+type Found = Omit<Finding, 'row'>;
+
+function told(rule: Rule, field: Field | null, value: string, repairedTo: string | null = null): Found {
+  const [severity, remedy] = rules[rule];
+  return { column: field && title[field], rule, severity, value: value.slice(0, 500), repairedTo, remedy };
+} // prettier-ignore
+
+/** One row looked at alone: what it says, unless it must be refused, and what was found on it. */
+function look(cells: Record<string, string>, ground: Ground): { said: Said | null; findings: Found[] } {
+  const findings: Found[] = [];
+  const find = (rule: Rule, field: Field, value: string, repairedTo: string | null = null): void =>
+    void findings.push(told(rule, field, value, repairedTo));
+  const text = (field: Field): string => (cells[field] ?? '').replace(/\p{Cc}+/gu, ' ');
+
+  const name = text('name').trim();
+  if (name === '') find('name-missing', 'name', text('name'));
+  else if (name !== cells['name']) find('name-spaces', 'name', text('name'), name);
+  if (/^[=+\-@]/.test(name)) find('formula-text', 'name', name);
+  if ([...name].length > 200) find('text-too-long', 'name', name);
+  const address = text('address').trim();
+  if ([...address].length > 300) find('text-too-long', 'address', address);
+
+  const given = text('uscc').trim();
+  const uscc = normaliseUscc(given);
+  if (given.normalize('NFKC') !== given) find('uscc-width', 'uscc', given, uscc);
+  if (/[a-z]/.test(given.normalize('NFKC'))) find('uscc-case', 'uscc', given, uscc);
+  if (uscc !== '' && !isUscc(uscc)) find('uscc-check-digit', 'uscc', given);
+
+  const licence = normaliseLicence(text('licence'));
+  if (licence !== '' && !licenceFits(licence)) find('licence-check-digit', 'licence', text('licence'));
+  if (licence.length > 40) find('text-too-long', 'licence', licence);
+
+  const kind = kindOf[text('kind').trim()];
+  if (!kind) find('kind-unknown', 'kind', text('kind'));
+
+  const village = villageOf(text('township').trim(), text('village').trim(), ground, find);
+  const number = (field: Field, least: number, most: number, whole = false): number | null => {
+    const value = text(field).trim();
+    if (value === '') return null;
+    const read = Number(value);
+    if (read >= least && read <= most && (!whole || Number.isInteger(read))) return read;
+    find('number-unreadable', field, value);
+    return null;
+  };
+  const area = number('area', 0, 10_000_000);
+  const diners = number('diners', 0, 1_000_000, true);
+  let [latitude, longitude] = [number('latitude', -180, 180), number('longitude', -180, 180)];
+  if (latitude !== null && longitude !== null && !inBox(latitude, longitude, ground.box) && inBox(longitude, latitude, ground.box)) {
+    [latitude, longitude] = [longitude, latitude];
+    find('coordinates-swapped', 'latitude', `${longitude}, ${latitude}`, `${latitude}, ${longitude}`);
+  }
+
+  if (kind && decideTier(ground.rule, { kind, area, diners, large: false }).warning === 'area-missing')
+    find('area-missing', 'area', text('area'));
+  const refused = findings.some(({ severity }) => severity === 'refused');
+  if (refused || !kind || !village) return { said: null, findings };
+  return {
+    said: { division: village, name, uscc: uscc || null, licence: licence || null, address, kind, area, diners, latitude, longitude },
+    findings,
+  };
+} // prettier-ignore
+
+/** A village without the kind of its committee: 崔许村委会 → 崔许. The kind alone is no name. */
+const stemOf = (name: string): string =>
+  name.replace(/(?<=.)(社区居民委员会|居民委员会|居委会|村民委员会|村委会)$/, '');
+
+function villageOf(
+  township: string,
+  name: string,
+  { townships, villages }: Ground,
+  find: (rule: Rule, field: Field, value: string, repairedTo?: string) => void,
+): string | null {
+  const code = townships.get(township);
+  if (!code) {
+    find('township-missing', 'township', township);
+    return null;
+  }
+  const there = villages.get(code) ?? [];
+  const exact = there.filter((one) => one.name === name);
+  const stem = stemOf(name);
+  const fits = exact.length > 0 ? exact : there.filter((one) => {
+    const base = stemOf(one.name);
+    return base === stem || name === `${base}村` || name === `${base}社区`;
+  }); // prettier-ignore
+  const [village, second] = fits;
+  if (!village) find('village-unknown', 'village', name);
+  else if (second) find('village-ambiguous', 'village', name);
+  else {
+    if (exact.length === 0) find('village-short-name', 'village', name, village.name);
+    return village.code;
+  }
+  return null;
+}
+
+const addressKey = (address: string): string =>
+  address.normalize('NFKC').replace(/\s/g, '').toUpperCase();
+
+const inBox = (latitude: number, longitude: number, box: Static<typeof CountyBox.body>): boolean =>
+  latitude >= box.south && latitude <= box.north && longitude >= box.west && longitude <= box.east;
+
+/** Imports of county ledgers, and the job that lands them. */
+@Injectable()
+export class LedgerImports extends SheetImports<LedgerMemory> {
+  constructor(database: Database) {
+    super(database, 'ledger_import', new LedgerRows());
+  }
+}

@@ -1,0 +1,98 @@
+import { Type } from '@sinclair/typebox';
+import { defineEvent } from './event.js';
+
+const Id = Type.String({ format: 'uuid' });
+const Village = Type.String({ pattern: '^[0-9]{12}$' });
+const Nullable = (...kind: Parameters<typeof Type.String>): ReturnType<typeof Type.Union> =>
+  Type.Union([Type.String(...kind), Type.Null()]);
+
+/** The visit due in a period 督导任务, whole. */
+export const ObligationState = Type.Object({
+  obligationId: Id,
+  division: Village,
+  establishmentId: Id,
+  establishmentName: Type.String(),
+  period: Type.String({ pattern: '^[0-9]{4}-Q[1-4]$' }),
+  dueOn: Type.String(),
+  state: Type.Union([Type.Literal('open'), Type.Literal('overdue'), Type.Literal('settled')]),
+  officialId: Nullable({ format: 'uuid' }),
+  inspectionId: Nullable({ format: 'uuid' }),
+});
+export const ObligationOpened = defineEvent('inspection.obligation.opened.v1', ObligationState);
+/** Another official answers for it now. */
+export const ObligationReassigned = defineEvent(
+  'inspection.obligation.reassigned.v1',
+  ObligationState,
+);
+export const ObligationOverdue = defineEvent('inspection.obligation.overdue.v1', ObligationState);
+export const ObligationSettled = defineEvent('inspection.obligation.settled.v1', ObligationState);
+
+/** The visit 督导 as it was recorded. */
+export const InspectionSubmitted = defineEvent(
+  'inspection.inspection.submitted.v1',
+  Type.Object({
+    inspectionId: Id,
+    division: Village,
+    establishmentId: Id,
+    officialId: Id,
+    method: Type.String(),
+    visitedAt: Type.String(),
+    checklist: Type.String(),
+    checklistVersion: Type.Integer(),
+    failed: Type.Integer({ minimum: 0 }),
+    findings: Type.Integer({ minimum: 0 }),
+    obligationId: Nullable({ format: 'uuid' }),
+  }),
+);
+
+/** A finding's correction 整改, whole. */
+export const CorrectiveActionState = Type.Object({
+  correctiveActionId: Id,
+  division: Village,
+  number: Type.String(),
+  inspectionId: Id,
+  establishmentId: Id,
+  establishmentName: Type.String(),
+  officialId: Nullable({ format: 'uuid' }),
+  finding: Type.String(),
+  state: Type.Union([
+    Type.Literal('open'),
+    Type.Literal('responded'),
+    Type.Literal('verified'),
+    Type.Literal('closed'),
+  ]),
+  dueOn: Nullable(),
+  dueState: Type.Union([Type.Literal('set'), Type.Literal('calendar-missing')]),
+  overdue: Type.Boolean(),
+});
+/** A correction is demanded, with its deadline. */
+export const CorrectiveActionDue = defineEvent(
+  'inspection.corrective-action.due.v1',
+  CorrectiveActionState,
+);
+/** Something else about it changed: a response, a rejected response, a deadline that could be set at last, another official. */
+export const CorrectiveActionChanged = defineEvent(
+  'inspection.corrective-action.changed.v1',
+  CorrectiveActionState,
+);
+export const CorrectiveActionOverdue = defineEvent(
+  'inspection.corrective-action.overdue.v1',
+  CorrectiveActionState,
+);
+export const CorrectiveActionVerified = defineEvent(
+  'inspection.corrective-action.verified.v1',
+  CorrectiveActionState,
+);
+export const CorrectiveActionClosed = defineEvent(
+  'inspection.corrective-action.closed.v1',
+  CorrectiveActionState,
+);
+
+/** A deadline reaches a year whose calendar is not announced: told once for a county and year. */
+export const CalendarMissing = defineEvent(
+  'inspection.calendar.missing.v1',
+  Type.Object({
+    division: Type.String({ pattern: '^[0-9]{6}$' }),
+    year: Type.Integer(),
+  }),
+);

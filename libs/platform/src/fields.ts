@@ -1,0 +1,82 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import { IsInt, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
+
+/** A text of one line: no control characters (PostgreSQL takes no NUL) and no halves of a surrogate pair. */
+export const Line = (max: number, min = 1): PropertyDecorator =>
+  applyDecorators(
+    IsString(),
+    Length(min, max),
+    Matches(/^[^\p{Cc}\p{Cs}]*$/u, { message: '$property must be one line without control characters' }),
+  ); // prettier-ignore
+
+/** A text that may have several lines. */
+export const Prose = (max: number, min = 1): PropertyDecorator =>
+  applyDecorators(
+    IsString(),
+    Length(min, max),
+    Matches(/^(?:[^\p{Cc}\p{Cs}]|\r?\n|\t)*$/u, { message: '$property must have no control characters' }),
+  ); // prettier-ignore
+
+/** A county, township or village: 6, 9 or 12 digits. */
+export const IsDivision = (): PropertyDecorator =>
+  Matches(/^(\d{6}|\d{9}|\d{12})$/, {
+    message: '$property must be a division code of 6, 9 or 12 digits',
+  });
+
+/** A keyset page: send `next` of the page before as `after`. */
+export class PageQuery {
+  @ApiPropertyOptional({ type: String, description: 'The cursor `next` of the page before' })
+  @IsOptional()
+  @Matches(/^\d{6,12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, {
+    message: '$property must be the `next` of an earlier page',
+  })
+  after?: string;
+
+  @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(200)
+  limit: number = 50;
+}
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+/** The answer class of a page of `Item`. */
+export function PageOf<T>(Item: new () => T): new () => Page<T> {
+  class ItemPage implements Page<T> {
+    @ApiProperty({ type: [Item] })
+    items: T[];
+
+    @ApiProperty({ type: String, nullable: true, description: 'Send it as `after`; null at the end' })
+    next: string | null;
+  } // prettier-ignore
+  Object.defineProperty(ItemPage, 'name', { value: `${Item.name}Page` });
+  return ItemPage;
+}
+
+/** Where a page starts: everything of `(division, id)` greater than this. */
+export function afterOf(query: PageQuery): [division: string, id: string] {
+  const [division = '', id = '00000000-0000-0000-0000-000000000000'] =
+    query.after?.split('.') ?? [];
+  return [division, id];
+}
+
+/** Cuts what was read (one row more than the limit) to a page in `(division, id)` order. */
+export function pageOf<T extends { division: string }>(
+  found: T[],
+  query: PageQuery,
+  idOf: (item: T) => string,
+): Page<T> {
+  const items = found.slice(0, query.limit);
+  const last = items.at(-1);
+  return {
+    items,
+    next: found.length > query.limit && last ? `${last.division}.${idOf(last)}` : null,
+  };
+}

@@ -1,0 +1,137 @@
+import { type Caller as DatabaseCaller, Database, standing, type Tx } from '#database';
+import { Controller, Get } from '@nestjs/common';
+import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { type Static, type TSchema } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
+import { Caller, Roles } from './auth.js';
+import { DomainError } from './problem.js';
+
+/** A number or a rule that the sources do not fix: versioned configuration of a county that shows where it comes from. */
+export interface PolicyKind<T extends TSchema = TSchema> {
+  readonly code: string;
+  readonly body: T;
+}
+
+export function definePolicy<T extends TSchema>(code: string, body: T): PolicyKind<T> {
+  return { code, body };
+}
+
+/** The table of a service's policies; every version stays. */
+export function policyTable(app: string): string {
+  return `
+create table policy (
+  division text collate "C" not null,
+  code text not null,
+  version integer not null check (version > 0),
+  body jsonb not null,
+  source text not null,
+  note text,
+  loaded_at timestamptz not null default now(),
+  primary key (division, code, version)
+);
+${standing('policy', app, 'select, insert')}`;
+}
+
+export interface Policy<T extends TSchema> {
+  code: string;
+  version: number;
+  body: Static<T>;
+}
+
+/** The newest version of the nearest place that has one. @throws DomainError `policy-missing` */
+export async function policyOf<T extends TSchema>(
+  tx: Tx,
+  kind: PolicyKind<T>,
+  division: string,
+): Promise<Policy<T>> {
+  const [found] = await tx.query<Policy<T>>(
+    `select code, version, body from policy where code = $1 and starts_with($2, division)
+     order by length(division) desc, version desc limit 1`,
+    [kind.code, division],
+  );
+  if (!found)
+    throw new DomainError(
+      'policy-missing',
+      `${division} has no policy ${kind.code}: load the county's policies first (deploy step \`load\`).`,
+    );
+  return found;
+}
+
+/** A county's policies as they stand in a file: `{ division, <any>: { code, version, source?, note?, … } }`. */
+export type PolicyFile = { division: string } & Record<string, unknown>;
+
+/** Loads those of the given kinds. Repeating it changes nothing; another body under the same version is refused. */
+export async function loadPolicies(tx: Tx, kinds: PolicyKind[], file: PolicyFile): Promise<number> {
+  const byCode = new Map(kinds.map((kind) => [kind.code, kind]));
+  let loaded = 0;
+  for (const entry of Object.values(file)) {
+    if (typeof entry !== 'object' || entry === null || !('code' in entry)) continue;
+    const { code, version, source, note, ...body } = entry as Record<string, unknown>;
+    const kind = byCode.get(String(code));
+    if (!kind) continue;
+    const wrong = Value.Errors(kind.body, body).First();
+    if (wrong) throw new Error(`Policy ${kind.code}: ${wrong.path} ${wrong.message}.`);
+    await tx.query(
+      `insert into policy (division, code, version, body, source, note) values ($1, $2, $3, $4, $5, $6)
+       on conflict do nothing`,
+      [file.division, code, version, JSON.stringify(body), source ?? 'sample', note ?? null],
+    );
+    const [kept] = await tx.query<{ same: boolean }>(
+      `select body = $4::jsonb as same from policy where division = $1 and code = $2 and version = $3`,
+      [file.division, code, version, JSON.stringify(body)],
+    );
+    if (!kept?.same)
+      throw new Error(
+        `Policy ${kind.code} version ${String(version)} is loaded with other words: give the change a new version.`,
+      );
+    loaded += 1;
+  }
+  return loaded;
+}
+
+class PolicyView {
+  @ApiProperty({ type: String, description: 'The place it holds for', example: '371425' })
+  division: string;
+
+  @ApiProperty({ type: String, example: 'assignment-cap' })
+  code: string;
+
+  @ApiProperty({ type: Number, example: 1 })
+  version: number;
+
+  @ApiProperty({ type: Object, additionalProperties: true })
+  body: object;
+
+  @ApiProperty({ type: String, description: '`law`, `notice`, or `sample`: ours, no authority’s', example: 'sample' })
+  source: string;
+
+  @ApiProperty({ type: String, nullable: true })
+  note: string | null;
+} // prettier-ignore
+
+class PolicyList {
+  @ApiProperty({ type: [PolicyView] })
+  items: PolicyView[];
+
+  @ApiProperty({ type: String, nullable: true, description: 'Always null: a county has few policies' })
+  next: null;
+} // prettier-ignore
+
+@ApiTags('policies')
+@Controller('policies')
+export class PolicyController {
+  constructor(private readonly database: Database) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查看政策参数及其来源 · the numbers that are configuration, and where they come from' })
+  @ApiResponse({ status: 200, type: PolicyList })
+  async list(@Caller() caller: DatabaseCaller): Promise<PolicyList> {
+    return this.database.within(caller, async (tx) => ({
+      items: await tx.query<PolicyView>(
+        `select division, code, version, body, source, note from policy order by division, code, version`,
+      ),
+      next: null,
+    }));
+  }
+} // prettier-ignore

@@ -1,0 +1,138 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import { sheetLimits } from '#sheet';
+import {
+  Get,
+  HttpCode,
+  Param,
+  ParseUUIDPipe,
+  Post,
+  Query,
+  Req,
+  Res,
+  type Type,
+} from '@nestjs/common';
+import {
+  ApiBody,
+  ApiConsumes,
+  ApiOperation,
+  ApiPropertyOptional,
+  ApiQuery,
+  ApiResponse,
+} from '@nestjs/swagger';
+import { Type as Of } from 'class-transformer';
+import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
+import { type FastifyReply, type FastifyRequest } from 'fastify';
+import { Caller, type Role, Roles } from './auth.js';
+import { afterOf, type Page, PageOf, PageQuery } from './fields.js';
+import { Finding, ImportView, type SheetImports } from './sheet-import.js';
+import { uploadOf } from './upload.js';
+
+class ImportQuery {
+  @ApiPropertyOptional({
+    enum: ['true', 'false'],
+    default: 'false',
+    description: 'Say what would happen; write nothing',
+  })
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  dryRun: 'true' | 'false' = 'false';
+}
+
+class FindingQuery {
+  @ApiPropertyOptional({
+    type: String,
+    description: 'The cursor `next` of the page before',
+    example: '17.1',
+  })
+  @IsOptional()
+  @Matches(/^\d{1,7}\.\d{1,4}$/, { message: '$property must be the `next` of an earlier page' })
+  after?: string;
+
+  @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })
+  @Of(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(200)
+  limit: number = 50;
+}
+
+class ImportPage extends PageOf(ImportView) {}
+class FindingPage extends PageOf(Finding) {}
+
+/** The routes of one kind of sheet import; the class that extends it names the path. */
+export interface ImportRoutes {
+  queue(
+    caller: DatabaseCaller,
+    query: ImportQuery,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<ImportView>;
+  page(caller: DatabaseCaller, query: PageQuery): Promise<Page<ImportView>>;
+  one(caller: DatabaseCaller, id: string): Promise<ImportView>;
+  findings(caller: DatabaseCaller, id: string, query: FindingQuery): Promise<Page<Finding>>;
+}
+
+/** @param what the Chinese and English name of the sheet, for Swagger */
+export function importRoutes(
+  what: string,
+  may: Role[],
+): new (database: Database, imports: SheetImports<never>) => ImportRoutes {
+  class Routes implements ImportRoutes {
+    constructor(
+      private readonly database: Database,
+      private readonly imports: SheetImports<never>,
+    ) {}
+
+    @Post()
+    @HttpCode(202)
+    @Roles(...may)
+    @ApiOperation({
+      summary: `导入 · import ${what}`,
+      description: `XLSX, or CSV in UTF-8 or GB18030; at most ${sheetLimits.fileBytes / 1048576} MB and ${sheetLimits.rows.toLocaleString('en')} rows. Read \`state\` and \`counts\` at the address in \`Location\`.`,
+    })
+    @ApiConsumes('multipart/form-data')
+    @ApiBody({ schema: { type: 'object', required: ['file'], properties: { file: { type: 'string', format: 'binary' } } } })
+    @ApiQuery({ name: 'dryRun', enum: ['true', 'false'], required: false })
+    @ApiResponse({ status: 202, type: ImportView, headers: { Location: { schema: { type: 'string' } } } })
+    async queue(
+      @Caller() caller: DatabaseCaller,
+      @Query() query: ImportQuery,
+      @Req() request: FastifyRequest,
+      @Res({ passthrough: true }) reply: FastifyReply,
+    ): Promise<ImportView> {
+      const upload = await uploadOf(request, caller, sheetLimits.fileBytes);
+      const queued = await this.imports.queue(upload, query.dryRun === 'true');
+      void reply.header('location', `${request.url.split('?')[0] ?? ''}/${queued.id}`);
+      return queued;
+    }
+
+    @Get()
+    @Roles(...may, 'auditor')
+    @ApiOperation({ summary: `查询导入 · imports of ${what}` })
+    @ApiResponse({ status: 200, type: ImportPage })
+    page(@Caller() caller: DatabaseCaller, @Query() query: PageQuery): Promise<Page<ImportView>> {
+      return this.database.within(caller, (tx) => this.imports.page(tx, afterOf(query), query.limit));
+    }
+
+    @Get(':id')
+    @Roles(...may, 'auditor')
+    @ApiOperation({ summary: '查看导入进度与结果 · its state, progress and counts' })
+    @ApiResponse({ status: 200, type: ImportView })
+    one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ImportView> {
+      return this.database.within(caller, (tx) => this.imports.one(tx, id));
+    }
+
+    @Get(':id/findings')
+    @Roles(...may, 'auditor')
+    @ApiOperation({ summary: '查看逐行问题 · what was found, row by row' })
+    @ApiResponse({ status: 200, type: FindingPage })
+    findings(
+      @Caller() caller: DatabaseCaller,
+      @Param('id', ParseUUIDPipe) id: string,
+      @Query() query: FindingQuery,
+    ): Promise<Page<Finding>> {
+      return this.database.within(caller, (tx) => this.imports.findings(tx, id, query.after, query.limit));
+    }
+  }
+  return Routes as unknown as Type<ImportRoutes> & (new (database: Database, imports: SheetImports<never>) => ImportRoutes);
+} // prettier-ignore

@@ -1,0 +1,301 @@
+import { type Caller, Database, ground, type Tx } from '#database';
+import { checkSheet, readSheet, SheetError, type SheetRow, type SheetShape } from '#sheet';
+import { ApiProperty } from '@nestjs/swagger';
+import { v7 as uuidv7 } from 'uuid';
+import { type Page } from './fields.js';
+import { type Job } from './jobs.js';
+import { DomainError } from './problem.js';
+import { type Upload } from './upload.js';
+
+const outcomes = ['created', 'updated', 'unchanged', 'refused', 'duplicate'] as const;
+export type Outcome = (typeof outcomes)[number];
+
+export const severities = ['repaired', 'warned', 'refused', 'duplicate'] as const;
+
+/** What was found on a row. `rule` comes from a fixed, documented list. */
+export class Finding {
+  @ApiProperty({ type: Number, description: 'The row of the sheet as a person counts it', example: 17 })
+  row: number;
+
+  @ApiProperty({ type: String, nullable: true, description: 'The column title', example: '统一社会信用代码' })
+  column: string | null;
+
+  @ApiProperty({ type: String, example: 'uscc-case' })
+  rule: string;
+
+  @ApiProperty({ enum: severities, example: 'repaired' })
+  severity: (typeof severities)[number];
+
+  @ApiProperty({ type: String, nullable: true, example: '91371425ma3cm4am88' })
+  value: string | null;
+
+  @ApiProperty({ type: String, nullable: true, example: '91371425MA3CM4AM88' })
+  repairedTo: string | null;
+
+  @ApiProperty({ type: String, nullable: true, example: '已改为大写 · set to upper case' })
+  remedy: string | null;
+} // prettier-ignore
+
+export class ImportCounts {
+  @ApiProperty({ type: Number, description: 'created + updated + unchanged + refused + duplicate', example: 3936 })
+  rows: number;
+  @ApiProperty({ type: Number, example: 3787 })
+  created: number;
+  @ApiProperty({ type: Number, example: 0 })
+  updated: number;
+  @ApiProperty({ type: Number, example: 0 })
+  unchanged: number;
+  @ApiProperty({ type: Number, example: 109 })
+  refused: number;
+  @ApiProperty({ type: Number, example: 40 })
+  duplicate: number;
+  @ApiProperty({ type: Number, description: 'Rows among these with a repair', example: 168 })
+  repaired: number;
+  @ApiProperty({ type: Number, description: 'Rows among these with a warning', example: 49 })
+  warned: number;
+} // prettier-ignore
+
+export class ImportView {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+  @ApiProperty({ type: String, example: '371425' })
+  division: string;
+  @ApiProperty({ type: String, example: 'ledger.xlsx' })
+  fileName: string;
+  @ApiProperty({ enum: ['queued', 'running', 'done', 'failed', 'undone'], example: 'done' })
+  state: string;
+  @ApiProperty({ type: Boolean, description: 'Nothing is written; the counts say what would happen' })
+  dryRun: boolean;
+  @ApiProperty({ type: Number, minimum: 0, maximum: 1, example: 1 })
+  progress: number;
+  @ApiProperty({ type: ImportCounts })
+  counts: ImportCounts;
+  @ApiProperty({ type: String, nullable: true, description: 'Why it failed, where it did' })
+  failure: string | null;
+  @ApiProperty({ type: String, format: 'date-time' })
+  createdAt: Date;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  finishedAt: Date | null;
+} // prettier-ignore
+
+/** What became of one row. */
+export interface Judged {
+  row: number;
+  outcome: Outcome;
+  findings: Omit<Finding, 'row'>[];
+}
+
+/** Takes a batch of rows in the import's transaction; keeps in `memory` what later batches must know. */
+export interface RowTaker<Memory> {
+  shape: SheetShape;
+  memory(): Memory;
+  /** @param write false for a dry run, and for rows that an earlier, interrupted run has landed already (`seen`). */
+  take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]>;
+} // prettier-ignore
+
+/** The tables of one kind of import, e.g. `ledger_import`. The original file is kept. */
+export function importTables(noun: string, app: string): string {
+  return `
+create table ${noun} (
+  id uuid primary key,
+  division text collate "C" not null,
+  file_name text not null,
+  file bytea not null,
+  sha256 text not null,
+  dry_run boolean not null,
+  state text not null check (state in ('queued', 'running', 'done', 'failed', 'undone')),
+  total_rows integer not null,
+  done_rows integer not null default 0,
+  counts jsonb not null,
+  failure text,
+  requested_by text not null,
+  claimed_until timestamptz,
+  created_at timestamptz not null,
+  finished_at timestamptz
+);
+create index ${noun}_waiting on ${noun} (id) where state in ('queued', 'running');
+create table ${noun}_finding (
+  import_id uuid not null references ${noun},
+  division text collate "C" not null,
+  row integer not null,
+  place integer not null,
+  column_title text,
+  rule text not null,
+  severity text not null,
+  value text,
+  repaired_to text,
+  remedy text,
+  primary key (import_id, row, place)
+);
+${ground(noun, app, 'select, insert, update')}
+${ground(`${noun}_finding`, app, 'select, insert')}`;
+}
+
+const view = `id, division, file_name as "fileName", state, dry_run as "dryRun", counts, failure,
+  case when state = 'done' then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
+  created_at as "createdAt", finished_at as "finishedAt"`;
+
+const nothing: ImportCounts = {
+  rows: 0, created: 0, updated: 0, unchanged: 0, refused: 0, duplicate: 0, repaired: 0, warned: 0,
+}; // prettier-ignore
+
+/**
+ * Imports of sheets as long work: queued by a request, taken by whichever replica is free, landed batch by batch. Rows,
+ * facts, findings, counts and the place reached commit together, so an import that is cut off goes on where it was.
+ */
+export class SheetImports<Memory> implements Job {
+  readonly intervalMs = 300;
+
+  constructor(
+    private readonly database: Database,
+    private readonly noun: string,
+    private readonly taker: RowTaker<Memory>,
+  ) {}
+
+  /** @throws DomainError with the sheet's fault when the file cannot be taken as a whole. */
+  async queue({ caller, bytes, fileName, sha256 }: Upload, dryRun: boolean): Promise<ImportView> {
+    const rows = await checkSheet(bytes, this.taker.shape).catch((error: unknown) => {
+      throw error instanceof SheetError ? new DomainError(error.code, error.message) : error;
+    });
+    return this.database.within(caller, async (tx) => {
+      const id = uuidv7();
+      await tx.query(
+        `insert into ${this.noun} (id, division, file_name, file, sha256, dry_run, state, total_rows, counts, requested_by, created_at)
+         values ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10)`,
+        [id, caller.division, fileName, bytes, sha256, dryRun, rows, JSON.stringify(nothing), caller.id, tx.now],
+      );
+      return this.one(tx, id);
+    });
+  } // prettier-ignore
+
+  async one(tx: Tx, id: string): Promise<ImportView> {
+    const [found] = await tx.query<ImportView>(`select ${view} from ${this.noun} where id = $1`, [
+      id,
+    ]);
+    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+    return found;
+  }
+
+  async page(tx: Tx, [, after]: [string, string], limit: number): Promise<Page<ImportView>> {
+    const found = await tx.query<ImportView>(
+      `select ${view} from ${this.noun} where id > $1 order by id limit $2`,
+      [after, limit + 1],
+    );
+    const items = found.slice(0, limit);
+    const last = items.at(-1);
+    return { items, next: found.length > limit && last ? `${last.division}.${last.id}` : null };
+  }
+
+  /** Findings in the order of the sheet; `after` is `<row>.<place>`. */
+  async findings(tx: Tx, id: string, after: string | undefined, limit: number): Promise<Page<Finding>> {
+    await this.one(tx, id);
+    const [row = '0', place = '0'] = after?.split('.') ?? [];
+    const found = await tx.query<Finding & { place: number }>(
+      `select row, place, column_title as "column", rule, severity, value, repaired_to as "repairedTo", remedy
+       from ${this.noun}_finding where import_id = $1 and (row, place) > ($2, $3) order by row, place limit $4`,
+      [id, Number(row), Number(place), limit + 1],
+    );
+    const last = found[limit - 1];
+    return {
+      items: found.slice(0, limit).map(({ place: _, ...finding }) => finding),
+      next: found.length > limit && last ? `${last.row}.${last.place}` : null,
+    };
+  } // prettier-ignore
+
+  /** Takes the oldest import that nobody works on. A worker that dies is followed by another after half a minute. */
+  async run(): Promise<boolean> {
+    const claimed = await this.database.everywhere('claims a queued import of any county', (tx) =>
+      tx.query<{ id: string; division: string; requested_by: string }>(
+        `update ${this.noun} set state = 'running', claimed_until = app_now() + interval '30 seconds'
+         where id = (select id from ${this.noun} where state in ('queued', 'running')
+                     and (claimed_until is null or claimed_until < app_now()) order by id limit 1 for update skip locked)
+         returning id, division, requested_by`,
+      ),
+    );
+    const [work] = claimed;
+    if (!work) return false;
+    const caller: Caller = {
+      id: work.requested_by,
+      division: work.division,
+      correlationId: work.id,
+    };
+    try {
+      await this.land(caller, work.id);
+    } catch (error) {
+      if (!(error instanceof SheetError)) throw error; // the claim runs out, and the import goes on
+      await this.database.within(caller, (tx) =>
+        tx.query(
+          `update ${this.noun} set state = 'failed', failure = $2, finished_at = $3 where id = $1`,
+          [work.id, `${error.code}: ${error.message}`, tx.now],
+        ),
+      );
+    }
+    return true;
+  }
+
+  private async land(caller: Caller, id: string): Promise<void> {
+    const [work] = await this.database.within(caller, (tx) =>
+      tx.query<{ file: Buffer; dryRun: boolean; done: number; counts: ImportCounts }>(
+        `select file, dry_run as "dryRun", done_rows as done, counts from ${this.noun} where id = $1`,
+        [id],
+      ),
+    );
+    if (!work) return;
+    const memory = this.taker.memory();
+    // A dry run leaves no rows behind that a second worker could go on from: it starts over.
+    let done = work.dryRun ? 0 : work.done;
+    let counts = work.dryRun ? nothing : work.counts;
+    let read = 0;
+    for await (const rows of readSheet(work.file, this.taker.shape)) {
+      const landed = Math.min(rows.length, Math.max(0, done - read));
+      read += rows.length;
+      const rest = rows.slice(landed);
+      const next = await this.database.within(caller, async (tx) => {
+        if (landed > 0) await this.taker.take(tx, rows.slice(0, landed), memory, 'seen');
+        if (rest.length === 0) return counts;
+        const judged = await this.taker.take(tx, rest, memory, work.dryRun ? 'dry-run' : 'write');
+        const sum = add(counts, judged);
+        await this.keepFindings(tx, id, judged);
+        await tx.query(
+          `update ${this.noun} set done_rows = $2, counts = $3, claimed_until = $4::timestamptz + interval '30 seconds' where id = $1`,
+          [id, done + rest.length, JSON.stringify(sum), tx.now],
+        );
+        return sum;
+      });
+      counts = next;
+      done += rest.length;
+    }
+    await this.database.within(caller, (tx) =>
+      tx.query(`update ${this.noun} set state = 'done', finished_at = $2 where id = $1`, [
+        id,
+        tx.now,
+      ]),
+    );
+  }
+
+  private async keepFindings(tx: Tx, id: string, judged: Judged[]): Promise<void> {
+    const rows = judged.flatMap(({ row, findings }) =>
+      findings.map((finding, place) => ({ ...finding, row, place: place + 1 })),
+    );
+    if (rows.length === 0) return;
+    await tx.query(
+      `insert into ${this.noun}_finding (import_id, division, row, place, column_title, rule, severity, value, repaired_to, remedy)
+       select $1, $2, row, place, "column", rule, severity, value, "repairedTo", remedy
+       from jsonb_to_recordset($3::jsonb) as t(row int, place int, "column" text, rule text, severity text, value text, "repairedTo" text, remedy text)
+       on conflict do nothing`,
+      [id, tx.caller.division, JSON.stringify(rows)],
+    ); // a dry run that starts over finds its own findings again
+  }
+}
+
+function add(counts: ImportCounts, judged: Judged[]): ImportCounts {
+  const sum = { ...counts };
+  for (const { outcome, findings } of judged) {
+    sum.rows += 1;
+    sum[outcome] += 1;
+    if (outcome === 'refused' || outcome === 'duplicate') continue;
+    if (findings.some((one) => one.severity === 'repaired')) sum.repaired += 1;
+    if (findings.some((one) => one.severity === 'warned')) sum.warned += 1;
+  }
+  return sum;
+}
