@@ -9,8 +9,8 @@ import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 
 let county: County;
-const village = '371425101200';
-const other = '371425102200';
+const village = '371425101201';
+const other = '371425102201';
 
 beforeAll(async () => {
   county = await County.start([registry, assignment]);

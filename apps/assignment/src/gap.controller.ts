@@ -23,7 +23,7 @@ export class Gap {
   @ApiProperty({ type: String, format: 'uuid' })
   establishmentId: string;
 
-  @ApiProperty({ type: String, example: '371425101200' })
+  @ApiProperty({ type: String, example: '371425101201' })
   division: string;
 
   @ApiProperty({ type: String, example: '老王饭店' })

@@ -10,7 +10,7 @@ import { Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
 
 export class RegisterEstablishment {
-  @ApiProperty({ type: String, description: 'Village code, 12 digits', example: '371425101200' })
+  @ApiProperty({ type: String, description: 'Village code, 12 digits', example: '371425101201' })
   @Matches(/^\d{12}$/)
   division: string;
 

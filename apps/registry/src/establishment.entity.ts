@@ -24,7 +24,7 @@ export class Establishment {
   @PrimaryColumn('uuid')
   id: string;
 
-  @ApiProperty({ type: String, description: 'Village code, 12 digits', example: '371425101200' })
+  @ApiProperty({ type: String, description: 'Village code, 12 digits', example: '371425101201' })
   @Column('text')
   division: string;
 
