@@ -293,7 +293,7 @@ for (const contract of events) {
     if (!dataFits(event.data)) wrong.push(ajv.errorsText(dataFits.errors, { dataVar: 'data' }));
     if (wrong.length > 0)
       sentences.push(
-        `${path} no longer fits ${type} (${wrong.join('; ')}): what was published must be read for ever.`,
+        `${path} no longer fits ${type} (${wrong.join('; ')}): what was published must be read for ever; delete the sample only if it never was.`,
       );
   }
 }

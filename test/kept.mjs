@@ -46,7 +46,7 @@ export function difference(path, text, command) {
   const [before, after] = [kept.split('\n'), text.split('\n')];
   const at = after.findIndex((line, n) => line !== before[n]);
   const line = at < 0 ? after.length : at;
-  const told = (text) => (text === undefined ? 'nothing' : `"${text.trim()}"`);
+  const told = (text) => (text === undefined ? 'nothing' : `'${text.trim()}'`);
   return [
     `${path} differs from the code in line ${line + 1} (kept: ${told(before[line])}, code: ${told(after[line])}): ${then}`,
   ];
