@@ -59,8 +59,10 @@ for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, () => void end().then(() => process.exit(1)));
 
 const sentences = [];
+let current = '';
 try {
   for (const service of services) {
+    current = service;
     const module = await import(`../dist/apps/${service}/src/${service}.definition.js`);
     const definition = module[service];
     if (definition?.service !== service)
@@ -82,7 +84,7 @@ try {
     }
   }
 } catch (error) {
-  sentences.push(error.message);
+  sentences.push(`${current}: ${error.message}`);
 } finally {
   await end();
 }
