@@ -109,15 +109,21 @@ export class CorrectiveActionService {
     );
     if (!made) throw new Error('The correction is not there after it was written.');
     tx.publish(CorrectiveActionDue, made, stateOf(made));
-    if (made.deadline.missingYear) await this.tellMissing(tx, division.slice(0, 6), made.deadline.missingYear);
   } // prettier-ignore
 
-  private async tellMissing(tx: Tx, county: string, year: number): Promise<void> {
-    const [gap] = await tx.query<{ id: string }>(
-      `insert into calendar_gap (id, division, year, told_at) values ($1, $2, $3, $4) on conflict do nothing returning id`,
-      [uuidv7(), county, year, tx.now],
+  /** Tells a county once of each year whose calendar its deadlines lack. A township may not write for its county: the sweep does. */
+  async tellMissing(tx: Tx): Promise<number> {
+    const gaps = await tx.query<{ id: string; division: string; year: number }>(
+      `insert into calendar_gap (id, division, year, told_at)
+       select uuidv7(), county, year, $1 from (
+         select distinct left(division, 6) as county, (deadline->>'missingYear')::int as year from corrective_action where due_state = 'calendar-missing') m
+       where not exists (select from calendar_gap g where g.division = m.county and g.year = m.year)
+       on conflict do nothing returning id, division, year`,
+      [tx.now],
     );
-    if (gap) tx.publish(CalendarMissing, { id: gap.id, division: county, version: 1 }, { division: county, year }); // prettier-ignore
+    for (const { id, division, year } of gaps)
+      tx.publish(CalendarMissing, { id, division, version: 1 }, { division, year });
+    return gaps.length;
   }
 
   /** @throws DomainError `not-found`, alike for what is absent and what is another's. */

@@ -21,6 +21,7 @@ export class DeadlineSweep implements Job {
         await this.obligations.overdue(tx, 200),
         await this.actions.overdue(tx, 200),
         await this.actions.settleCalendars(tx, 200),
+        await this.actions.tellMissing(tx),
       ];
       return done.some((count) => count > 0);
     });

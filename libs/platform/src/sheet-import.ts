@@ -7,8 +7,7 @@ import { type Job } from './jobs.js';
 import { DomainError } from './problem.js';
 import { type Upload } from './upload.js';
 
-const outcomes = ['created', 'updated', 'unchanged', 'refused', 'duplicate'] as const;
-export type Outcome = (typeof outcomes)[number];
+export type Outcome = 'created' | 'updated' | 'unchanged' | 'refused' | 'duplicate';
 
 export const severities = ['repaired', 'warned', 'refused', 'duplicate'] as const;
 

@@ -239,6 +239,14 @@ export class County {
     }
   }
 
+  /** Sets the clock of a service's database, e.g. `'2026-12-31T23:00:00+08:00'`; every new transaction reads it. */
+  async clock(service: Service, instant: string): Promise<void> {
+    await this.rows(
+      service,
+      `create or replace function app_now() returns timestamptz language sql stable as $$ select '${instant}'::timestamptz $$`,
+    );
+  }
+
   private baseOf(service: Service): string {
     const port = this.running.find((one) => one.service === service)?.port;
     return `http://127.0.0.1:${port}/api/${service}`;

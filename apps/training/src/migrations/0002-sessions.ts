@@ -1,4 +1,4 @@
-import { ground, type Migration, owned, standing } from '#database';
+import { ground, type Migration, owned } from '#database';
 import { policyTable } from '#platform';
 
 const app = 'training_app';

@@ -1,13 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { County, eventually } from '#testing';
-import {
-  checkAssignments,
-  expectRound,
-  type Level,
-  readRoster,
-} from '../../../test/oracle/round.mjs';
-import { registry } from '../../registry/src/registry.definition.js';
-import { assignment } from '../src/assignment.definition.js';
+import { checkAssignments, expectRound, type Level, readRoster } from './oracle/round.mjs';
+import { registry } from '../apps/registry/src/registry.definition.js';
+import { assignment } from '../apps/assignment/src/assignment.definition.js';
 
 interface Establishment {
   id: string;
