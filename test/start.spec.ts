@@ -61,7 +61,7 @@ async function programToken(name: string): Promise<string> {
 }
 
 async function names(token: string): Promise<string[]> {
-  const answer = await fetch(`${run.baseUrl}/api/registry/v1/establishments`, {
+  const answer = await fetch(`${run.baseUrl}/api/registry/v1/establishments?name=老王饭店`, {
     headers: { authorization: `Bearer ${token}` },
   });
   return ((await answer.json()) as { items: { name: string }[] }).items.map((one) => one.name);
@@ -89,7 +89,7 @@ describe('npm start', () => {
 
   it('lets a program sign in and use its own ground', async () => {
     const token = await programToken('office-101');
-    const answer = await fetch(`${run.baseUrl}/api/registry/v1/establishments`, {
+    const answer = await fetch(`${run.baseUrl}/api/registry/v1/establishments?name=老王饭店`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify({

@@ -85,7 +85,7 @@ export function ensureBuilt() {
   const swc = join(root, 'node_modules', '@swc', 'cli', 'bin', 'swc.js');
   const built = spawnSync(
     nodePath(),
-    [swc, 'apps', 'libs', '-d', 'dist', '--copy-files', '--quiet'],
+    [swc, 'apps', 'libs', '-d', 'dist', '--extensions', '.ts', '--copy-files', '--quiet'],
     { cwd: root, stdio: 'inherit' },
   );
   if (built.status !== 0) fail('The build failed: see the words of swc above.');

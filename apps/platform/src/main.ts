@@ -23,6 +23,7 @@ import { inspection } from '../../inspection/src/inspection.definition.js';
 import { notification } from '../../notification/src/notification.definition.js';
 import { registry } from '../../registry/src/registry.definition.js';
 import { training } from '../../training/src/training.definition.js';
+import { SampleCounty, tokenOf } from './sample.js';
 import { serveDocs } from './swagger.page.js';
 
 const dataDir = resolve(process.env['FOODWARDEN_DATA'] ?? '.data');
@@ -37,6 +38,8 @@ interface DemoAccount {
   displayName: string;
   role: string;
   division: string;
+  /** Which official of the roster it belongs to. */
+  official?: string;
   clientId: string;
   clientSecret: string;
   password: string;
@@ -50,25 +53,31 @@ interface Secrets {
   accounts: DemoAccount[];
 }
 
+const account = (name: string, displayName: string, role: string, division: string, official?: string): DemoAccount => ({
+  name, displayName, role, division, clientId: randomUUID(), clientSecret: secret(), password: secret(),
+  ...(official ? { official } : {}),
+}); // prettier-ignore
+
+const secretsFile = join(dataDir, 'secrets.json');
+const keep = (known: Secrets): Promise<void> =>
+  writeFile(secretsFile, JSON.stringify(known, null, 2), { mode: 0o600 });
+
 async function secrets(): Promise<Secrets> {
-  const file = join(dataDir, 'secrets.json');
-  if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8')) as Secrets;
-  const account = (name: string, displayName: string, role: string, division: string): DemoAccount => ({
-    name, displayName, role, division, clientId: randomUUID(), clientSecret: secret(), password: secret(),
-  }); // prettier-ignore
+  if (existsSync(secretsFile)) return JSON.parse(await readFile(secretsFile, 'utf8')) as Secrets;
   const made: Secrets = {
     database: secret(),
     nats: secret(),
     cookie: secret(),
     accounts: [
       account('county', '县食安办管理员', 'county-admin', '371425'),
+      account('county-2', '县食安办管理员(复核)', 'county-admin', '371425'),
       account('office-101', '表白寺镇食安办', 'office', '371425101'),
       account('office-102', '焦庙镇食安办', 'office', '371425102'),
       account('authority', '县市场监管局', 'authority', '371425'),
       account('auditor', '审计', 'auditor', '371425'),
     ],
   };
-  await writeFile(file, JSON.stringify(made, null, 2), { mode: 0o600 });
+  await keep(made);
   return made;
 }
 
@@ -95,9 +104,9 @@ async function start(): Promise<() => Promise<void>> {
     const fresh = process.argv.includes('--fresh');
     const postgres: Postgres = await startPostgres({ dataDir: join(dataDir, 'postgres'), fresh });
     undo.push(() => postgres.stop());
-    if (!postgres.created && !existsSync(join(dataDir, 'secrets.json')))
+    if (!postgres.created && !existsSync(secretsFile))
       throw new Error(
-        `${join(dataDir, 'secrets.json')} is gone, but its database still lies in ${postgres.dataDir}: put it back, or start over with npm start -- --fresh.`,
+        `${secretsFile} is gone, but its database still lies in ${postgres.dataDir}: put it back, or start over with npm start -- --fresh.`,
       );
     const known = await secrets();
     await checkTrigrams(postgres.url('postgres'));
@@ -154,12 +163,13 @@ async function start(): Promise<() => Promise<void>> {
     const pool = new pg.Pool({ connectionString: url('identity', 'app'), max: 5 });
     pool.on('error', () => undefined); // an idle connection was cut; the next query opens another
     undo.push(() => pool.end());
-    for (const one of known.accounts)
-      await addAccount(
+    const open = (one: DemoAccount): Promise<void> =>
+      addAccount(
         pool,
         { ...one, id: one.clientId },
         { password: one.password, clientSecret: one.clientSecret },
       );
+    for (const one of known.accounts) await open(one);
 
     const services = new Map<string, RunningService>();
     let issue: Awaited<ReturnType<typeof createIssuer>> | undefined = undefined;
@@ -214,6 +224,19 @@ async function start(): Promise<() => Promise<void>> {
           setTimeout(() => server.closeAllConnections(), 3000).unref();
         }),
     );
+    const county = known.accounts[0];
+    if (county && !known.accounts.some(({ role }) => role === 'official')) {
+      const counties = new SampleCounty(baseUrl, sample, () => tokenOf(issuer, county), say);
+      await counties.load();
+      for (const township of ['371425101', '371425102'])
+        for (const [index, official] of (await counties.villageOfficials(township, 2)).entries()) {
+          const name = `official-${township.slice(6)}-${index + 1}`;
+          const made = account(name, `${official.name}(${official.post})`, 'official', township, official.id); // prettier-ignore
+          await open(made);
+          known.accounts.push(made);
+        }
+      await keep(known);
+    }
     const run = { baseUrl, issuer, dataDir: postgres.dataDir, accounts: known.accounts };
     await writeFile(join(dataDir, 'run.json'), JSON.stringify(run, null, 2), { mode: 0o600 });
     say(`\nFoodwarden is ready after ${((Date.now() - begun) / 1000).toFixed(1)} s`);
