@@ -1,11 +1,29 @@
 import { foundation } from '#database';
-import { type ServiceDefinition } from '#platform';
+import { PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
+import { AssignmentController } from './assignment.controller.js';
 import { AssignmentEvents } from './assignment.events.js';
+import { loadAssignment } from './assignment.loader.js';
+import { AssignmentService } from './assignment.service.js';
 import { GapController } from './gap.controller.js';
 import { premises } from './migrations/0002-premises.js';
+import { officials } from './migrations/0003-officials.js';
+import { OfficialController } from './official.controller.js';
+import { ProposalController } from './proposal.controller.js';
+import { RosterImportController } from './roster-import.controller.js';
+import { RosterImports } from './roster.service.js';
 
-@Module({ controllers: [GapController], providers: [AssignmentEvents] })
+@Module({
+  controllers: [
+    RosterImportController,
+    OfficialController,
+    ProposalController,
+    AssignmentController,
+    GapController,
+    PolicyController,
+  ],
+  providers: [AssignmentEvents, AssignmentService, RosterImports],
+})
 class AssignmentModule {}
 
 export const assignment: ServiceDefinition = {
@@ -13,6 +31,8 @@ export const assignment: ServiceDefinition = {
   title: 'Assignment: who answers for what',
   module: AssignmentModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('assignment') }, premises],
+  migrations: [{ name: '0001-foundation', sql: foundation('assignment') }, premises, officials],
   events: [AssignmentEvents],
+  jobs: [RosterImports],
+  load: loadAssignment,
 };

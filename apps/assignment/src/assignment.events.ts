@@ -1,28 +1,52 @@
 import {
-  type DataOf,
-  type Envelope,
-  EstablishmentChanged,
-  EstablishmentRegistered,
-} from '#contracts';
+  CertificateIssued, type DataOf, DivisionsListed, type Envelope, EstablishmentChanged, EstablishmentRegistered,
+} from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
 import { Injectable } from '@nestjs/common';
+import { AssignmentService } from './assignment.service.js';
 
 /** Every fact that assignment listens to. */
 @Injectable()
 export class AssignmentEvents {
+  constructor(private readonly assignments: AssignmentService) {}
+
   /** Keeps the newest state: a late or repeated fact meets a sequence that is not smaller, and changes nothing. */
   @OnEvent(EstablishmentRegistered, EstablishmentChanged)
   async copy(event: Envelope<DataOf<typeof EstablishmentRegistered>>, tx: Tx): Promise<void> {
     const { establishmentId, division, name, kind, tier, status } = event.data;
-    await tx.query(
+    const newer = await tx.query(
       `insert into premises (establishment_id, division, sequence, name, kind, tier, status)
        values ($1, $2, $3, $4, $5, $6, $7)
        on conflict (establishment_id) do update
          set division = excluded.division, sequence = excluded.sequence, name = excluded.name,
              kind = excluded.kind, tier = excluded.tier, status = excluded.status
-         where premises.sequence < excluded.sequence`,
+         where premises.sequence < excluded.sequence
+       returning 1 as one`,
       [establishmentId, division, event.sequence, name, kind, tier, status],
+    );
+    if (newer.length > 0 && status === 'closed')
+      await this.assignments.end(tx, establishmentId, 'establishment-closed');
+  }
+
+  @OnEvent(DivisionsListed)
+  async list(event: Envelope<DataOf<typeof DivisionsListed>>, tx: Tx): Promise<void> {
+    const { division, name, below } = event.data;
+    await tx.query(
+      `insert into division_list (division, sequence, name, below) values ($1, $2, $3, $4)
+       on conflict (division) do update set sequence = excluded.sequence, name = excluded.name, below = excluded.below
+         where division_list.sequence < excluded.sequence`,
+      [division, event.sequence, name, JSON.stringify(below)],
+    );
+  }
+
+  /** Qualified once is qualified: the earliest certificate counts, whichever comes first. */
+  @OnEvent(CertificateIssued)
+  async qualify(event: Envelope<DataOf<typeof CertificateIssued>>, tx: Tx): Promise<void> {
+    const { officialId, issuedAt } = event.data;
+    await tx.query(
+      `update official set qualified_at = least(qualified_at, $2::timestamptz) where id = $1`,
+      [officialId, issuedAt],
     );
   }
 }

@@ -1,23 +1,32 @@
+import { levels, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { Caller, Roles } from '#platform';
+import {
+  afterOf,
+  Caller,
+  IsDivision,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Roles,
+} from '#platform';
 import { Controller, Get, Query } from '@nestjs/common';
-import { ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
-import { IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
+import {
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsIn, IsOptional } from 'class-validator';
 
-export class GapQuery {
-  @ApiPropertyOptional({ type: String, description: 'The cursor `next` of the page before' })
-  @IsOptional()
-  @Matches(/^\d{12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)
-  after?: string;
-
-  @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(200)
-  limit: number = 50;
-}
+const reasons = [
+  'no-official-at-level',
+  'cap-reached',
+  'awaiting-approval',
+  'tier-changed',
+  'not-proposed',
+] as const;
 
 export class Gap {
   @ApiProperty({ type: String, format: 'uuid' })
@@ -29,46 +38,78 @@ export class Gap {
   @ApiProperty({ type: String, example: '老王饭店' })
   name: string;
 
-  @ApiProperty({ enum: ['A', 'B', 'C', 'D'] })
+  @ApiProperty({ enum: tiers, example: 'D' })
   tier: string;
 
-  @ApiProperty({ enum: ['not-assigned'] })
-  reason: 'not-assigned';
+  @ApiProperty({
+    enum: levels,
+    description: 'The level that its tier asks for',
+    example: 'village',
+  })
+  level: string;
+
+  @ApiProperty({
+    enum: reasons,
+    description:
+      'Nobody of the level is on the roster · all of them are at the cap · proposed, not approved yet · the tier asks for another level now · no proposal since',
+  })
+  reason: (typeof reasons)[number];
 }
 
-export class GapPage {
-  @ApiProperty({ type: [Gap] })
-  items: Gap[];
+class GapQuery extends PageQuery {
+  @ApiPropertyOptional({ type: String, example: '371425101' })
+  @IsOptional()
+  @IsDivision()
+  division?: string;
 
-  @ApiProperty({ type: String, nullable: true })
-  next: string | null;
+  @ApiPropertyOptional({ enum: reasons })
+  @IsOptional()
+  @IsIn(reasons)
+  reason?: string;
 }
+
+class GapPage extends PageOf(Gap) {}
 
 @ApiTags('gaps')
 @Controller('gaps')
 export class GapController {
   constructor(private readonly database: Database) {}
 
-  /** Active establishments without an official of the right level. Officials are not kept yet, so that is all of them. */
+  /** Worked out when asked, so that it is never late. */
   @Get()
   @Roles('county-admin', 'office', 'authority', 'auditor')
+  @ApiOperation({ summary: '包保缺口 · open establishments without an official of the right level, and why' })
   @ApiResponse({ status: 200, type: GapPage })
-  async page(@Caller() caller: DatabaseCaller, @Query() query: GapQuery): Promise<GapPage> {
-    const [division = '', id = '00000000-0000-0000-0000-000000000000'] =
-      query.after?.split('.') ?? [];
+  async page(@Caller() caller: DatabaseCaller, @Query() query: GapQuery): Promise<Page<Gap>> {
     const found = await this.database.within(caller, (tx) =>
       tx.query<Gap>(
-        `select establishment_id as "establishmentId", division, name, tier, 'not-assigned' as reason
-         from premises where status = 'open' and (division, establishment_id) > ($1, $2::uuid)
-         order by division, establishment_id limit $3`,
-        [division, id, query.limit + 1],
+        `with due as (
+           select p.*, l.level,
+             case l.level when 'city' then substr(p.division, 1, 4) when 'county' then substr(p.division, 1, 6) else substr(p.division, 1, 9) end as pool
+           from premises p
+           join (values ('A', 'city'), ('B', 'county'), ('C', 'township'), ('D', 'village')) as l(tier, level) on l.tier = p.tier
+           where p.status = 'open'),
+         served as (select distinct level, case level when 'village' then substr(division, 1, 9) else division end as pool from official where active),
+         gap as (
+           select d.establishment_id, d.division, d.name, d.tier, d.level,
+             case when s.pool is null then 'no-official-at-level'
+                  when a.id is not null then 'tier-changed'
+                  when line.state = 'open' and line.official_id is not null then 'awaiting-approval'
+                  when line.basis = 'cap-reached' then 'cap-reached'
+                  else 'not-proposed' end as reason
+           from due d
+           left join assignment a on a.establishment_id = d.establishment_id and a.ended_at is null
+           left join served s on s.level = d.level and s.pool = d.pool
+           left join lateral (
+             select pl.official_id, pl.basis, pr.state from proposal_line pl join proposal pr on pr.id = pl.proposal_id
+             where pl.establishment_id = d.establishment_id order by pl.proposal_id desc limit 1) line on true
+           where a.id is null or a.official_level <> d.level)
+         select establishment_id as "establishmentId", division, name, tier, level, reason from gap
+         where (division, establishment_id) > ($1, $2::uuid) and ($3::text is null or starts_with(division, $3)) and ($4::text is null or reason = $4)
+         order by division, establishment_id limit $5`,
+        [...afterOf(query), query.division ?? null, query.reason ?? null, query.limit + 1],
       ),
     );
-    const items = found.slice(0, query.limit);
-    const last = items.at(-1);
-    return {
-      items,
-      next: found.length > query.limit && last ? `${last.division}.${last.establishmentId}` : null,
-    };
+    return pageOf(found, query, ({ establishmentId }) => establishmentId);
   }
-}
+} // prettier-ignore

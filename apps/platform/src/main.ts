@@ -19,13 +19,16 @@ import {
 import pg from 'pg';
 import { assignment } from '../../assignment/src/assignment.definition.js';
 import { addAccount, createIssuer, identityMigrations } from '../../identity/src/issuer.js';
+import { inspection } from '../../inspection/src/inspection.definition.js';
+import { notification } from '../../notification/src/notification.definition.js';
 import { registry } from '../../registry/src/registry.definition.js';
+import { training } from '../../training/src/training.definition.js';
 import { serveDocs } from './swagger.page.js';
 
 const dataDir = resolve(process.env['FOODWARDEN_DATA'] ?? '.data');
 const audience = 'urn:foodwarden';
 const sample = resolve('apps/platform/sample');
-const definitions = [registry, assignment];
+const definitions = [registry, assignment, inspection, training, notification];
 const secret = (): string => randomBytes(24).toString('base64url');
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 

@@ -1,19 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { County, eventually } from '#testing';
+import { County, type Landed } from '#testing';
 import { expectLedgerImport, type ExpectedImport } from '../../../test/oracle/ledger.mjs';
 import { registry } from '../src/registry.definition.js';
 
 const divisions = 'apps/platform/sample/divisions.csv';
 const sample = 'apps/platform/sample/ledger.xlsx';
 const real = '../shared/data/ledger-qihe.xlsx';
-
-interface ImportBody {
-  id: string;
-  state: string;
-  counts: Record<string, number>;
-  failure: string | null;
-}
 
 let county: County;
 let admin: string;
@@ -23,28 +16,10 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => county.stop());
 
-async function land(file: Uint8Array, name: string, query = '', token = admin): Promise<ImportBody> {
-  const queued = await county.upload('registry', `/v1/ledger-imports${query}`, token, file, name);
-  expect(queued.status).toBe(202);
-  const { id } = queued.body as ImportBody;
-  expect(queued.headers.get('location')).toBe(`/api/registry/v1/ledger-imports/${id}`);
-  return eventually(
-    async () => (await county.call('registry', 'GET', `/v1/ledger-imports/${id}`, { token })).body as ImportBody,
-    ({ state }) => state === 'done' || state === 'failed',
-    60_000,
-  );
-} // prettier-ignore
-
-async function every<T>(path: string, token = admin): Promise<T[]> {
-  const items: T[] = [];
-  for (let after = ''; ;) {
-    const { body } = await county.call('registry', 'GET', `${path}?limit=200${after}`, { token });
-    const page = body as { items: T[]; next: string | null };
-    items.push(...page.items);
-    if (!page.next) return items;
-    after = `&after=${page.next}`;
-  }
-}
+const land = (file: Uint8Array, name: string, query = '', token = admin): Promise<Landed> =>
+  county.land('registry', `/v1/ledger-imports${query}`, token, file, name);
+const every = <T>(path: string, token = admin): Promise<T[]> =>
+  county.every<T>('registry', path, token);
 
 interface FindingBody {
   row: number;
@@ -168,7 +143,7 @@ describe('a file that cannot be taken as a whole', () => {
     const key = { 'idempotency-key': 'once' };
     const first = await county.upload('registry', '/v1/ledger-imports', admin, csv, 'x.csv', key);
     const again = await county.upload('registry', '/v1/ledger-imports', admin, csv, 'x.csv', key);
-    expect((again.body as ImportBody).id).toBe((first.body as ImportBody).id);
+    expect((again.body as Landed).id).toBe((first.body as Landed).id);
     const other = await county.upload('registry', '/v1/ledger-imports', admin, Buffer.concat([csv, csv]), 'x.csv', key);
     expect((other.body as { code: string }).code).toBe('key-reused');
   }); // prettier-ignore

@@ -1,10 +1,10 @@
-import { Type } from '@sinclair/typebox';
+import { type StringOptions, type TNull, type TString, type TUnion, Type } from '@sinclair/typebox';
 import { defineEvent } from './event.js';
 
 const Id = Type.String({ format: 'uuid' });
 const Village = Type.String({ pattern: '^[0-9]{12}$' });
-const Nullable = (...kind: Parameters<typeof Type.String>): ReturnType<typeof Type.Union> =>
-  Type.Union([Type.String(...kind), Type.Null()]);
+const Nullable = (options: StringOptions = {}): TUnion<[TString, TNull]> =>
+  Type.Union([Type.String(options), Type.Null()]);
 
 /** The visit due in a period 督导任务, whole. */
 export const ObligationState = Type.Object({
@@ -14,7 +14,12 @@ export const ObligationState = Type.Object({
   establishmentName: Type.String(),
   period: Type.String({ pattern: '^[0-9]{4}-Q[1-4]$' }),
   dueOn: Type.String(),
-  state: Type.Union([Type.Literal('open'), Type.Literal('overdue'), Type.Literal('settled')]),
+  state: Type.Union([
+    Type.Literal('open'),
+    Type.Literal('overdue'),
+    Type.Literal('settled'),
+    Type.Literal('withdrawn'),
+  ]),
   officialId: Nullable({ format: 'uuid' }),
   inspectionId: Nullable({ format: 'uuid' }),
 });
@@ -25,6 +30,11 @@ export const ObligationReassigned = defineEvent(
   ObligationState,
 );
 export const ObligationOverdue = defineEvent('inspection.obligation.overdue.v1', ObligationState);
+/** The establishment closed: nothing is due there any more. */
+export const ObligationWithdrawn = defineEvent(
+  'inspection.obligation.withdrawn.v1',
+  ObligationState,
+);
 export const ObligationSettled = defineEvent('inspection.obligation.settled.v1', ObligationState);
 
 /** The visit 督导 as it was recorded. */

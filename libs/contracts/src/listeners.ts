@@ -2,6 +2,7 @@ import { type EventContract, type Service } from './event.js';
 import { AssignmentEnded, AssignmentMade, OfficialChanged } from './assignment.js';
 import {
   CalendarMissing,
+  CorrectiveActionChanged,
   CorrectiveActionDue,
   CorrectiveActionVerified,
   ObligationOpened,
@@ -36,6 +37,7 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
     ObligationOpened,
     ObligationReassigned,
     CorrectiveActionDue,
+    CorrectiveActionChanged,
     CorrectiveActionVerified,
     CalendarMissing,
   ],

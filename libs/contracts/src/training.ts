@@ -11,3 +11,13 @@ export const CertificateIssued = defineEvent(
     issuedAt: Type.String(),
   }),
 );
+
+/** What every official must have done before the first visit; a county edits it (domain.md: no source fixes it). */
+export const OfficialInduction = Type.Object({
+  appliesTo: Type.Literal('official'),
+  name: Type.Object({ zh: Type.String(), en: Type.String() }),
+  /** An assignment to an unqualified official carries a warning. */
+  warnAtAssignment: Type.Boolean(),
+  /** An unqualified official's visit is refused. */
+  refuseAtSubmission: Type.Boolean(),
+});

@@ -1,16 +1,6 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { sheetLimits } from '#sheet';
-import {
-  Get,
-  HttpCode,
-  Param,
-  ParseUUIDPipe,
-  Post,
-  Query,
-  Req,
-  Res,
-  type Type,
-} from '@nestjs/common';
+import { Get, HttpCode, Param, ParseUUIDPipe, Post, Query, Req, Res } from '@nestjs/common';
 import {
   ApiBody,
   ApiConsumes,
@@ -134,5 +124,5 @@ export function importRoutes(
       return this.database.within(caller, (tx) => this.imports.findings(tx, id, query.after, query.limit));
     }
   }
-  return Routes as unknown as Type<ImportRoutes> & (new (database: Database, imports: SheetImports<never>) => ImportRoutes);
+  return Routes;
 } // prettier-ignore

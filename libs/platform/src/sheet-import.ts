@@ -7,8 +7,7 @@ import { type Job } from './jobs.js';
 import { DomainError } from './problem.js';
 import { type Upload } from './upload.js';
 
-const outcomes = ['created', 'updated', 'unchanged', 'refused', 'duplicate'] as const;
-export type Outcome = (typeof outcomes)[number];
+export type Outcome = 'created' | 'updated' | 'unchanged' | 'refused' | 'duplicate';
 
 export const severities = ['repaired', 'warned', 'refused', 'duplicate'] as const;
 
@@ -88,6 +87,8 @@ export interface Judged {
 /** Takes a batch of rows in the import's transaction; keeps in `memory` what later batches must know. */
 export interface RowTaker<Memory> {
   shape: SheetShape;
+  /** Refuses an import that cannot be judged yet. */
+  ready?(tx: Tx): Promise<void>;
   memory(): Memory;
   /** @param write false for a dry run, and for rows that an earlier, interrupted run has landed already (`seen`). */
   take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]>;
@@ -158,6 +159,7 @@ export class SheetImports<Memory> implements Job {
       throw error instanceof SheetError ? new DomainError(error.code, error.message) : error;
     });
     return this.database.within(caller, async (tx) => {
+      await this.taker.ready?.(tx);
       const id = uuidv7();
       await tx.query(
         `insert into ${this.noun} (id, division, file_name, file, sha256, dry_run, state, total_rows, counts, requested_by, created_at)

@@ -10,6 +10,7 @@ import { type Role, type RunningService, type ServiceDefinition, startService } 
 import { freePort, type Nats, startNats } from '#servers';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import pg from 'pg';
+import { eventually } from './eventually.js';
 
 const audience = 'urn:foodwarden';
 const password = 'only-for-tests';
@@ -53,6 +54,14 @@ async function startIssuer(): Promise<{
         server.close(() => done());
       }),
   };
+}
+
+/** An import, as the API shows it. */
+export interface Landed {
+  id: string;
+  state: string;
+  counts: Record<string, number>;
+  failure: string | null;
 }
 
 export interface Answer {
@@ -201,6 +210,41 @@ export class County {
       body: form,
     });
     return { status: answer.status, headers: answer.headers, body: await answer.json() };
+  }
+
+  /** Uploads a sheet and waits until it has landed or failed. */
+  async land(service: Service, path: string, token: string, file: Uint8Array, name = 'sheet.xlsx'): Promise<Landed> {
+    const queued = await this.upload(service, path, token, file, name);
+    if (queued.status !== 202) throw new Error(`${path}: ${queued.status} ${JSON.stringify(queued.body)}`);
+    const location = queued.headers.get('location')?.replace(`/api/${service}`, '') ?? '';
+    return eventually(
+      async () => (await this.call(service, 'GET', location, { token })).body as Landed,
+      ({ state }) => state === 'done' || state === 'failed',
+      60_000,
+    );
+  } // prettier-ignore
+
+  /** Every item of a list, page by page. */
+  async every<T>(service: Service, path: string, token: string): Promise<T[]> {
+    const items: T[] = [];
+    for (let after = ''; ;) {
+      const first = path.includes('?') ? '&' : '?';
+      const answer = await this.call(service, 'GET', `${path}${first}limit=200${after}`, { token });
+      if (answer.status !== 200)
+        throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      const page = answer.body as { items: T[]; next: string | null };
+      items.push(...page.items);
+      if (!page.next) return items;
+      after = `&after=${page.next}`;
+    }
+  }
+
+  /** Sets the clock of a service's database, e.g. `'2026-12-31T23:00:00+08:00'`; every new transaction reads it. */
+  async clock(service: Service, instant: string): Promise<void> {
+    await this.rows(
+      service,
+      `create or replace function app_now() returns timestamptz language sql stable as $$ select '${instant}'::timestamptz $$`,
+    );
   }
 
   private baseOf(service: Service): string {

@@ -1,0 +1,258 @@
+import {
+  AssignmentEnded,
+  AssignmentMade,
+  type AssignmentState,
+  type Level,
+  levelOfTier,
+  type Tier,
+} from '#contracts';
+import { type Tx } from '#database';
+import { DomainError, policyOf } from '#platform';
+import { Injectable } from '@nestjs/common';
+import { type Static } from '@sinclair/typebox';
+import { v7 as uuidv7 } from 'uuid';
+import { AssignmentCap, Induction } from './assignment.policies.js';
+import { type Basis, type Candidate, type Due, propose } from './propose.js';
+
+const tiersOfLevel: [Level, Tier][] = [['city', 'A'], ['county', 'B'], ['township', 'C'], ['village', 'D']]; // prettier-ignore
+/** How much of a village's code names the pool of officials that may answer for it. */
+const poolDigits: Record<Level, number> = { city: 4, county: 6, township: 9, village: 9 };
+
+export interface ProposalCounts {
+  establishments: number;
+  assigned: number;
+  kept: number;
+  moved: number;
+  noOfficialAtLevel: number;
+  capReached: number;
+  untrained: number;
+  /** Approval only: what had changed meanwhile and was left alone. */
+  skipped: number;
+}
+
+export interface ProposalView {
+  id: string;
+  division: string;
+  version: number;
+  state: 'open' | 'approved';
+  counts: ProposalCounts;
+  proposedBy: string;
+  proposedAt: Date;
+  approvedBy: string | null;
+  approvedAt: Date | null;
+}
+
+interface Premises extends Due {
+  tier: Tier;
+  name: string;
+}
+
+interface Line {
+  division: string;
+  establishmentId: string;
+  tier: Tier;
+  officialId: string | null;
+  officialName: string | null;
+  basis: Basis;
+  warning: string | null;
+}
+
+interface OfficialRow extends Candidate {
+  level: Level;
+  name: string;
+  post: string;
+  qualified: boolean;
+}
+
+interface AssignmentRow {
+  id: string;
+  division: string;
+  version: number;
+  establishment_id: string;
+  establishment_name: string;
+  tier: Tier;
+  official_id: string;
+  official_name: string;
+  official_post: string;
+  official_level: Level;
+  warning: string | null;
+  made_at: Date;
+  ended_at: Date | null;
+  end_reason: string | null;
+}
+
+export const proposalView = `id, division, version, state, counts, proposed_by as "proposedBy", proposed_at as "proposedAt",
+  approved_by as "approvedBy", approved_at as "approvedAt"`;
+
+/** Who answers for what: proposed by rule, approved by a person, ended with the establishment. */
+@Injectable()
+export class AssignmentService {
+  /**
+   * For each open establishment of the place an official of its level. An office proposes what its own township answers
+   * for (C and D); the county proposes all.
+   */
+  async propose(tx: Tx, division: string): Promise<ProposalView> {
+    if (!division.startsWith(tx.caller.division))
+      throw new DomainError('out-of-scope', `Your ground is ${tx.caller.division}.`);
+    const induction = await policyOf(tx, Induction, division);
+    const { body } = await policyOf(tx, AssignmentCap, division);
+    const officials = await tx.query<OfficialRow>(
+      `select id, division, level, name, post, qualified_at is not null as qualified from official where active order by division, id`,
+    );
+    const byId = new Map(officials.map((one) => [one.id, one]));
+    const premises = await tx.query<Premises>(
+      `select p.establishment_id as id, p.division, p.tier, p.name, a.official_id as current
+       from premises p left join assignment a on a.establishment_id = p.establishment_id and a.ended_at is null
+       where p.status = 'open' and p.division >= $1 and p.division < $2
+       order by p.division, p.establishment_id`,
+      [division, `${division}:`],
+    );
+    const loads = await tx.query<{ official: string; count: number }>(
+      `select official_id as official, count(*)::int as count from assignment
+       where ended_at is null and not (division >= $1 and division < $2) group by official_id`,
+      [division, `${division}:`],
+    );
+    const lines: Line[] = [];
+    for (const [level, tier] of tiersOfLevel) {
+      const digits = poolDigits[level];
+      if (digits < 9 && tx.caller.division.length > 6) continue; // an office does not propose for the county's officials
+      const cap = body.caps.find((one) => one.level === level)?.establishments ?? Infinity;
+      const pools = new Map<string, Premises[]>();
+      for (const one of premises.filter((due) => due.tier === tier)) {
+        const place = one.division.slice(0, digits);
+        pools.set(place, [...(pools.get(place) ?? []), one]);
+      }
+      for (const [place, due] of pools) {
+        const candidates = officials.filter((one) => one.level === level && (level === 'village' ? one.division.startsWith(place) : one.division === place));
+        const of = new Set(candidates.map(({ id }) => id));
+        const elsewhere = new Map(loads.filter(({ official }) => of.has(official)).map(({ official, count }) => [official, count]));
+        const chosen = propose(level, candidates, due.map((one) => ({ ...one, current: one.current && of.has(one.current) ? one.current : null })), cap, elsewhere);
+        for (const one of due) {
+          const choice = chosen.get(one.id);
+          const official = choice?.official ? byId.get(choice.official) : undefined;
+          lines.push({
+            division: one.division, establishmentId: one.id, tier,
+            officialId: official?.id ?? null, officialName: official?.name ?? null, basis: choice?.basis ?? 'cap-reached',
+            warning: official && !official.qualified && induction.body.warnAtAssignment ? 'official-untrained' : null,
+          });
+        }
+      }
+    }
+    const current = new Map(premises.map(({ id, current: official }) => [id, official]));
+    const counts: ProposalCounts = {
+      establishments: lines.length,
+      assigned: lines.filter(({ officialId }) => officialId).length,
+      kept: lines.filter(({ officialId, establishmentId }) => officialId && current.get(establishmentId) === officialId).length,
+      moved: lines.filter(({ officialId, establishmentId }) => officialId && current.get(establishmentId) && current.get(establishmentId) !== officialId).length,
+      noOfficialAtLevel: lines.filter(({ basis }) => basis === 'no-official-at-level').length,
+      capReached: lines.filter(({ basis }) => basis === 'cap-reached').length,
+      untrained: lines.filter(({ warning }) => warning).length,
+      skipped: 0,
+    };
+    const id = uuidv7();
+    await tx.query(
+      `insert into proposal (id, division, version, state, counts, proposed_by, proposed_at) values ($1, $2, 1, 'open', $3, $4, $5)`,
+      [id, division, JSON.stringify(counts), tx.caller.id, tx.now],
+    );
+    await tx.query(
+      `insert into proposal_line (proposal_id, division, establishment_id, tier, official_id, official_name, basis, warning)
+       select $1, division, "establishmentId", tier, "officialId", "officialName", basis, warning from jsonb_to_recordset($2::jsonb)
+         as t(division text, "establishmentId" uuid, tier text, "officialId" uuid, "officialName" text, basis text, warning text)`,
+      [id, JSON.stringify(lines)],
+    );
+    return this.one(tx, id);
+  } // prettier-ignore
+
+  async one(tx: Tx, id: string, lock = false): Promise<ProposalView> {
+    const [found] = await tx.query<ProposalView>(
+      `select ${proposalView} from proposal where id = $1 ${lock ? 'for update' : ''}`,
+      [id],
+    );
+    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+    return found;
+  }
+
+  /** Puts a proposal into force. Nobody approves his own; a repeat gives the same answer and changes nothing. */
+  async approve(tx: Tx, id: string): Promise<ProposalView> {
+    await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]); // prettier-ignore
+    const proposal = await this.one(tx, id, true);
+    if (proposal.proposedBy === tx.caller.id)
+      throw new DomainError('own-act', 'Another county admin approves what you proposed.');
+    if (proposal.state === 'approved') return proposal;
+    // Whoever closes or retiers one of these waits for us, and then finds the assignment.
+    const wanted = await tx.query<Line & { name: string; fits: boolean; current: string | null; official: OfficialRow | null }>(
+      `select l.division, l.establishment_id as "establishmentId", l.tier, l.official_id as "officialId", l.warning, p.name,
+              p.status = 'open' and p.tier = l.tier and p.division = l.division as fits
+       from proposal_line l join premises p on p.establishment_id = l.establishment_id
+       where l.proposal_id = $1 and l.official_id is not null order by l.division, l.establishment_id for share of p`,
+      [id],
+    ); // prettier-ignore
+    const officials = new Map(
+      (await tx.query<OfficialRow>(`select id, division, level, name, post, qualified_at is not null as qualified from official where active`))
+        .map((one) => [one.id, one]),
+    ); // prettier-ignore
+    const current = new Map(
+      (await tx.query<AssignmentRow>(`select * from assignment where ended_at is null and establishment_id = any($1) for update`, [wanted.map(({ establishmentId }) => establishmentId)]))
+        .map((one) => [one.establishment_id, one]),
+    ); // prettier-ignore
+    let skipped = 0;
+    const ended: AssignmentRow[] = [];
+    const made: AssignmentRow[] = [];
+    for (const line of wanted) {
+      const official = officials.get(line.officialId ?? '');
+      const before = current.get(line.establishmentId);
+      if (!line.fits || !official) {
+        skipped += 1;
+        continue;
+      }
+      if (before?.official_id === official.id && before.tier === line.tier) continue;
+      if (before)
+        ended.push({ ...before, version: before.version + 1, ended_at: tx.now, end_reason: 'reassigned' }); // prettier-ignore
+      made.push({
+        id: uuidv7(), division: line.division, version: 1, establishment_id: line.establishmentId, establishment_name: line.name,
+        tier: line.tier, official_id: official.id, official_name: official.name, official_post: official.post,
+        official_level: levelOfTier[line.tier], warning: line.warning, made_at: tx.now, ended_at: null, end_reason: null,
+      }); // prettier-ignore
+    }
+    await tx.query(
+      `update assignment a set version = t.version, ended_at = t.ended_at, end_reason = t.end_reason
+       from jsonb_to_recordset($1::jsonb) as t(id uuid, version int, ended_at timestamptz, end_reason text) where a.id = t.id`,
+      [JSON.stringify(ended)],
+    );
+    await tx.query(
+      `insert into assignment (id, division, version, establishment_id, establishment_name, tier, official_id, official_name,
+                               official_post, official_level, warning, proposal_id, made_by, made_at)
+       select id, division, version, establishment_id, establishment_name, tier, official_id, official_name,
+              official_post, official_level, warning, $2, $3, $4
+       from jsonb_to_recordset($1::jsonb) as t(id uuid, division text, version int, establishment_id uuid, establishment_name text, tier text,
+         official_id uuid, official_name text, official_post text, official_level text, warning text)`,
+      [JSON.stringify(made), id, tx.caller.id, tx.now],
+    );
+    for (const one of ended) tx.publish(AssignmentEnded, one, stateOf(one));
+    for (const one of made) tx.publish(AssignmentMade, one, stateOf(one));
+    await tx.query(
+      `update proposal set state = 'approved', version = version + 1, approved_by = $2, approved_at = $3, counts = counts || $4 where id = $1`,
+      [id, tx.caller.id, tx.now, JSON.stringify({ skipped })],
+    );
+    return this.one(tx, id);
+  }
+
+  /** Nobody answers for it any more. */
+  async end(tx: Tx, establishmentId: string, reason: string): Promise<void> {
+    const [ended] = await tx.query<AssignmentRow>(
+      `update assignment set version = version + 1, ended_at = $2, end_reason = $3
+       where establishment_id = $1 and ended_at is null returning *`,
+      [establishmentId, tx.now, reason],
+    );
+    if (ended) tx.publish(AssignmentEnded, ended, stateOf(ended));
+  }
+}
+
+function stateOf(one: AssignmentRow): Static<typeof AssignmentState> {
+  return {
+    assignmentId: one.id, division: one.division, establishmentId: one.establishment_id, tier: one.tier,
+    officialId: one.official_id, officialName: one.official_name, officialPost: one.official_post,
+    officialLevel: one.official_level, establishmentName: one.establishment_name,
+    madeAt: new Date(one.made_at).toISOString(), endedAt: one.ended_at && new Date(one.ended_at).toISOString(), endReason: one.end_reason,
+  }; // prettier-ignore
+}

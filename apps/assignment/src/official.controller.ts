@@ -1,0 +1,123 @@
+import { type Level, levels } from '#contracts';
+import { type Caller as DatabaseCaller, Database } from '#database';
+import {
+  afterOf,
+  Caller,
+  DomainError,
+  IsDivision,
+  Line,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Roles,
+} from '#platform';
+import { Controller, Get, Param, ParseUUIDPipe, Query } from '@nestjs/common';
+import {
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsIn, IsOptional } from 'class-validator';
+
+export class Official {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+
+  @ApiProperty({
+    type: String,
+    description: 'Where the post is: 6 digits a county, 9 a township, 12 a village',
+    example: '371425101201',
+  })
+  division: string;
+
+  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  version: number;
+
+  @ApiProperty({ enum: levels, example: 'village' })
+  level: Level;
+
+  @ApiProperty({ type: String, example: '王秀英' })
+  name: string;
+
+  @ApiProperty({ type: String, example: '村党支部书记' })
+  post: string;
+
+  @ApiProperty({ type: String, nullable: true, example: '刁家村委会' })
+  unit: string | null;
+
+  @ApiProperty({ type: String, nullable: true, example: '19900000001' })
+  phone: string | null;
+
+  @ApiProperty({ type: Boolean, example: true })
+  active: boolean;
+
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: 'When the induction was certified; null: not yet',
+  })
+  qualifiedAt: Date | null;
+}
+
+class OfficialQuery extends PageQuery {
+  @ApiPropertyOptional({ type: String, example: '371425101' })
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+
+  @ApiPropertyOptional({ enum: levels })
+  @IsOptional()
+  @IsIn(levels)
+  level?: Level;
+
+  @ApiPropertyOptional({ type: String, description: 'Part of the name', example: '王' })
+  @IsOptional()
+  @Line(100)
+  name?: string;
+}
+
+class OfficialPage extends PageOf(Official) {}
+
+const view = `id, division, version, level, name, post, unit, phone, active, qualified_at as "qualifiedAt"`;
+// A township may know that the county has officials, and no more: its lists show its own ground.
+const mine = `division >= app_lo() and division < app_hi()`;
+
+@ApiTags('officials')
+@Controller('officials')
+export class OfficialController {
+  constructor(private readonly database: Database) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'authority', 'auditor')
+  @ApiOperation({ summary: '包保干部名单 · officials of your ground' })
+  @ApiResponse({ status: 200, type: OfficialPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: OfficialQuery): Promise<Page<Official>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<Official>(
+        `select ${view} from official
+         where ${mine} and (division, id) > ($1, $2::uuid)
+           and ($3::text is null or starts_with(division, $3)) and ($4::text is null or level = $4)
+           and ($5::text is null or strpos(name, $5) > 0)
+         order by division, id limit $6`,
+        [...afterOf(query), query.division ?? null, query.level ?? null, query.name ?? null, query.limit + 1],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'office', 'authority', 'auditor')
+  @ApiOperation({ summary: '查看包保干部 · one official' })
+  @ApiResponse({ status: 200, type: Official })
+  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Official> {
+    const [found] = await this.database.within(caller, (tx) =>
+      tx.query<Official>(`select ${view} from official where ${mine} and id = $1`, [id]),
+    );
+    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+    return found;
+  }
+} // prettier-ignore

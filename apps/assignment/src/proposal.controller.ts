@@ -1,0 +1,177 @@
+import { tiers } from '#contracts';
+import { type Caller as DatabaseCaller, Database } from '#database';
+import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles } from '#platform';
+import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { Matches } from 'class-validator';
+import {
+  AssignmentService,
+  type ProposalCounts as Counts,
+  proposalView,
+} from './assignment.service.js';
+
+export class MakeProposal {
+  @ApiProperty({
+    type: String,
+    description: 'A county or a township: 6 or 9 digits',
+    example: '371425',
+  })
+  @Matches(/^(\d{6}|\d{9})$/, {
+    message: '$property must be a county or township code of 6 or 9 digits',
+  })
+  division: string;
+}
+
+class ProposalCounts implements Counts {
+  @ApiProperty({ type: Number, example: 3787 })
+  establishments: number;
+  @ApiProperty({ type: Number, description: 'Those with an official', example: 3787 })
+  assigned: number;
+  @ApiProperty({ type: Number, description: 'Among these: who answers now stays', example: 0 })
+  kept: number;
+  @ApiProperty({ type: Number, description: 'Among these: another answered until now', example: 0 })
+  moved: number;
+  @ApiProperty({ type: Number, example: 0 })
+  noOfficialAtLevel: number;
+  @ApiProperty({ type: Number, example: 0 })
+  capReached: number;
+  @ApiProperty({
+    type: Number,
+    description: 'Assigned to an official who has not been trained',
+    example: 3787,
+  })
+  untrained: number;
+  @ApiProperty({
+    type: Number,
+    description: 'At approval: changed meanwhile, left alone',
+    example: 0,
+  })
+  skipped: number;
+}
+
+export class Proposal {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+  @ApiProperty({ type: String, example: '371425' })
+  division: string;
+  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  version: number;
+  @ApiProperty({ enum: ['open', 'approved'] })
+  state: 'open' | 'approved';
+  @ApiProperty({ type: ProposalCounts })
+  counts: Counts;
+  @ApiProperty({ type: String, description: 'Account' })
+  proposedBy: string;
+  @ApiProperty({ type: String, format: 'date-time' })
+  proposedAt: Date;
+  @ApiProperty({ type: String, nullable: true, description: 'Account; never the proposer' })
+  approvedBy: string | null;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  approvedAt: Date | null;
+}
+
+export class ProposalLine {
+  @ApiProperty({ type: String, format: 'uuid' })
+  establishmentId: string;
+  @ApiProperty({ type: String, example: '371425101201' })
+  division: string;
+  @ApiProperty({ type: String, example: '老王饭店' })
+  establishmentName: string;
+  @ApiProperty({ enum: tiers, example: 'D' })
+  tier: string;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true })
+  officialId: string | null;
+  @ApiProperty({ type: String, nullable: true, example: '王秀英' })
+  officialName: string | null;
+  @ApiProperty({
+    enum: ['kept', 'own-village', 'neighbour', 'spread', 'no-official-at-level', 'cap-reached'],
+    example: 'own-village',
+  })
+  basis: string;
+  @ApiProperty({ enum: ['official-untrained'], nullable: true, type: String })
+  warning: string | null;
+}
+
+class ProposalPage extends PageOf(Proposal) {}
+class LinePage extends PageOf(ProposalLine) {}
+
+@ApiTags('proposals')
+@Controller('proposals')
+export class ProposalController {
+  constructor(
+    private readonly database: Database,
+    private readonly assignments: AssignmentService,
+  ) {}
+
+  @Post()
+  @Roles('county-admin', 'office')
+  @ApiOperation({
+    summary: '生成包保方案 · propose who answers for what',
+    description:
+      'D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders; B among the county’s; within the cap (`GET /policies`). An office proposes C and D of its township.',
+  })
+  @ApiResponse({ status: 201, type: Proposal })
+  make(@Caller() caller: DatabaseCaller, @Body() body: MakeProposal): Promise<Proposal> {
+    return this.database.within(caller, (tx) => this.assignments.propose(tx, body.division));
+  }
+
+  @Get()
+  @Roles('county-admin', 'office', 'auditor')
+  @ApiOperation({ summary: '查询包保方案 · proposals of your ground' })
+  @ApiResponse({ status: 200, type: ProposalPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: PageQuery): Promise<Page<Proposal>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<Proposal>(
+        `select ${proposalView} from proposal where (division, id) > ($1, $2::uuid) order by division, id limit $3`,
+        [...afterOf(query), query.limit + 1],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'office', 'auditor')
+  @ApiOperation({ summary: '查看包保方案 · one proposal and its counts' })
+  @ApiResponse({ status: 200, type: Proposal })
+  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Proposal> {
+    return this.database.within(caller, (tx) => this.assignments.one(tx, id));
+  }
+
+  @Get(':id/lines')
+  @Roles('county-admin', 'office', 'auditor')
+  @ApiOperation({ summary: '查看方案明细 · its lines: each establishment, its official, on what ground' })
+  @ApiResponse({ status: 200, type: LinePage })
+  async lines(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Query() query: PageQuery,
+  ): Promise<Page<ProposalLine>> {
+    const found = await this.database.within(caller, async (tx) => {
+      await this.assignments.one(tx, id);
+      return tx.query<ProposalLine>(
+        `select l.establishment_id as "establishmentId", l.division, coalesce(p.name, '') as "establishmentName", l.tier,
+                l.official_id as "officialId", l.official_name as "officialName", l.basis, l.warning
+         from proposal_line l left join premises p on p.establishment_id = l.establishment_id
+         where l.proposal_id = $1 and (l.division, l.establishment_id) > ($2, $3::uuid)
+         order by l.division, l.establishment_id limit $4`,
+        [id, ...afterOf(query), query.limit + 1],
+      );
+    });
+    return pageOf(found, query, ({ establishmentId }) => establishmentId);
+  }
+
+  @Post(':id/approval')
+  @HttpCode(200)
+  @Roles('county-admin')
+  @ApiOperation({
+    summary: '批准包保方案 · put it into force',
+    description: 'Nobody approves what he proposed himself: 403 `own-act`.',
+  })
+  @ApiResponse({ status: 200, type: Proposal })
+  approve(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+  ): Promise<Proposal> {
+    return this.database.within(caller, (tx) => this.assignments.approve(tx, id));
+  }
+} // prettier-ignore

@@ -1,0 +1,203 @@
+import { type Level, OfficialChanged } from '#contracts';
+import { Database, type Tx } from '#database';
+import {
+  DomainError,
+  type Finding,
+  type Judged,
+  type Outcome,
+  type RowTaker,
+  SheetImports,
+} from '#platform';
+import { type SheetRow, type SheetShape } from '#sheet';
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+
+const title = {
+  name: '姓名',
+  post: '职务',
+  level: '层级',
+  division: '行政区划代码',
+  unit: '所属单位',
+  phone: '联系电话',
+} as const;
+type Field = keyof typeof title;
+
+const shape: SheetShape = {
+  headers: Object.fromEntries(Object.entries(title).map(([field, text]) => [text, field])),
+  required: ['name', 'post', 'level', 'division'],
+};
+
+const levelOf: Record<string, Level> = {
+  市级: 'city',
+  县级: 'county',
+  乡级: 'township',
+  村级: 'village',
+};
+const digitsOf: Record<Level, number> = { city: 4, county: 6, township: 9, village: 12 };
+
+/** Every rule that a row of a roster can meet, with what a person does about it. */
+const rules = {
+  'name-spaces': ['repaired', '已去掉首尾空格 · spaces around the name were dropped'],
+  'phone-unreadable': ['warned', '电话号码无法识别,已留空 · the telephone number cannot be read and was left out'],
+  'name-missing': ['refused', '请填写姓名 · fill in the name'],
+  'post-missing': ['refused', '请填写职务 · fill in the post'],
+  'level-unknown': ['refused', '层级应为市级、县级、乡级或村级 · use 市级, 县级, 乡级 or 村级'],
+  'division-unknown': ['refused', '请填写本辖区内的区划代码 · give a division code of your ground'],
+  'level-mismatch': ['refused', '代码位数与层级不符:县6位、乡9位、村12位 · a county has 6 digits, a township 9, a village 12'],
+  'text-too-long': ['refused', '最多100字 · at most 100 characters'],
+  'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
+} as const; // prettier-ignore
+
+interface Said {
+  name: string;
+  post: string;
+  level: Level;
+  division: string;
+  unit: string | null;
+  phone: string | null;
+}
+
+interface Known extends Said {
+  id: string;
+  version: number;
+}
+
+interface RosterMemory {
+  /** Codes of the ground. */
+  divisions?: Set<string>;
+  seen: Map<string, number>;
+  made: Map<string, Known>;
+}
+
+const keyOf = (one: Said): string => [one.division, one.level, one.post, one.name].join('\n');
+
+/** Rows of a roster → officials. Level, place, post and name say who it is; nobody leaves by missing from a roster. */
+class RosterRows implements RowTaker<RosterMemory> {
+  readonly shape = shape;
+
+  memory(): RosterMemory {
+    return { seen: new Map(), made: new Map() };
+  }
+
+  /** A roster names places: they must all be known, or good rows would be refused. */
+  async ready(tx: Tx): Promise<void> {
+    const lists = await tx.query<{ division: string; below: { division: string }[] }>(
+      `select division, below from division_list`,
+    );
+    const have = new Set(lists.map(({ division }) => division));
+    const ground = tx.caller.division;
+    const wanted = ground.length === 6 ? (lists.find(({ division }) => division === ground)?.below ?? [{ division: ground }]) : [{ division: ground }];
+    const missing = wanted.find(({ division }) => !have.has(division));
+    if (missing)
+      throw new DomainError('divisions-missing', `The divisions below ${missing.division} have not arrived from registry yet: try again shortly.`);
+  } // prettier-ignore
+
+  async take(tx: Tx, rows: SheetRow[], memory: RosterMemory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]> {
+    const first = rows.map(({ row, cells }) => {
+      const content = JSON.stringify(Object.keys(title).map((field) => cells[field] ?? ''));
+      const before = memory.seen.get(content);
+      if (before === undefined) memory.seen.set(content, row);
+      return before;
+    });
+    if (mode === 'seen') return [];
+    const divisions = (memory.divisions ??= await groundOf(tx));
+    const read = rows.map(({ row, cells }) => ({ row, ...look(cells, divisions) }));
+    if (mode === 'write')
+      await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
+    const known = new Map(memory.made);
+    for (const one of await tx.query<Known>(
+      `select id, version, name, post, level, division, unit, phone from official where division = any($1) for update`,
+      [[...new Set(read.flatMap(({ said }) => (said ? [said.division] : [])))]],
+    ))
+      known.set(keyOf(one), one);
+    const touched = new Set<Known>();
+    const judged = read.map(({ row, said, findings }, index): Judged => {
+      if (!said) return { row, outcome: 'refused', findings };
+      if (first[index] !== undefined)
+        return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${first[index]}`)] };
+      let outcome: Outcome = 'created';
+      let official = known.get(keyOf(said));
+      if (official) {
+        const unit = said.unit ?? official.unit;
+        const phone = said.phone ?? official.phone;
+        outcome = unit === official.unit && phone === official.phone ? 'unchanged' : 'updated';
+        Object.assign(official, { unit, phone });
+      } else {
+        official = { ...said, id: uuidv7(), version: 0 };
+        known.set(keyOf(said), official);
+        if (mode === 'dry-run') memory.made.set(keyOf(said), official);
+      }
+      if (outcome !== 'unchanged') {
+        official.version += 1;
+        touched.add(official);
+        const { id, division, version, level, name, post } = official;
+        if (mode === 'write')
+          tx.publish(OfficialChanged, { id, division, version }, { officialId: id, division, level, name, post, active: true });
+      }
+      return { row, outcome, findings };
+    });
+    if (mode === 'write' && touched.size > 0)
+      await tx.query(
+        `insert into official (id, division, version, level, name, post, unit, phone, created_at, changed_at)
+         select id, division, version, level, name, post, unit, phone, $2, $2 from jsonb_to_recordset($1::jsonb)
+           as t(id uuid, division text, version int, level text, name text, post text, unit text, phone text)
+         on conflict (id) do update set version = excluded.version, unit = excluded.unit, phone = excluded.phone, changed_at = excluded.changed_at`,
+        [JSON.stringify([...touched]), tx.now],
+      );
+    return judged;
+  } // prettier-ignore
+}
+
+async function groundOf(tx: Tx): Promise<Set<string>> {
+  const lists = await tx.query<{ division: string; below: { division: string }[] }>(
+    `select division, below from division_list`,
+  );
+  const ground = tx.caller.division;
+  return new Set(
+    lists
+      .flatMap(({ division, below }) => [division, ...below.map((one) => one.division)])
+      .filter((division) => division.startsWith(ground)),
+  );
+}
+
+type Found = Omit<Finding, 'row'>;
+
+function told(rule: keyof typeof rules, field: Field | null, value: string, repairedTo: string | null = null): Found {
+  const [severity, remedy] = rules[rule];
+  return { column: field && title[field], rule, severity, value: value.slice(0, 500), repairedTo, remedy };
+} // prettier-ignore
+
+/** One row looked at alone: what it says, unless it must be refused, and what was found on it. */
+function look(cells: Record<string, string>, divisions: Set<string>): { said: Said | null; findings: Found[] } {
+  const findings: Found[] = [];
+  const find = (rule: keyof typeof rules, field: Field, value: string, repairedTo: string | null = null): void =>
+    void findings.push(told(rule, field, value, repairedTo));
+  const text = (field: Field): string => (cells[field] ?? '').replace(/\p{Cc}+/gu, ' ').trim();
+  for (const field of ['name', 'post', 'unit'] as const)
+    if ([...text(field)].length > 100) find('text-too-long', field, text(field));
+  const name = text('name');
+  if (name === '') find('name-missing', 'name', name);
+  else if (name !== cells['name']) find('name-spaces', 'name', cells['name'] ?? '', name);
+  const post = text('post');
+  if (post === '') find('post-missing', 'post', post);
+  const level = levelOf[text('level')];
+  if (!level) find('level-unknown', 'level', text('level'));
+  const division = text('division').normalize('NFKC');
+  if (!divisions.has(division)) find('division-unknown', 'division', text('division'));
+  else if (level && division.length !== digitsOf[level]) find('level-mismatch', 'division', division);
+  let phone: string | null = text('phone').normalize('NFKC').replace(/[\s-]/g, '') || null;
+  if (phone !== null && !/^\+?\d{7,15}$/.test(phone)) {
+    find('phone-unreadable', 'phone', text('phone'));
+    phone = null;
+  }
+  if (!level || findings.some(({ severity }) => severity === 'refused')) return { said: null, findings };
+  return { said: { name, post, level, division, unit: text('unit') || null, phone }, findings };
+} // prettier-ignore
+
+/** Imports of rosters of officials, and the job that lands them. */
+@Injectable()
+export class RosterImports extends SheetImports<RosterMemory> {
+  constructor(database: Database) {
+    super(database, 'roster_import', new RosterRows());
+  }
+}

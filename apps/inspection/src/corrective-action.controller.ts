@@ -1,0 +1,242 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Prose, Roles } from '#platform';
+import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import {
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import {
+  actionView,
+  type CorrectiveAction as Action,
+  CorrectiveActionService,
+  type State,
+  type Step,
+} from './corrective-action.service.js';
+
+const states = ['open', 'responded', 'verified', 'closed'] as const;
+
+export class Respond {
+  @ApiProperty({
+    type: String,
+    description: 'What the operator did',
+    example: '消毒柜已更换,记录补齐',
+  })
+  @Prose(4000)
+  text: string;
+}
+
+export class Verify {
+  @ApiProperty({ enum: ['corrected', 'not-corrected'], example: 'corrected' })
+  @IsIn(['corrected', 'not-corrected'])
+  outcome: 'corrected' | 'not-corrected';
+
+  @ApiPropertyOptional({ type: String, example: '现场复查属实' })
+  @IsOptional()
+  @Prose(4000)
+  text?: string;
+}
+
+export class Close {
+  @ApiPropertyOptional({ type: String, example: '同意销号' })
+  @IsOptional()
+  @Prose(4000)
+  text?: string;
+}
+
+class ActStep implements Step {
+  @ApiProperty({ enum: ['response', 'verification', 'closure'] })
+  act: Step['act'];
+  @ApiProperty({ type: String, description: 'Account' })
+  by: string;
+  @ApiProperty({ type: String, example: 'office' })
+  role: string;
+  @ApiProperty({ type: String, format: 'date-time' })
+  at: string;
+  @ApiProperty({ type: String, nullable: true })
+  text: string | null;
+  @ApiProperty({ enum: ['corrected', 'not-corrected'], type: String, nullable: true })
+  outcome: Step['outcome'];
+}
+
+class SkippedDay {
+  @ApiProperty({ type: String, format: 'date', example: '2026-11-28' })
+  on: string;
+  @ApiProperty({ type: String, example: '周末' })
+  because: string;
+}
+
+class DeadlineArithmetic {
+  @ApiProperty({
+    type: String,
+    example: 'correction-deadline version 1: 10 working days after 2026-11-23',
+  })
+  rule: string;
+  @ApiProperty({
+    type: String,
+    format: 'date',
+    description: 'Does not count itself',
+    example: '2026-11-23',
+  })
+  startOn: string;
+  @ApiProperty({ type: Number, example: 10 })
+  workingDays: number;
+  @ApiProperty({
+    type: [String],
+    description: 'The working days counted',
+    example: ['2026-11-24', '2026-11-25'],
+  })
+  counted: string[];
+  @ApiProperty({ type: [SkippedDay] })
+  skipped: SkippedDay[];
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description: 'The year whose calendar is not announced',
+    example: null,
+  })
+  missingYear: number | null;
+}
+
+export class CorrectiveAction implements Action {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+  @ApiProperty({ type: String, example: '371425101201' })
+  division: string;
+  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  version: number;
+  @ApiProperty({
+    type: String,
+    description: 'The number of the written demand',
+    example: 'ZG-371425101-20261123-9F3A21C4',
+  })
+  number: string;
+  @ApiProperty({ type: String, format: 'uuid' })
+  inspectionId: string;
+  @ApiProperty({ type: String, format: 'uuid' })
+  establishmentId: string;
+  @ApiProperty({ type: String, example: '老王饭店' })
+  establishmentName: string;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true })
+  officialId: string | null;
+  @ApiProperty({ type: String, example: 'catering-07' })
+  item: string;
+  @ApiProperty({ type: Boolean, example: false })
+  keyItem: boolean;
+  @ApiProperty({ type: String, example: '餐具消毒柜未通电' })
+  finding: string;
+  @ApiProperty({ type: String, example: '10个工作日内修复消毒柜并留存记录' })
+  demand: string;
+  @ApiProperty({ enum: states, example: 'open' })
+  state: State;
+  @ApiProperty({ type: String, format: 'date', example: '2026-11-23' })
+  startOn: string;
+  @ApiProperty({ type: Number, example: 10 })
+  workingDays: number;
+  @ApiProperty({
+    type: String,
+    format: 'date',
+    nullable: true,
+    description: 'In Asia/Shanghai; null until the calendar it needs is announced',
+    example: '2026-12-07',
+  })
+  dueOn: string | null;
+  @ApiProperty({ enum: ['set', 'calendar-missing'], example: 'set' })
+  dueState: 'set' | 'calendar-missing';
+  @ApiProperty({ type: DeadlineArithmetic })
+  deadline: DeadlineArithmetic;
+  @ApiProperty({ type: Boolean, example: false })
+  overdue: boolean;
+  @ApiProperty({ type: [ActStep] })
+  steps: ActStep[];
+  @ApiProperty({ type: String, format: 'date-time' })
+  createdAt: Date;
+  @ApiProperty({ type: String, format: 'date-time' })
+  changedAt: Date;
+}
+
+class ActionQuery extends PageQuery {
+  @ApiPropertyOptional({ enum: states })
+  @IsOptional()
+  @IsIn(states)
+  state?: State;
+
+  @ApiPropertyOptional({ enum: ['true', 'false'] })
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  overdue?: 'true' | 'false';
+
+  @ApiPropertyOptional({ type: String, format: 'uuid' })
+  @IsOptional()
+  @IsUUID()
+  establishment?: string;
+}
+
+class ActionPage extends PageOf(CorrectiveAction) {}
+
+@ApiTags('corrective-actions')
+@Controller('corrective-actions')
+export class CorrectiveActionController {
+  constructor(
+    private readonly database: Database,
+    private readonly actions: CorrectiveActionService,
+  ) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '整改事项 · corrections; an official sees those of what he answers for' })
+  @ApiResponse({ status: 200, type: ActionPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: ActionQuery): Promise<Page<Action>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<Action>(
+        `select ${actionView} from corrective_action
+         where (division, id) > ($1, $2::uuid) and ($3::text is null or state = $3) and ($4::boolean is null or overdue = $4)
+           and ($5::uuid is null or establishment_id = $5)
+         order by division, id limit $6`,
+        [
+          ...afterOf(query), query.state ?? null, query.overdue === undefined ? null : query.overdue === 'true',
+          query.establishment ?? null, query.limit + 1,
+        ],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查看整改事项 · one correction, its deadline with the arithmetic, its steps' })
+  @ApiResponse({ status: 200, type: CorrectiveAction })
+  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Action> {
+    return this.database.within(caller, (tx) => this.actions.one(tx, id));
+  }
+
+  @Post(':id/response')
+  @HttpCode(200)
+  @Roles('official', 'office')
+  @ApiOperation({ summary: '整改反馈 · write down what the operator did' })
+  @ApiResponse({ status: 200, type: CorrectiveAction })
+  respond(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Respond): Promise<Action> {
+    return this.database.within(caller, (tx) => this.actions.respond(tx, id, body.text));
+  }
+
+  @Post(':id/verification')
+  @HttpCode(200)
+  @Roles('office')
+  @ApiOperation({ summary: '整改复查 · verify; `not-corrected` opens it again with its day. Never by who responded' })
+  @ApiResponse({ status: 200, type: CorrectiveAction })
+  verify(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Verify): Promise<Action> {
+    return this.database.within(caller, (tx) => this.actions.verify(tx, id, body.outcome, body.text ?? null));
+  }
+
+  @Post(':id/closure')
+  @HttpCode(200)
+  @Roles('office')
+  @ApiOperation({ summary: '整改销号 · strike it off the list, once it is verified' })
+  @ApiResponse({ status: 200, type: CorrectiveAction })
+  close(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Close): Promise<Action> {
+    return this.database.within(caller, (tx) => this.actions.close(tx, id, body.text ?? null));
+  }
+} // prettier-ignore

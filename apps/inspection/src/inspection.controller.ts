@@ -1,0 +1,361 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import {
+  afterOf,
+  Caller,
+  DomainError,
+  Line,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Prose,
+  Roles,
+} from '#platform';
+import { Body, Controller, Get, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import {
+  ApiExtraModels,
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsIn,
+  IsInt,
+  IsISO8601,
+  IsNumber,
+  IsObject,
+  IsOptional,
+  IsUUID,
+  Matches,
+  Max,
+  Min,
+  ValidateIf,
+  ValidateNested,
+} from 'class-validator';
+import { type Method, methods } from './inspection.policies.js';
+import { inspectionView, VisitService } from './visit.service.js';
+
+const results = ['pass', 'fail', 'not-applicable'] as const;
+const handlings = ['on-spot', 'deadline', 'referral'] as const;
+
+export class ItemResult {
+  @ApiProperty({ type: String, example: 'catering-01' })
+  @Line(60)
+  item: string;
+
+  @ApiProperty({ enum: results, example: 'pass' })
+  @IsIn(results)
+  result: (typeof results)[number];
+
+  @ApiPropertyOptional({ type: String, example: '证照齐全' })
+  @IsOptional()
+  @Prose(2000)
+  note?: string;
+}
+
+export class Finding {
+  @ApiProperty({ type: String, description: 'An item that fails', example: 'catering-07' })
+  @Line(60)
+  item: string;
+
+  @ApiProperty({ type: String, example: '餐具消毒柜未通电' })
+  @Prose(2000)
+  text: string;
+
+  @ApiProperty({
+    enum: handlings,
+    description: 'Mended on the spot · to be mended by a day · handed to market supervision',
+    example: 'deadline',
+  })
+  @IsIn(handlings)
+  handling: (typeof handlings)[number];
+
+  @ApiPropertyOptional({
+    type: Number,
+    description: 'For `deadline`; the policy’s default without it',
+    minimum: 1,
+    maximum: 250,
+    example: 10,
+  })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(250)
+  workingDays?: number;
+
+  @ApiPropertyOptional({
+    type: String,
+    description: 'For `deadline`: what is asked',
+    example: '10个工作日内修复消毒柜并留存记录',
+  })
+  @IsOptional()
+  @Prose(2000)
+  demand?: string;
+}
+
+export class Position {
+  @ApiProperty({ type: Number, description: 'Degrees, WGS84', example: 36.7934 })
+  @IsNumber()
+  @Min(-90)
+  @Max(90)
+  latitude: number;
+
+  @ApiProperty({ type: Number, description: 'Degrees, WGS84', example: 116.7581 })
+  @IsNumber()
+  @Min(-180)
+  @Max(180)
+  longitude: number;
+
+  @ApiPropertyOptional({ type: Number, example: 12 })
+  @IsOptional()
+  @IsNumber()
+  @Min(0)
+  @Max(100_000)
+  accuracyMetres?: number;
+}
+
+export class OperatorAnswer {
+  @ApiProperty({
+    enum: ['signed', 'refused'],
+    description: 'The operator signed, or refused to',
+    example: 'signed',
+  })
+  @IsIn(['signed', 'refused'])
+  answer: 'signed' | 'refused';
+
+  @ApiPropertyOptional({ type: String, description: 'Who signed', example: '王某' })
+  @ValidateIf(({ answer }: OperatorAnswer) => answer === 'signed')
+  @Line(100)
+  signedBy?: string;
+
+  @ApiPropertyOptional({
+    type: String,
+    description: 'When refused: why',
+    example: '负责人不在现场',
+  })
+  @ValidateIf(({ answer }: OperatorAnswer) => answer === 'refused')
+  @Prose(1000)
+  reason?: string;
+
+  @ApiPropertyOptional({
+    type: String,
+    description: 'When refused: who saw it, or where the recording is kept (order 49, art. 34)',
+    example: '村委会委员李某',
+  })
+  @ValidateIf(({ answer }: OperatorAnswer) => answer === 'refused')
+  @Line(200)
+  witness?: string;
+}
+
+export class SubmitInspection {
+  @ApiProperty({ type: String, format: 'uuid' })
+  @IsUUID()
+  establishmentId: string;
+
+  @ApiProperty({ enum: methods, example: 'on-site' })
+  @IsIn(methods)
+  method: Method;
+
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T09:30:00+08:00' })
+  @IsISO8601({ strict: true, strictSeparator: true })
+  @Matches(/^20\d\d-.*T.*(?:Z|[+-]\d\d:\d\d)$/, {
+    message: '$property must be an instant with its offset, like 2026-11-23T09:30:00+08:00',
+  })
+  visitedAt: string;
+
+  @ApiPropertyOptional({
+    type: String,
+    description: 'The code of the checklist; the one for the kind without it',
+    example: 'catering',
+  })
+  @IsOptional()
+  @Line(60)
+  checklist?: string;
+
+  @ApiPropertyOptional({
+    type: Number,
+    description: 'The version that was filled; the newest without it',
+    example: 1,
+  })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(1_000_000)
+  checklistVersion?: number;
+
+  @ApiProperty({
+    type: [ItemResult],
+    description: 'Each item of the checklist once',
+    maxItems: 200,
+  })
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(200)
+  @ValidateNested({ each: true })
+  @Type(() => ItemResult)
+  results: ItemResult[];
+
+  @ApiProperty({
+    type: [Finding],
+    description: 'At least one for each failing item',
+    maxItems: 100,
+  })
+  @IsArray()
+  @ArrayMaxSize(100)
+  @ValidateNested({ each: true })
+  @Type(() => Finding)
+  findings: Finding[];
+
+  @ApiPropertyOptional({ type: Position })
+  @IsOptional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => Position)
+  position?: Position;
+
+  @ApiProperty({ type: OperatorAnswer })
+  @IsObject()
+  @ValidateNested()
+  @Type(() => OperatorAnswer)
+  operator: OperatorAnswer;
+}
+
+class EstablishmentAtVisit {
+  @ApiProperty({ type: String, example: '老王饭店' })
+  name: string;
+  @ApiProperty({ type: String, example: 'catering' })
+  kind: string;
+  @ApiProperty({ type: String, example: 'D' })
+  tier: string;
+  @ApiProperty({ type: String, nullable: true, example: '表白寺镇中心街12号' })
+  address: string | null;
+}
+
+class RecordedFinding extends Finding {
+  @ApiProperty({ type: Number, example: 1 })
+  number: number;
+  @ApiProperty({ type: Boolean, description: 'The item is a key item', example: false })
+  key: boolean;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true })
+  correctiveActionId: string | null;
+}
+
+export class Inspection {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+  @ApiProperty({ type: String, example: '371425101201' })
+  division: string;
+  @ApiProperty({ type: Number, description: 'Always 1: a record is not changed', example: 1 })
+  version: number;
+  @ApiProperty({ type: String, format: 'uuid' })
+  establishmentId: string;
+  @ApiProperty({ type: EstablishmentAtVisit, description: 'As it was at the visit' })
+  establishment: EstablishmentAtVisit;
+  @ApiProperty({ type: String, format: 'uuid' })
+  officialId: string;
+  @ApiProperty({ type: String, example: '王秀英' })
+  officialName: string;
+  @ApiProperty({ type: String, example: '村党支部书记' })
+  officialPost: string;
+  @ApiProperty({ type: String, example: 'village' })
+  officialLevel: string;
+  @ApiProperty({ enum: methods })
+  method: Method;
+  @ApiProperty({ type: String, format: 'date-time' })
+  visitedAt: Date;
+  @ApiProperty({ type: Position, nullable: true })
+  position: Position | null;
+  @ApiProperty({ type: String, example: 'catering' })
+  checklist: string;
+  @ApiProperty({ type: Number, example: 1 })
+  checklistVersion: number;
+  @ApiProperty({ type: [ItemResult] })
+  results: ItemResult[];
+  @ApiProperty({ type: [RecordedFinding] })
+  findings: RecordedFinding[];
+  @ApiProperty({ type: OperatorAnswer })
+  operator: OperatorAnswer;
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description: 'The obligation it settled',
+  })
+  obligationId: string | null;
+  @ApiProperty({
+    type: Boolean,
+    description: 'The policy counts this method as the visit due',
+    example: true,
+  })
+  counts: boolean;
+  @ApiProperty({ enum: ['official-untrained'], type: String, nullable: true })
+  warning: string | null;
+  @ApiProperty({ type: String, description: 'Account' })
+  submittedBy: string;
+  @ApiProperty({ type: String, format: 'date-time', description: 'The server’s time' })
+  submittedAt: Date;
+}
+
+class InspectionQuery extends PageQuery {
+  @ApiPropertyOptional({ type: String, format: 'uuid' })
+  @IsOptional()
+  @IsUUID()
+  establishment?: string;
+}
+
+class InspectionPage extends PageOf(Inspection) {}
+
+@ApiTags('inspections')
+@ApiExtraModels(ItemResult, Finding)
+@Controller('inspections')
+export class InspectionController {
+  constructor(
+    private readonly database: Database,
+    private readonly visits: VisitService,
+  ) {}
+
+  @Post()
+  @Roles('official')
+  @ApiOperation({
+    summary: '提交督导记录 · submit a visit',
+    description:
+      'By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gives the first answer again.',
+  })
+  @ApiResponse({ status: 201, type: Inspection })
+  submit(@Caller() caller: DatabaseCaller, @Body() body: SubmitInspection): Promise<object> {
+    return this.database.within(caller, (tx) => this.visits.submit(tx, body));
+  }
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查询督导记录 · visits of your ground; an official sees his own' })
+  @ApiResponse({ status: 200, type: InspectionPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: InspectionQuery): Promise<Page<Inspection>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<Inspection>(
+        `select ${inspectionView} from inspection where (division, id) > ($1, $2::uuid) and ($3::uuid is null or establishment_id = $3)
+         order by division, id limit $4`,
+        [...afterOf(query), query.establishment ?? null, query.limit + 1],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查看督导记录 · one visit, as it was filled' })
+  @ApiResponse({ status: 200, type: Inspection })
+  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Inspection> {
+    const [found] = await this.database.within(caller, (tx) =>
+      tx.query<Inspection>(`select ${inspectionView} from inspection where id = $1`, [id]),
+    );
+    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+    return found;
+  }
+} // prettier-ignore

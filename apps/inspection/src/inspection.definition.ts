@@ -1,0 +1,45 @@
+import { foundation } from '#database';
+import { PolicyController, type ServiceDefinition } from '#platform';
+import { Module } from '@nestjs/common';
+import { ChecklistController } from './checklist.controller.js';
+import { CorrectiveActionController } from './corrective-action.controller.js';
+import { CorrectiveActionService } from './corrective-action.service.js';
+import { DeadlineSweep } from './deadline.sweep.js';
+import { InspectionController } from './inspection.controller.js';
+import { InspectionEvents } from './inspection.events.js';
+import { loadInspection } from './inspection.loader.js';
+import { visits } from './migrations/0002-visits.js';
+import { ObligationController, ObligationRunController } from './obligation.controller.js';
+import { ObligationRuns, ObligationService } from './obligation.service.js';
+import { VisitService } from './visit.service.js';
+
+@Module({
+  controllers: [
+    ChecklistController,
+    ObligationRunController,
+    ObligationController,
+    InspectionController,
+    CorrectiveActionController,
+    PolicyController,
+  ],
+  providers: [
+    InspectionEvents,
+    ObligationService,
+    VisitService,
+    CorrectiveActionService,
+    ObligationRuns,
+    DeadlineSweep,
+  ],
+})
+class InspectionModule {}
+
+export const inspection: ServiceDefinition = {
+  service: 'inspection',
+  title: 'Inspection: visits, findings, corrections',
+  module: InspectionModule,
+  entities: [],
+  migrations: [{ name: '0001-foundation', sql: foundation('inspection') }, visits],
+  events: [InspectionEvents],
+  jobs: [ObligationRuns, DeadlineSweep],
+  load: loadInspection,
+};

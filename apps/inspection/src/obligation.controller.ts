@@ -1,0 +1,233 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import {
+  afterOf,
+  Caller,
+  DomainError,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Roles,
+} from '#platform';
+import {
+  Body,
+  Controller,
+  Get,
+  HttpCode,
+  Param,
+  ParseUUIDPipe,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
+import {
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
+import { type FastifyReply, type FastifyRequest } from 'fastify';
+import { ObligationService, type ObligationRunView, runView } from './obligation.service.js';
+
+const states = ['open', 'overdue', 'settled', 'withdrawn'] as const;
+const period = { message: '$property must be a calendar quarter like 2026-Q4' };
+
+export class OpenPeriod {
+  @ApiProperty({ type: String, description: 'A calendar quarter', example: '2026-Q4' })
+  @Matches(/^20\d{2}-Q[1-4]$/, period)
+  period: string;
+}
+
+export class ObligationRun implements ObligationRunView {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+  @ApiProperty({ type: String, example: '371425' })
+  division: string;
+  @ApiProperty({ type: Number, example: 2 })
+  version: number;
+  @ApiProperty({ type: String, example: '2026-Q4' })
+  period: string;
+  @ApiProperty({ enum: ['queued', 'done'], example: 'done' })
+  state: 'queued' | 'done';
+  @ApiProperty({ type: Number, description: 'Obligations opened by the run so far', example: 3787 })
+  opened: number;
+  @ApiProperty({ type: String, description: 'Account, or the service itself at a quarter’s start' })
+  requestedBy: string;
+  @ApiProperty({ type: String, format: 'date-time' })
+  createdAt: Date;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  finishedAt: Date | null;
+}
+
+export class Obligation {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+  @ApiProperty({ type: String, example: '371425101201' })
+  division: string;
+  @ApiProperty({ type: Number, example: 1 })
+  version: number;
+  @ApiProperty({ type: String, format: 'uuid' })
+  establishmentId: string;
+  @ApiProperty({ type: String, example: '老王饭店' })
+  establishmentName: string;
+  @ApiProperty({ type: String, description: 'The tier when it was opened', example: 'D' })
+  tier: string;
+  @ApiProperty({ type: String, example: '2026-Q4' })
+  period: string;
+  @ApiProperty({
+    type: String,
+    format: 'date',
+    description: 'The last day, in Asia/Shanghai',
+    example: '2026-12-31',
+  })
+  dueOn: string;
+  @ApiProperty({ enum: states, example: 'open' })
+  state: (typeof states)[number];
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description: 'Null: nobody answers for it yet',
+  })
+  officialId: string | null;
+  @ApiProperty({ type: String, nullable: true, example: '王秀英' })
+  officialName: string | null;
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description: 'The visit that settled it',
+  })
+  inspectionId: string | null;
+  @ApiProperty({ type: String, format: 'date-time' })
+  openedAt: Date;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  settledAt: Date | null;
+}
+
+class ObligationQuery extends PageQuery {
+  @ApiPropertyOptional({
+    enum: ['true', 'false'],
+    description: 'Those that you answer for yourself',
+  })
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  mine?: 'true' | 'false';
+
+  @ApiPropertyOptional({ enum: states })
+  @IsOptional()
+  @IsIn(states)
+  state?: string;
+
+  @ApiPropertyOptional({ type: String, example: '2026-Q4' })
+  @IsOptional()
+  @Matches(/^20\d{2}-Q[1-4]$/, period)
+  period?: string;
+
+  @ApiPropertyOptional({ type: String, format: 'uuid' })
+  @IsOptional()
+  @IsUUID()
+  establishment?: string;
+}
+
+class ObligationPage extends PageOf(Obligation) {}
+class RunPage extends PageOf(ObligationRun) {}
+
+const view = `id, division, version, establishment_id as "establishmentId", establishment_name as "establishmentName", tier, period,
+  due_on::text as "dueOn", state, official_id as "officialId", official_name as "officialName", inspection_id as "inspectionId",
+  opened_at as "openedAt", settled_at as "settledAt"`;
+
+@ApiTags('obligations')
+@Controller('obligation-runs')
+export class ObligationRunController {
+  constructor(
+    private readonly database: Database,
+    private readonly obligations: ObligationService,
+  ) {}
+
+  @Post()
+  @HttpCode(202)
+  @Roles('county-admin')
+  @ApiOperation({
+    summary: '生成督导任务 · open the visits due in a quarter',
+    description: 'Asking again gives the same run and opens nothing twice. At a quarter’s start it happens by itself.',
+  })
+  @ApiResponse({ status: 202, type: ObligationRun, headers: { Location: { schema: { type: 'string' } } } })
+  async run(
+    @Caller() caller: DatabaseCaller,
+    @Body() body: OpenPeriod,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ObligationRun> {
+    const run = await this.database.within(caller, (tx) => this.obligations.run(tx, body.period));
+    void reply.header('location', `${request.url.split('?')[0] ?? ''}/${run.id}`);
+    return run;
+  }
+
+  @Get()
+  @Roles('county-admin', 'office', 'auditor')
+  @ApiOperation({ summary: '查询任务生成 · the runs' })
+  @ApiResponse({ status: 200, type: RunPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: PageQuery): Promise<Page<ObligationRun>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<ObligationRun>(
+        `select ${runView} from obligation_run where (division, id) > ($1, $2::uuid) order by division, id limit $3`,
+        [...afterOf(query), query.limit + 1],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'office', 'auditor')
+  @ApiOperation({ summary: '查看任务生成 · one run' })
+  @ApiResponse({ status: 200, type: ObligationRun })
+  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ObligationRun> {
+    const [found] = await this.database.within(caller, (tx) =>
+      tx.query<ObligationRun>(`select ${runView} from obligation_run where id = $1`, [id]),
+    );
+    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+    return found;
+  }
+} // prettier-ignore
+
+@ApiTags('obligations')
+@Controller('obligations')
+export class ObligationController {
+  constructor(private readonly database: Database) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '督导任务 · visits due; an official sees his own' })
+  @ApiResponse({ status: 200, type: ObligationPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: ObligationQuery): Promise<Page<Obligation>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<Obligation>(
+        `select ${view} from obligation
+         where (division, id) > ($1, $2::uuid) and (not $3::boolean or official_id = $4::uuid) and ($5::text is null or state = $5)
+           and ($6::text is null or period = $6) and ($7::uuid is null or establishment_id = $7)
+         order by division, id limit $8`,
+        [
+          ...afterOf(query), query.mine === 'true', caller.official ?? null, query.state ?? null, query.period ?? null,
+          query.establishment ?? null, query.limit + 1,
+        ],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查看督导任务 · one visit due' })
+  @ApiResponse({ status: 200, type: Obligation })
+  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Obligation> {
+    const [found] = await this.database.within(caller, (tx) =>
+      tx.query<Obligation>(`select ${view} from obligation where id = $1`, [id]),
+    );
+    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+    return found;
+  }
+} // prettier-ignore

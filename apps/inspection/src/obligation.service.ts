@@ -1,0 +1,223 @@
+import {
+  type ObligationState, ObligationOpened, ObligationOverdue, ObligationReassigned, ObligationSettled, ObligationWithdrawn,
+} from '#contracts'; // prettier-ignore
+import { type Caller, Database, type Tx } from '#database';
+import { DomainError, type Job, policyOf } from '#platform';
+import { Injectable } from '@nestjs/common';
+import { type Static } from '@sinclair/typebox';
+import { v7 as uuidv7 } from 'uuid';
+import { VisitFrequency } from './inspection.policies.js';
+import { dateOf, daysOf, periodOf } from './period.js';
+
+export interface ObligationRow {
+  id: string;
+  division: string;
+  version: number;
+  establishment_id: string;
+  establishment_name: string;
+  tier: string;
+  period: string;
+  /** `YYYY-MM-DD` */
+  due_on: string;
+  state: 'open' | 'overdue' | 'settled' | 'withdrawn';
+  official_id: string | null;
+  official_name: string | null;
+  inspection_id: string | null;
+}
+
+/** Every column as a fact needs it; dates as text, so that no time zone enters. */
+const columns = `id, division, version, establishment_id, establishment_name, tier, period, due_on::text as due_on, state,
+  official_id, official_name, inspection_id`;
+
+export interface ObligationRunView {
+  id: string;
+  division: string;
+  version: number;
+  period: string;
+  state: 'queued' | 'done';
+  opened: number;
+  requestedBy: string;
+  createdAt: Date;
+  finishedAt: Date | null;
+}
+
+export const runView = `id, division, version, period, state, opened, requested_by as "requestedBy", created_at as "createdAt",
+  finished_at as "finishedAt"`;
+
+/** Who answers for an establishment now: the newest assignment that has not ended. */
+export const answersNow = (establishment: string): string => `lateral (
+  select official_id, official_name, official_post, official_level from responsibility
+  where establishment_id = ${establishment} and ended_at is null order by made_at desc, assignment_id desc limit 1)`;
+
+/** Visits due: opened for a whole period by a run, kept in step with establishments and assignments. */
+@Injectable()
+export class ObligationService {
+  /** The run of a period; asking again gives the one that is there. */
+  async run(tx: Tx, period: string): Promise<ObligationRunView> {
+    const { to } = daysOf(period);
+    const county = tx.caller.division;
+    await policyOf(tx, VisitFrequency, county);
+    if (to < dateOf(tx.now))
+      throw new DomainError('period-unknown', `${period} is over: only the present and coming quarters are opened.`);
+    await keepOut(tx, county);
+    await tx.query(
+      `insert into obligation_run (id, division, version, period, state, requested_by, created_at) values ($1, $2, 1, $3, 'queued', $4, $5)
+       on conflict (division, period) do nothing`,
+      [uuidv7(), county, period, tx.caller.id, tx.now],
+    );
+    const [run] = await tx.query<ObligationRunView>(`select ${runView} from obligation_run where division = $1 and period = $2`, [county, period]);
+    if (!run) throw new Error('The run is not there after it was written.');
+    return run;
+  } // prettier-ignore
+
+  /** Opens what a run lacks, some hundreds at once. @returns how many */
+  async open(tx: Tx, county: string, period: string, limit: number): Promise<number> {
+    await keepOut(tx, county);
+    const opened = await tx.query<ObligationRow>(
+      `insert into obligation (id, division, version, establishment_id, establishment_name, tier, period, due_on, state, official_id, official_name, opened_at)
+       select uuidv7(), p.division, 1, p.establishment_id, p.name, p.tier, $2, $3, 'open', r.official_id, r.official_name, $4
+       from premises p left join ${answersNow('p.establishment_id')} r on true
+       where p.status = 'open' and p.division >= $1 and p.division < $1 || ':'
+         and not exists (select from obligation o where o.establishment_id = p.establishment_id and o.period = $2)
+       order by p.division, p.establishment_id limit $5
+       on conflict do nothing returning ${columns}`,
+      [county, period, daysOf(period).to, tx.now, limit],
+    );
+    for (const one of opened) tx.publish(ObligationOpened, one, stateOf(one));
+    return opened.length;
+  }
+
+  /** An establishment changed: what is due there follows, for every run whose period is not over. */
+  async follow(tx: Tx, establishmentId: string): Promise<void> {
+    const [premises] = await tx.query<{ division: string; name: string; tier: string; status: string }>(
+      `select division, name, tier, status from premises where establishment_id = $1`,
+      [establishmentId],
+    );
+    if (!premises) return;
+    if (premises.status === 'closed') {
+      const withdrawn = await tx.query<ObligationRow>(
+        `update obligation set state = 'withdrawn', version = version + 1 where establishment_id = $1 and state in ('open', 'overdue') returning ${columns}`,
+        [establishmentId],
+      );
+      for (const one of withdrawn) tx.publish(ObligationWithdrawn, one, stateOf(one));
+    }
+    if (premises.status !== 'open') return;
+    const opened = await tx.query<ObligationRow>(
+      `insert into obligation as o (id, division, version, establishment_id, establishment_name, tier, period, due_on, state, official_id, official_name, opened_at)
+       select uuidv7(), $2, 1, $1, $3, $4, run.period, (left(run.period, 4) || '-01-01')::date + (right(run.period, 1)::int * interval '3 months') - interval '1 day',
+              'open', r.official_id, r.official_name, $5
+       from obligation_run run left join ${answersNow('$1')} r on true
+       where run.division = left($2, 6) and run.period >= $6
+       on conflict (establishment_id, period) do update
+         set state = 'open', version = o.version + 1, official_id = excluded.official_id, official_name = excluded.official_name
+         where o.state = 'withdrawn'
+       returning ${columns}`,
+      [establishmentId, premises.division, premises.name, premises.tier, tx.now, periodOf(tx.now)],
+    );
+    for (const one of opened) tx.publish(ObligationOpened, one, stateOf(one));
+  } // prettier-ignore
+
+  /** Another official answers, or nobody does: what is still due goes to him. */
+  async reassign(tx: Tx, establishmentId: string): Promise<void> {
+    const changed = await tx.query<ObligationRow>(
+      `update obligation o set official_id = now.official_id, official_name = now.official_name, version = version + 1
+       from (select r.official_id, r.official_name from (values (1)) as one left join ${answersNow('$1')} r on true) now
+       where o.establishment_id = $1 and o.state in ('open', 'overdue') and o.official_id is distinct from now.official_id
+       returning ${columns.replace(/official_id, official_name/, 'o.official_id, o.official_name')}`,
+      [establishmentId],
+    );
+    for (const one of changed) tx.publish(ObligationReassigned, one, stateOf(one));
+  }
+
+  /** The visit of the period is done. @returns the obligation it settled, if one was due */
+  async settle(tx: Tx, establishmentId: string, period: string, inspectionId: string): Promise<string | null> {
+    const [settled] = await tx.query<ObligationRow>(
+      `update obligation set state = 'settled', inspection_id = $3, settled_at = $4, version = version + 1
+       where establishment_id = $1 and period = $2 and state in ('open', 'overdue') returning ${columns}`,
+      [establishmentId, period, inspectionId, tx.now],
+    );
+    if (!settled) return null;
+    tx.publish(ObligationSettled, settled, stateOf(settled));
+    return settled.id;
+  } // prettier-ignore
+
+  /** What is past its day. @returns how many */
+  async overdue(tx: Tx, limit: number): Promise<number> {
+    const late = await tx.query<ObligationRow>(
+      `update obligation set state = 'overdue', version = version + 1 where id in (
+         select id from obligation where state = 'open' and due_on < $1 order by due_on limit $2 for update skip locked)
+       returning ${columns}`,
+      [dateOf(tx.now), limit],
+    );
+    for (const one of late) tx.publish(ObligationOverdue, one, stateOf(one));
+    return late.length;
+  }
+}
+
+/** Alone in a county: no establishment or assignment arrives while a batch is opened, so none is missed. */
+async function keepOut(tx: Tx, county: string): Promise<void> {
+  await tx.query('select pg_advisory_xact_lock(7032, $1::int)', [Number(county)]);
+}
+
+/** One establishment's state is changed by one transaction at a time, and not while its county is being opened. */
+export async function taking(tx: Tx, division: string, establishmentId: string): Promise<void> {
+  await tx.query(
+    `select pg_advisory_xact_lock_shared(7032, $1::int), pg_advisory_xact_lock(hashtextextended($2, 7033))`,
+    [Number(division.slice(0, 6)), establishmentId],
+  );
+}
+
+function stateOf(one: ObligationRow): Static<typeof ObligationState> {
+  return {
+    obligationId: one.id, division: one.division, establishmentId: one.establishment_id, establishmentName: one.establishment_name,
+    period: one.period, dueOn: one.due_on, state: one.state, officialId: one.official_id, inspectionId: one.inspection_id,
+  }; // prettier-ignore
+}
+
+/** Lands queued runs, and queues the run of a quarter by itself once it has begun. */
+@Injectable()
+export class ObligationRuns implements Job {
+  readonly intervalMs = 500;
+
+  constructor(
+    private readonly database: Database,
+    private readonly obligations: ObligationService,
+  ) {}
+
+  async run(): Promise<boolean> {
+    const [queued] = await this.database.everywhere('looks for queued runs of any county', (tx) =>
+      tx.query<{ id: string; division: string; period: string; requested_by: string }>(
+        `select id, division, period, requested_by from obligation_run where state = 'queued' order by id limit 1`,
+      ),
+    );
+    if (!queued) return this.begin();
+    const caller: Caller = { id: queued.requested_by, division: queued.division, correlationId: queued.id };
+    await this.database.within(caller, async (tx) => {
+      const opened = await this.obligations.open(tx, queued.division, queued.period, 500);
+      await tx.query(
+        `update obligation_run set opened = opened + $2, version = version + 1, state = case when $2 = 0 then 'done' else state end,
+           finished_at = case when $2 = 0 then $3::timestamptz end where id = $1 and state = 'queued'`,
+        [queued.id, opened, tx.now],
+      );
+    });
+    return true;
+  } // prettier-ignore
+
+  /** A county that was here before the quarter began gets its run without being asked. */
+  private async begin(): Promise<boolean> {
+    const [due] = await this.database.everywhere('looks for a quarter that has begun', (tx) =>
+      tx.query<{ division: string; period: string }>(
+        `select p.division, $1 as period from (select distinct division from policy where code = $2) p
+         where exists (select from premises where division >= p.division and division < p.division || ':' and known_since < ($3::date - interval '8 hours') at time zone 'UTC')
+           and not exists (select from obligation_run where division = p.division and period = $1) limit 1`,
+        [periodOf(tx.now), VisitFrequency.code, daysOf(periodOf(tx.now)).from],
+      ),
+    );
+    if (!due) return false;
+    await this.database.within(
+      { id: 'service:inspection', division: due.division, correlationId: `quarter-${due.period}` },
+      (tx) => this.obligations.run(tx, due.period),
+    );
+    return true;
+  } // prettier-ignore
+}

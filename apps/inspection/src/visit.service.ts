@@ -1,0 +1,167 @@
+import { InspectionSubmitted } from '#contracts';
+import { type Tx } from '#database';
+import { DomainError, policyOf } from '#platform';
+import { Injectable } from '@nestjs/common';
+import { type Static } from '@sinclair/typebox';
+import { v7 as uuidv7 } from 'uuid';
+import { CorrectiveActionService } from './corrective-action.service.js';
+import { type ChecklistBody, Induction, VisitFrequency } from './inspection.policies.js';
+import { type SubmitInspection } from './inspection.controller.js';
+import { answersNow, ObligationService, taking } from './obligation.service.js';
+import { dateOf, periodOf } from './period.js';
+
+export interface Checklist {
+  code: string;
+  version: number;
+  body: Static<typeof ChecklistBody>;
+}
+
+interface Place {
+  division: string;
+  name: string;
+  kind: string;
+  tier: string;
+  status: string;
+  address: string | null;
+  official_id: string;
+  official_name: string;
+  official_post: string;
+  official_level: string;
+}
+
+export const inspectionView = `id, division, version, establishment_id as "establishmentId", establishment, official_id as "officialId",
+  official_name as "officialName", official_post as "officialPost", official_level as "officialLevel", method, visited_at as "visitedAt",
+  position, checklist, checklist_version as "checklistVersion", results, findings, operator, obligation_id as "obligationId", counts,
+  warning, submitted_by as "submittedBy", submitted_at as "submittedAt"`;
+
+/** A visit 督导 is submitted once, whole, by the official who answers for the establishment. */
+@Injectable()
+export class VisitService {
+  constructor(
+    private readonly obligations: ObligationService,
+    private readonly actions: CorrectiveActionService,
+  ) {}
+
+  /** The record with its findings; settles what is due in the visit's quarter, if the policy counts the method. */
+  async submit(tx: Tx, wanted: SubmitInspection): Promise<object> {
+    const place = await this.place(tx, wanted.establishmentId);
+    const visitedAt = new Date(wanted.visitedAt);
+    if (visitedAt.getTime() > tx.now.getTime() + 5 * 60_000)
+      throw new DomainError('visited-in-future', 'The time of the visit lies ahead: compare the clock.', [
+        { pointer: '/visitedAt', rule: 'visited-in-future', value: wanted.visitedAt, remedy: 'Give the time of the visit.' },
+      ]);
+    const warning = await this.trained(tx, place);
+    const checklist = await this.checklistFor(tx, place, wanted.checklist, wanted.checklistVersion);
+    const items = new Map(checklist.body.items.map((item) => [item.code, item]));
+    fits(wanted, items);
+    const { body: frequency } = await policyOf(tx, VisitFrequency, place.division);
+    const counts = frequency.tiers.some((one) => one.tier === place.tier && one.methodsThatCount.includes(wanted.method));
+    const id = uuidv7();
+    const period = periodOf(visitedAt);
+    const obligationId = counts ? await this.obligations.settle(tx, wanted.establishmentId, period, id) : null;
+    const findings = [];
+    const actions = [];
+    for (const [index, finding] of wanted.findings.entries()) {
+      const action =
+        finding.handling === 'deadline'
+          ? await this.actions.prepare(tx, place.division, dateOf(visitedAt), finding.workingDays)
+          : null;
+      findings.push({ number: index + 1, key: items.get(finding.item)?.key ?? false, ...finding, correctiveActionId: action?.id ?? null });
+      if (action) actions.push({ ...action, finding, key: items.get(finding.item)?.key ?? false });
+    }
+    const [kept] = await tx.query<object>(
+      `insert into inspection (id, division, version, establishment_id, establishment, official_id, official_name, official_post, official_level,
+         method, visited_at, position, checklist, checklist_version, results, findings, operator, obligation_id, counts, warning, submitted_by, submitted_at)
+       values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) returning ${inspectionView}`,
+      [
+        id, place.division, wanted.establishmentId,
+        JSON.stringify({ name: place.name, kind: place.kind, tier: place.tier, address: place.address }),
+        place.official_id, place.official_name, place.official_post, place.official_level, wanted.method, visitedAt,
+        wanted.position ? JSON.stringify(wanted.position) : null, checklist.code, checklist.version,
+        JSON.stringify(wanted.results), JSON.stringify(findings), JSON.stringify(wanted.operator), obligationId, counts, warning,
+        tx.caller.id, tx.now,
+      ],
+    );
+    for (const { finding, key, ...action } of actions)
+      await this.actions.demand(tx, { ...action, division: place.division, inspectionId: id, establishmentId: wanted.establishmentId, establishmentName: place.name, officialId: place.official_id, finding, key });
+    tx.publish(
+      InspectionSubmitted,
+      { id, division: place.division, version: 1 },
+      {
+        inspectionId: id, division: place.division, establishmentId: wanted.establishmentId, officialId: place.official_id,
+        method: wanted.method, visitedAt: visitedAt.toISOString(), checklist: checklist.code, checklistVersion: checklist.version,
+        failed: wanted.results.filter(({ result }) => result === 'fail').length, findings: wanted.findings.length, obligationId,
+      },
+    );
+    if (!kept) throw new Error('The inspection is not there after it was written.');
+    return kept;
+  } // prettier-ignore
+
+  /** The establishment, if the caller answers for it now; anything else is not there for him. */
+  private async place(tx: Tx, establishmentId: string): Promise<Place> {
+    const missing = new DomainError('not-found', 'Nothing is here, or you do not answer for it.');
+    const [found] = await tx.query<{ division: string }>(`select division from premises where establishment_id = $1`, [establishmentId]);
+    if (!found) throw missing;
+    await taking(tx, found.division, establishmentId);
+    const [place] = await tx.query<Place>(
+      `select p.division, p.name, p.kind, p.tier, p.status, p.address, r.* from premises p cross join ${answersNow('p.establishment_id')} r
+       where p.establishment_id = $1`,
+      [establishmentId],
+    );
+    if (!place || place.official_id !== tx.caller.official) throw missing;
+    if (place.status === 'closed')
+      throw new DomainError('establishment-closed', `${place.name} is closed: there is nothing to visit.`);
+    return place;
+  } // prettier-ignore
+
+  /** @returns the warning an unqualified official's record carries. @throws where the county's policy refuses him */
+  private async trained(tx: Tx, place: Place): Promise<'official-untrained' | null> {
+    const [qualified] = await tx.query(`select 1 as one from qualification where official_id = $1`, [place.official_id]); // prettier-ignore
+    if (qualified) return null;
+    const { body, version } = await policyOf(tx, Induction, place.division);
+    if (body.refuseAtSubmission)
+      throw new DomainError(
+        'official-untrained',
+        `The county asks for ${body.name.zh} · ${body.name.en} before the first visit (official-induction, version ${version}).`,
+      );
+    return body.warnAtAssignment ? 'official-untrained' : null;
+  }
+
+  private async checklistFor(tx: Tx, place: Place, code?: string, version?: number): Promise<Checklist> {
+    const fitting = await tx.query<Checklist>(
+      `select code, version, body from checklist where starts_with($1, division) and body->'kinds' ? $2 order by length(division) desc, version desc`,
+      [place.division, place.kind],
+    );
+    const found = fitting.find((one) => (code === undefined || one.code === code) && (version === undefined || one.version === version));
+    if (!found)
+      throw new DomainError(
+        'no-checklist',
+        fitting.length === 0
+          ? `No checklist for ${place.kind} is loaded: the county loads one (deploy step \`load\`).`
+          : `For ${place.kind} there are ${fitting.map((one) => `${one.code} version ${one.version}`).join(', ')}.`,
+      );
+    return found;
+  } // prettier-ignore
+}
+
+/** Each item of the checklist has one result; each failing item a finding, and no other. */
+function fits({ results, findings }: SubmitInspection, items: ReadonlyMap<string, { key: boolean }>): void {
+  const errors: { pointer: string; rule: string; value: unknown; remedy: string }[] = [];
+  const wrong = (pointer: string, rule: string, value: unknown, remedy: string): void =>
+    void errors.push({ pointer, rule, value, remedy });
+  const result = new Map<string, string>();
+  results.forEach(({ item, result: given }, index) => {
+    if (!items.has(item)) wrong(`/results/${index}/item`, 'unknown-item', item, 'GET /checklists shows the items.');
+    if (result.has(item)) wrong(`/results/${index}/item`, 'item-repeated', item, 'Give each item one result.');
+    result.set(item, given);
+  });
+  for (const code of items.keys())
+    if (!result.has(code)) wrong('/results', 'item-missing', code, 'Give each item a result; `not-applicable` is one.');
+  findings.forEach(({ item }, index) => {
+    if (result.get(item) !== 'fail') wrong(`/findings/${index}/item`, 'item-not-failing', item, 'A finding belongs to an item that fails.');
+  });
+  for (const [item, given] of result)
+    if (given === 'fail' && !findings.some((one) => one.item === item))
+      wrong('/findings', 'finding-missing', item, 'Say what was found on each failing item.');
+  if (errors.length > 0) throw new DomainError('checklist-differs', 'Mend the results and findings named in errors.', errors);
+} // prettier-ignore

@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { bootstrap } from '#platform';
+import { notification } from './notification.definition.js';
+
+await bootstrap(notification);

@@ -1,0 +1,149 @@
+import { MessageRead } from '#contracts';
+import { type Caller as DatabaseCaller, Database } from '#database';
+import {
+  afterOf,
+  Caller,
+  DomainError,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Roles,
+} from '#platform';
+import { Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import {
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsIn, IsOptional } from 'class-validator';
+import { messageKinds } from './notification.events.js';
+
+class TwoLanguages {
+  @ApiProperty({ type: String, example: '请于2026-12-31前督导“老王饭店”' })
+  zh: string;
+  @ApiProperty({ type: String, example: 'A visit to 老王饭店 is due by 2026-12-31' })
+  en: string;
+}
+
+export class Message {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+  @ApiProperty({ type: String, example: '371425101201' })
+  division: string;
+  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  version: number;
+  @ApiProperty({ enum: messageKinds, example: 'visit-due' })
+  kind: string;
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    description: 'The assignment, obligation or corrective action it is about',
+  })
+  subjectId: string;
+  @ApiProperty({
+    enum: ['official', 'county-admin'],
+    description: 'Whom it is for',
+    example: 'official',
+  })
+  audience: string;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true })
+  officialId: string | null;
+  @ApiProperty({ type: TwoLanguages })
+  title: TwoLanguages;
+  @ApiProperty({
+    type: Object,
+    additionalProperties: true,
+    example: { establishmentName: '老王饭店', dueOn: '2026-12-31' },
+  })
+  about: object;
+  @ApiProperty({ type: String, format: 'date-time' })
+  createdAt: Date;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  readAt: Date | null;
+}
+
+class MessageQuery extends PageQuery {
+  @ApiPropertyOptional({ enum: ['true', 'false'], description: 'Those that are for you' })
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  mine?: 'true' | 'false';
+
+  @ApiPropertyOptional({ enum: messageKinds })
+  @IsOptional()
+  @IsIn(messageKinds)
+  kind?: string;
+
+  @ApiPropertyOptional({ enum: ['true', 'false'] })
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  read?: 'true' | 'false';
+}
+
+class MessagePage extends PageOf(Message) {}
+
+const view = `id, division, version, kind, subject_id as "subjectId", audience, official_id as "officialId",
+  jsonb_build_object('zh', title_zh, 'en', title_en) as title, about, created_at as "createdAt", read_at as "readAt"`;
+/** For an official by who he is, for a role by role and place. */
+const mine = (
+  caller: DatabaseCaller,
+): [official: string | null, audience: string, division: string] => [
+  caller.official ?? null,
+  caller.official ? 'official' : (caller.role ?? ''),
+  caller.division,
+];
+
+@ApiTags('messages')
+@Controller('messages')
+export class MessageController {
+  constructor(private readonly database: Database) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'auditor')
+  @ApiOperation({ summary: '消息 · who was told what in your ground; an official sees his own' })
+  @ApiResponse({ status: 200, type: MessagePage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: MessageQuery): Promise<Page<Message>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<Message>(
+        `select ${view} from message
+         where (division, id) > ($1, $2::uuid)
+           and (not $3::boolean or (audience = $5 and case when audience = 'official' then official_id = $4::uuid else division = $6 end))
+           and ($7::text is null or kind = $7) and ($8::boolean is null or (read_at is not null) = $8)
+         order by division, id limit $9`,
+        [
+          ...afterOf(query), query.mine === 'true', ...mine(caller), query.kind ?? null,
+          query.read === undefined ? null : query.read === 'true', query.limit + 1,
+        ],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Post(':id/receipt')
+  @HttpCode(200)
+  @Roles('county-admin', 'official')
+  @ApiOperation({ summary: '已读回执 · I have read it; the first time counts' })
+  @ApiResponse({ status: 200, type: Message })
+  receipt(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Message> {
+    return this.database.within(caller, async (tx) => {
+      const [message] = await tx.query<Message & { mine: boolean }>(
+        `select ${view}, audience = $3 and case when audience = 'official' then official_id = $2::uuid else division = $4 end as mine
+         from message where id = $1 for update`,
+        [id, ...mine(caller)],
+      );
+      if (!message) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+      const { mine: forMe, ...whole } = message;
+      if (!forMe) throw new DomainError('not-allowed', 'Only the one whom it is for can say that he has read it.');
+      if (whole.readAt) return whole;
+      const [read] = await tx.query<Message>(
+        `update message set read_at = $2, read_by = $3, version = version + 1 where id = $1 returning ${view}`,
+        [id, tx.now, caller.id],
+      );
+      if (!read) throw new Error('The message is gone.');
+      tx.publish(MessageRead, read, { messageId: id, division: read.division, readAt: tx.now.toISOString() });
+      return read;
+    });
+  }
+} // prettier-ignore

@@ -1,0 +1,18 @@
+import { foundation } from '#database';
+import { type ServiceDefinition } from '#platform';
+import { Module } from '@nestjs/common';
+import { MessageController } from './message.controller.js';
+import { messages } from './migrations/0002-messages.js';
+import { NotificationEvents } from './notification.events.js';
+
+@Module({ controllers: [MessageController], providers: [NotificationEvents] })
+class NotificationModule {}
+
+export const notification: ServiceDefinition = {
+  service: 'notification',
+  title: 'Notification: who was told',
+  module: NotificationModule,
+  entities: [],
+  migrations: [{ name: '0001-foundation', sql: foundation('notification') }, messages],
+  events: [NotificationEvents],
+};

@@ -1,0 +1,82 @@
+import {
+  AssignmentMade, CalendarMissing, CorrectiveActionChanged, CorrectiveActionDue, CorrectiveActionVerified, type DataOf, type Envelope,
+  ObligationOpened, ObligationReassigned,
+} from '#contracts'; // prettier-ignore
+import { type Tx } from '#database';
+import { OnEvent } from '#messaging';
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+
+export const messageKinds = ['assigned', 'visit-due', 'correction-due', 'correction-verified', 'calendar-missing'] as const; // prettier-ignore
+type MessageKind = (typeof messageKinds)[number];
+
+/**
+ * Every fact that somebody is told of. What is told is a function of the set of facts, not of their order: one message
+ * for a kind, a subject and a person, however often and however late a fact arrives.
+ */
+@Injectable()
+export class NotificationEvents {
+  @OnEvent(AssignmentMade)
+  async assigned({ data }: Envelope<DataOf<typeof AssignmentMade>>, tx: Tx): Promise<void> {
+    await tell(tx, 'assigned', data.assignmentId, data.division, data.officialId, {
+      zh: `您已成为“${data.establishmentName}”的包保干部`,
+      en: `You answer for ${data.establishmentName}`,
+      about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, tier: data.tier },
+    });
+  } // prettier-ignore
+
+  @OnEvent(ObligationOpened, ObligationReassigned)
+  async visitDue({ data }: Envelope<DataOf<typeof ObligationOpened>>, tx: Tx): Promise<void> {
+    await tell(tx, 'visit-due', data.obligationId, data.division, data.officialId, {
+      zh: `请于${data.dueOn}前督导“${data.establishmentName}”`,
+      en: `A visit to ${data.establishmentName} is due by ${data.dueOn}`,
+      about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, period: data.period, dueOn: data.dueOn },
+    });
+  } // prettier-ignore
+
+  @OnEvent(CorrectiveActionDue, CorrectiveActionChanged)
+  async correctionDue({ data }: Envelope<DataOf<typeof CorrectiveActionDue>>, tx: Tx): Promise<void> {
+    if (data.state !== 'open') return;
+    await tell(tx, 'correction-due', data.correctiveActionId, data.division, data.officialId, {
+      zh: `“${data.establishmentName}”需整改:${data.finding}(期限${data.dueOn ?? '待节假日安排公布后确定'})`,
+      en: `${data.establishmentName} has to correct: ${data.finding} (by ${data.dueOn ?? 'a day to be set once the calendar is announced'})`,
+      about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number, dueOn: data.dueOn },
+    });
+  } // prettier-ignore
+
+  @OnEvent(CorrectiveActionVerified)
+  async correctionVerified({ data }: Envelope<DataOf<typeof CorrectiveActionVerified>>, tx: Tx): Promise<void> {
+    await tell(tx, 'correction-verified', data.correctiveActionId, data.division, data.officialId, {
+      zh: `“${data.establishmentName}”的整改已复查合格:${data.finding}`,
+      en: `The correction at ${data.establishmentName} was verified: ${data.finding}`,
+      about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number },
+    });
+  } // prettier-ignore
+
+  @OnEvent(CalendarMissing)
+  async calendarMissing({ subject, data }: Envelope<DataOf<typeof CalendarMissing>>, tx: Tx): Promise<void> {
+    await tell(tx, 'calendar-missing', subject, data.division, 'county-admin', {
+      zh: `${data.year}年节假日安排尚未录入,部分期限无法确定`,
+      en: `The calendar of ${data.year} is not loaded: some deadlines cannot be set`,
+      about: { year: data.year },
+    });
+  } // prettier-ignore
+}
+
+/** @param to an official's id, a role, or null: nobody answers for it yet, so nobody is told */
+async function tell(
+  tx: Tx,
+  kind: MessageKind,
+  subject: string,
+  division: string,
+  to: string | null,
+  what: { zh: string; en: string; about: object },
+): Promise<void> {
+  if (to === null) return;
+  const official = to === 'county-admin' ? null : to;
+  await tx.query(
+    `insert into message (id, division, version, kind, subject_id, audience, official_id, title_zh, title_en, about, created_at)
+     values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`,
+    [uuidv7(), division, kind, subject, official ? 'official' : to, official, what.zh, what.en, JSON.stringify(what.about), tx.now],
+  );
+} // prettier-ignore

@@ -1,0 +1,304 @@
+-- Written by npm run schema from the catalog. Everything belongs to registry_owner; month partitions are left out.
+
+set check_function_bodies = off;
+
+CREATE OR REPLACE FUNCTION public.app_hi()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$ select coalesce(current_setting('app.hi', true), '') $function$
+;
+CREATE OR REPLACE FUNCTION public.app_lo()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$ select coalesce(current_setting('app.lo', true), '') $function$
+;
+CREATE OR REPLACE FUNCTION public.app_now()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$ select now() $function$
+;
+CREATE OR REPLACE FUNCTION public.app_official()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$ select coalesce(current_setting('app.official', true), '') $function$
+;
+
+create table calendar_year (
+  id uuid not null,
+  division text collate "C" not null,
+  version integer not null,
+  year integer not null,
+  holidays jsonb not null,
+  workdays jsonb not null,
+  source text not null,
+  constraint calendar_year_pkey PRIMARY KEY (id),
+  constraint calendar_year_division_year_key UNIQUE (division, year)
+);
+alter table calendar_year enable row level security;
+alter table calendar_year force row level security;
+create policy standing_insert on calendar_year for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on calendar_year for select to registry_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on calendar_year for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table dead_letter (
+  id uuid not null,
+  division text collate "C" not null,
+  consumer text not null,
+  event_id uuid,
+  type text not null,
+  cause text not null,
+  message jsonb not null,
+  failed_at timestamp with time zone default now() not null,
+  replayed_at timestamp with time zone,
+  constraint dead_letter_pkey PRIMARY KEY (id)
+);
+alter table dead_letter enable row level security;
+alter table dead_letter force row level security;
+create policy ground_delete on dead_letter for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on dead_letter for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on dead_letter for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on dead_letter for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table division (
+  division text collate "C" not null,
+  name text not null,
+  level text not null,
+  parent text collate "C" not null,
+  version integer default 0 not null,
+  listed jsonb,
+  constraint division_pkey PRIMARY KEY (division),
+  constraint division_level_check CHECK ((level = ANY (ARRAY['county'::text, 'township'::text, 'village'::text])))
+);
+CREATE INDEX division_parent ON public.division USING btree (parent, division);
+alter table division enable row level security;
+alter table division force row level security;
+create policy standing_insert on division for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on division for select to registry_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on division for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table establishment (
+  id uuid not null,
+  division text collate "C" not null,
+  version integer not null,
+  name text not null,
+  uscc text,
+  address text not null,
+  kind text not null,
+  area numeric,
+  diners integer,
+  large boolean default false not null,
+  status text not null,
+  tier text not null,
+  tier_decision jsonb not null,
+  created_at timestamp with time zone not null,
+  changed_at timestamp with time zone not null,
+  licence text,
+  latitude double precision,
+  longitude double precision,
+  constraint establishment_pkey PRIMARY KEY (id),
+  constraint establishment_division_check CHECK ((division ~ '^[0-9]{12}$'::text)),
+  constraint establishment_status_check CHECK ((status = ANY (ARRAY['open'::text, 'suspended'::text, 'closed'::text]))),
+  constraint establishment_tier_check CHECK ((tier = ANY (ARRAY['A'::text, 'B'::text, 'C'::text, 'D'::text])))
+);
+CREATE INDEX establishment_licence ON public.establishment USING btree (licence, division);
+CREATE INDEX establishment_name ON public.establishment USING btree (division, name);
+CREATE INDEX establishment_place ON public.establishment USING btree (division, id);
+CREATE INDEX establishment_uscc ON public.establishment USING btree (uscc, division);
+alter table establishment enable row level security;
+alter table establishment force row level security;
+create policy ground_delete on establishment for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on establishment for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on establishment for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on establishment for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table idempotency_key (
+  division text collate "C" not null,
+  actor text not null,
+  route text not null,
+  key text not null,
+  body_hash text not null,
+  answer jsonb,
+  created_at timestamp with time zone default now() not null,
+  constraint idempotency_key_pkey PRIMARY KEY (actor, route, key)
+);
+alter table idempotency_key enable row level security;
+alter table idempotency_key force row level security;
+create policy ground_delete on idempotency_key for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on idempotency_key for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on idempotency_key for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on idempotency_key for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table inbox (
+  consumer text not null,
+  event_id uuid not null,
+  event_at timestamp with time zone not null,
+  applied_at timestamp with time zone default now() not null,
+  constraint inbox_pkey PRIMARY KEY (consumer, event_id, event_at)
+) partition by RANGE (event_at);
+
+create table journal (
+  id bigint generated always as identity not null,
+  event_id uuid not null,
+  type text not null,
+  division text collate "C" not null,
+  aggregate_id uuid not null,
+  sequence integer not null,
+  actor text not null,
+  event jsonb not null,
+  recorded_at timestamp with time zone default now() not null,
+  constraint journal_pkey PRIMARY KEY (id, recorded_at)
+) partition by RANGE (recorded_at);
+CREATE INDEX journal_aggregate ON public.journal USING btree (aggregate_id, sequence);
+alter table journal enable row level security;
+alter table journal force row level security;
+create policy ground_delete on journal for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on journal for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on journal for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on journal for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy relay_reads on journal for select to registry_relay
+  using (true);
+
+create table ledger_import (
+  id uuid not null,
+  division text collate "C" not null,
+  file_name text not null,
+  file bytea not null,
+  sha256 text not null,
+  dry_run boolean not null,
+  state text not null,
+  total_rows integer not null,
+  done_rows integer default 0 not null,
+  counts jsonb not null,
+  failure text,
+  requested_by text not null,
+  claimed_until timestamp with time zone,
+  created_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  constraint ledger_import_pkey PRIMARY KEY (id),
+  constraint ledger_import_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text, 'undone'::text])))
+);
+CREATE INDEX ledger_import_waiting ON public.ledger_import USING btree (id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
+alter table ledger_import enable row level security;
+alter table ledger_import force row level security;
+create policy ground_delete on ledger_import for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on ledger_import for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on ledger_import for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on ledger_import for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table ledger_import_finding (
+  import_id uuid not null,
+  division text collate "C" not null,
+  "row" integer not null,
+  place integer not null,
+  column_title text,
+  rule text not null,
+  severity text not null,
+  value text,
+  repaired_to text,
+  remedy text,
+  constraint ledger_import_finding_pkey PRIMARY KEY (import_id, "row", place)
+);
+alter table ledger_import_finding enable row level security;
+alter table ledger_import_finding force row level security;
+create policy ground_delete on ledger_import_finding for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on ledger_import_finding for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on ledger_import_finding for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on ledger_import_finding for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table migration (
+  name text not null,
+  hash text not null,
+  applied_at timestamp with time zone default now() not null,
+  constraint migration_pkey PRIMARY KEY (name)
+);
+
+create table outbox (
+  journal_id bigint not null,
+  recorded_at timestamp with time zone not null,
+  constraint outbox_pkey PRIMARY KEY (journal_id)
+)
+  with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+create table policy (
+  division text collate "C" not null,
+  code text not null,
+  version integer not null,
+  body jsonb not null,
+  source text not null,
+  note text,
+  loaded_at timestamp with time zone default now() not null,
+  constraint policy_pkey PRIMARY KEY (division, code, version),
+  constraint policy_version_check CHECK ((version > 0))
+);
+alter table policy enable row level security;
+alter table policy force row level security;
+create policy standing_insert on policy for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on policy for select to registry_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on policy for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table inbox_default partition of inbox DEFAULT;
+
+create table journal_default partition of journal DEFAULT;
+
+alter table ledger_import_finding add constraint ledger_import_finding_import_id_fkey FOREIGN KEY (import_id) REFERENCES ledger_import(id);
+
+grant usage on schema public to public;
+grant insert, select, update on calendar_year to registry_app;
+grant insert, select, update on dead_letter to registry_app;
+grant insert, select, update on division to registry_app;
+grant insert, select, update on establishment to registry_app;
+grant delete, insert, select, update on idempotency_key to registry_app;
+grant insert, select on inbox to registry_app;
+grant insert, select on journal to registry_app;
+grant select on journal to registry_relay;
+grant insert, select, update on ledger_import to registry_app;
+grant insert, select on ledger_import_finding to registry_app;
+grant insert on outbox to registry_app;
+grant delete, select on outbox to registry_relay;
+grant insert, select on policy to registry_app;

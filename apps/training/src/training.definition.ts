@@ -1,0 +1,24 @@
+import { foundation } from '#database';
+import { PolicyController, type ServiceDefinition } from '#platform';
+import { Module } from '@nestjs/common';
+import { CertificateController, TraineeController } from './certificate.controller.js';
+import { sessions } from './migrations/0002-sessions.js';
+import { SessionController } from './session.controller.js';
+import { TrainingEvents } from './training.events.js';
+import { loadTraining } from './training.loader.js';
+
+@Module({
+  controllers: [SessionController, CertificateController, TraineeController, PolicyController],
+  providers: [TrainingEvents],
+})
+class TrainingModule {}
+
+export const training: ServiceDefinition = {
+  service: 'training',
+  title: 'Training: who was trained before the first visit',
+  module: TrainingModule,
+  entities: [],
+  migrations: [{ name: '0001-foundation', sql: foundation('training') }, sessions],
+  events: [TrainingEvents],
+  load: loadTraining,
+};

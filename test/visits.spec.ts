@@ -1,0 +1,357 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { County, eventually } from '#testing';
+import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { inspection } from '../apps/inspection/src/inspection.definition.js';
+import { notification } from '../apps/notification/src/notification.definition.js';
+import { registry } from '../apps/registry/src/registry.definition.js';
+import { training } from '../apps/training/src/training.definition.js';
+import { addWorkingDays, type Calendar } from './oracle/working-days.mjs';
+
+interface Obligation {
+  id: string;
+  establishmentId: string;
+  state: string;
+  period: string;
+  dueOn: string;
+  officialId: string | null;
+  inspectionId: string | null;
+}
+interface Action {
+  id: string;
+  state: string;
+  dueOn: string | null;
+  dueState: string;
+  overdue: boolean;
+  startOn: string;
+  deadline: {
+    counted: string[];
+    skipped: { on: string; because: string }[];
+    missingYear: number | null;
+  };
+  steps: { act: string; by: string; outcome: string | null }[];
+}
+interface Message {
+  id: string;
+  kind: string;
+  subjectId: string;
+  officialId: string | null;
+  readAt: string | null;
+}
+interface Draft {
+  results: { item: string; result: string }[];
+  findings: object[];
+  visitedAt: string;
+  operator: object;
+  checklist?: string;
+}
+type Answer = Awaited<ReturnType<County['call']>>;
+
+let county: County;
+let admin: string;
+let office: string;
+let official: { id: string; token: string };
+let colleague: { id: string; token: string };
+let shops: { id: string; kind: string; name: string }[];
+const calendar = JSON.parse(
+  await readFile('apps/platform/sample/calendar.json', 'utf8'),
+) as Calendar;
+const checklists = (
+  JSON.parse(await readFile('apps/platform/sample/checklists.json', 'utf8')) as {
+    checklists: { code: string; kinds: string[]; items: { code: string }[] }[];
+  }
+).checklists;
+
+const call = (service: Parameters<County['call']>[0], method: string, path: string, token: string, body?: unknown, headers = {}): Promise<Answer> =>
+  county.call(service, method, path, { token, headers, ...(body === undefined ? {} : { body }) }); // prettier-ignore
+
+/** Village 刁家 of 371425101 has one official; its shops are D. A second official serves the next village. */
+beforeAll(async () => {
+  county = await County.start([registry, assignment, inspection, training, notification]);
+  for (const service of [
+    'registry',
+    'assignment',
+    'inspection',
+    'training',
+    'notification',
+  ] as const)
+    await county.clock(service, '2026-11-23T09:00:00+08:00');
+  admin = await county.token('county-admin', '371425');
+  office = await county.token('office', '371425101');
+  await eventually(
+    () => county.rows<{ n: number }>('assignment', 'select count(*)::int as n from division_list'),
+    ([row]) => row?.n === 16,
+  );
+  await county.land('assignment', '/v1/roster-imports', admin, Buffer.from('姓名,职务,层级,行政区划代码\n甲,书记,村级,371425101201\n乙,书记,村级,371425101202\n'), 'r.csv'); // prettier-ignore
+  shops = [];
+  for (const [name, kind, division] of [
+    ['甲店', 'small-catering', '371425101201'],
+    ['乙店', 'stall', '371425101201'],
+    ['丙坊', 'workshop', '371425101201'],
+    ['丁店', 'small-catering', '371425101202'],
+    ['戊店', 'stall', '371425101202'],
+  ]) {
+    const made = await call('registry', 'POST', '/v1/establishments', office, { division, name, address: '一号', kind }); // prettier-ignore
+    expect(made.status).toBe(201);
+    shops.push(made.body as (typeof shops)[number]);
+  }
+  await eventually(
+    () => county.rows<{ n: number }>('assignment', 'select count(*)::int as n from premises'),
+    ([row]) => row?.n === shops.length,
+  );
+  const proposal = await call('assignment', 'POST', '/v1/proposals', office, { division: '371425101' }); // prettier-ignore
+  const approved = await call('assignment', 'POST', `/v1/proposals/${(proposal.body as { id: string }).id}/approval`, admin); // prettier-ignore
+  expect(approved.status).toBe(200);
+  const officials = await county.every<{ id: string; name: string }>('assignment', '/v1/officials', admin); // prettier-ignore
+  const of = async (name: string): Promise<typeof official> => {
+    const { id } = officials.find((one) => one.name === name)!;
+    return { id, token: await county.official(id, '371425101') };
+  };
+  official = await of('甲');
+  colleague = await of('乙');
+  await eventually(
+    () => county.rows<{ n: number }>('inspection', 'select count(*)::int as n from responsibility'),
+    ([row]) => row?.n === shops.length,
+  );
+}, 60_000);
+afterAll(() => county.stop(), 60_000);
+
+const shop = (name: string): string => shops.find((one) => one.name === name)!.id;
+const visit = (name: string, more: Record<string, unknown> = {}, fail: string[] = []): Record<string, unknown> => {
+  const { kind } = shops.find((one) => one.name === name)!;
+  const { items } = checklists.find(({ kinds }) => kinds.includes(kind))!;
+  return {
+    establishmentId: shop(name),
+    method: 'on-site',
+    visitedAt: '2026-11-23T08:30:00+08:00',
+    results: items.map(({ code }) => ({ item: code, result: fail.includes(code) ? 'fail' : 'pass' })),
+    findings: fail.map((item) => ({ item, text: `${item}不合格`, handling: 'deadline' })),
+    operator: { answer: 'signed', signedBy: '王某' },
+    ...more,
+  };
+}; // prettier-ignore
+const submit = (body: object, token = official.token, headers = {}): Promise<Answer> =>
+  call('inspection', 'POST', '/v1/inspections', token, body, headers);
+const obligations = (query = '', token = admin): Promise<Obligation[]> =>
+  county.every<Obligation>('inspection', `/v1/obligations${query}`, token);
+const messages = (token: string, query = ''): Promise<Message[]> =>
+  county.every<Message>('notification', `/v1/messages${query}`, token);
+
+describe('visits due', () => {
+  it('opens one for each open establishment, once, however often it is asked', async () => {
+    const first = await call('inspection', 'POST', '/v1/obligation-runs', admin, { period: '2026-Q4' }); // prettier-ignore
+    expect(first.status).toBe(202);
+    const path = `/v1/obligation-runs/${(first.body as { id: string }).id}`;
+    expect(first.headers.get('location')).toBe(`/api/inspection${path}`);
+    const done = await eventually(
+      async () => (await call('inspection', 'GET', path, admin)).body as { state: string; opened: number }, // prettier-ignore
+      ({ state }) => state === 'done',
+    );
+    expect(done.opened).toBe(5);
+    const again = await call('inspection', 'POST', '/v1/obligation-runs', admin, { period: '2026-Q4' }); // prettier-ignore
+    expect((again.body as { id: string }).id).toBe((first.body as { id: string }).id);
+    const all = await obligations();
+    expect(all).toHaveLength(5);
+    expect(all.every(({ dueOn, period, state }) => dueOn === '2026-12-31' && period === '2026-Q4' && state === 'open')).toBe(true); // prettier-ignore
+    expect(new Set(all.map(({ officialId }) => officialId))).toEqual(new Set([official.id, colleague.id])); // prettier-ignore
+    const own = await obligations('?mine=true', official.token);
+    expect(own.map(({ establishmentId }) => establishmentId).sort()).toEqual([shop('甲店'), shop('乙店'), shop('丙坊')].sort()); // prettier-ignore
+    for (const period of ['2026-Q5', '2026', 'x'])
+      expect(await call('inspection', 'POST', '/v1/obligation-runs', admin, { period })).toMatchObject({ status: 422 }); // prettier-ignore
+    expect(await call('inspection', 'POST', '/v1/obligation-runs', admin, { period: '2026-Q3' })).toMatchObject({ status: 422, body: { code: 'period-unknown' } }); // prettier-ignore
+  });
+
+  it('opens one for an establishment that comes later, and withdraws it when it closes', async () => {
+    const made = await call('registry', 'POST', '/v1/establishments', office, { division: '371425101201', name: '新店', address: '九号', kind: 'stall' }); // prettier-ignore
+    const { id } = made.body as { id: string };
+    const [opened] = await eventually(() => obligations(`?establishment=${id}`), ({ length }) => length === 1); // prettier-ignore
+    expect(opened).toMatchObject({ state: 'open', officialId: null });
+    await call('registry', 'PATCH', `/v1/establishments/${id}`, office, { status: 'closed' }, { 'if-match': '"1"' }); // prettier-ignore
+    await eventually(() => obligations(`?establishment=${id}`), ([one]) => one?.state === 'withdrawn'); // prettier-ignore
+    await call('registry', 'PATCH', `/v1/establishments/${id}`, office, { status: 'open' }, { 'if-match': '"2"' }); // prettier-ignore
+    await eventually(() => obligations(`?establishment=${id}`), ([one]) => one?.state === 'open'); // prettier-ignore
+    await call('registry', 'PATCH', `/v1/establishments/${id}`, office, { status: 'closed' }, { 'if-match': '"3"' }); // prettier-ignore
+    await eventually(() => obligations(`?establishment=${id}`), ([one]) => one?.state === 'withdrawn'); // prettier-ignore
+  });
+});
+
+describe('a visit', () => {
+  it('is refused to whoever does not answer for the establishment, as if it were not there', async () => {
+    expect(await submit(visit('丁店'))).toMatchObject({ status: 404, body: { code: 'not-found' } });
+    expect(await submit({ ...visit('甲店'), establishmentId: randomUUID() })).toMatchObject({ status: 404 }); // prettier-ignore
+    expect(await submit(visit('甲店'), office)).toMatchObject({ status: 403 });
+    expect(await submit(visit('甲店'), admin)).toMatchObject({ status: 403 });
+  });
+
+  it.each([
+    ['an item without a result', (body: Draft) => body.results.pop(), 'checklist-differs', 'item-missing'],
+    ['an item twice', (body: Draft) => body.results.push(body.results[0]!), 'checklist-differs', 'item-repeated'],
+    ['an unknown item', (body: Draft) => body.results.push({ item: 'x-1', result: 'pass' }), 'checklist-differs', 'unknown-item'],
+    ['a failing item without a finding', (body: Draft) => (body.results[0]!.result = 'fail'), 'checklist-differs', 'finding-missing'],
+    ['a finding on an item that passes', (body: Draft) => body.findings.push({ item: 'catering-01', text: 'x', handling: 'on-spot' }), 'checklist-differs', 'item-not-failing'],
+    ['a visit that lies ahead', (body: Draft) => (body.visitedAt = '2026-11-24T09:00:00+08:00'), 'visited-in-future', 'visited-in-future'],
+    ['a time without its offset', (body: Draft) => (body.visitedAt = '2026-11-23T09:00:00'), 'validation-failed', 'matches'],
+    ['a refusal without its reason', (body: Draft) => (body.operator = { answer: 'refused', witness: '李某' }), 'validation-failed', 'isString'],
+    ['an unknown field deep down', (body: Draft) => Object.assign(body.operator, { mood: 'bad' }), 'validation-failed', 'whitelistValidation'],
+    ['another checklist', (body: Draft) => (body.checklist = 'sale'), 'no-checklist', undefined],
+  ])('is refused with %s', async (_what, spoil, code, rule) => {
+    const body = visit('甲店') as unknown as Draft;
+    spoil(body);
+    const answer = await submit(body);
+    const problem = answer.body as { code: string; errors: { rule: string }[] };
+    expect(problem.code).toBe(code);
+    if (rule) expect(problem.errors.map((one) => one.rule)).toContain(rule);
+  }); // prettier-ignore
+
+  it('by a method that does not count is recorded and leaves the visit due', async () => {
+    const answer = await submit(visit('甲店', { method: 'video' }));
+    expect(answer).toMatchObject({ status: 201, body: { counts: false, obligationId: null } });
+    expect((await obligations(`?establishment=${shop('甲店')}`))[0]!.state).toBe('open');
+  });
+
+  it('settles what is due, once, also when it is sent twice', async () => {
+    const key = { 'idempotency-key': randomUUID() };
+    const first = await submit(visit('甲店', {}, ['catering-07']), official.token, key);
+    const again = await submit(visit('甲店', {}, ['catering-07']), official.token, key);
+    expect([first.status, again.body]).toEqual([201, first.body]);
+    const { id, warning } = first.body as { id: string; warning: string };
+    expect(warning).toBe('official-untrained');
+    const [settled] = await obligations(`?establishment=${shop('甲店')}`);
+    expect(settled).toMatchObject({ state: 'settled', inspectionId: id });
+    const second = await submit(visit('甲店'));
+    expect(second).toMatchObject({ status: 201, body: { counts: true, obligationId: null } });
+    const kept = await county.rows<{ n: number }>('inspection', `select count(*)::int as n from inspection where id = $1`, [id]); // prettier-ignore
+    expect(kept).toEqual([{ n: 1 }]);
+  });
+
+  it('keeps a refusal to sign with its reason and witness', async () => {
+    const answer = await submit(visit('乙店', { operator: { answer: 'refused', reason: '不在', witness: '李某' } })); // prettier-ignore
+    expect(answer).toMatchObject({ status: 201, body: { operator: { answer: 'refused', reason: '不在', witness: '李某' } } }); // prettier-ignore
+  });
+});
+
+describe('a correction', () => {
+  let action: Action;
+  const act = (name: string, token: string, body: object = {}): Promise<Answer> =>
+    call('inspection', 'POST', `/v1/corrective-actions/${action.id}/${name}`, token, body);
+
+  it('has its day with the arithmetic shown, as an independent count has it', async () => {
+    [action] = (await county.every<Action>('inspection', `/v1/corrective-actions?state=open&establishment=${shop('甲店')}`, official.token)) as [Action]; // prettier-ignore
+    const expected = addWorkingDays('2026-11-23', 10, calendar);
+    expect(action).toMatchObject({ dueOn: expected.dueOn, dueState: 'set', startOn: '2026-11-23' });
+    expect(action.deadline.counted).toEqual(expected.counted);
+    expect(action.deadline.skipped.map(({ on }) => on)).toEqual(expected.skipped);
+  });
+
+  it('is answered, verified by another, and closed, each in its turn', async () => {
+    expect(await act('verification', office, { outcome: 'corrected' })).toMatchObject({ status: 409, body: { code: 'wrong-state' } }); // prettier-ignore
+    expect(await act('closure', office)).toMatchObject({ status: 409 });
+    expect(await act('response', colleague.token, { text: '别人的' })).toMatchObject({ status: 404 }); // prettier-ignore
+    expect(await act('response', official.token, { text: '已修' })).toMatchObject({ status: 200, body: { state: 'responded' } }); // prettier-ignore
+    expect(await act('verification', official.token, { outcome: 'corrected' })).toMatchObject({ status: 403 }); // prettier-ignore
+    expect(await act('verification', office, { outcome: 'not-corrected', text: '仍未通电' })).toMatchObject({ status: 200, body: { state: 'open' } }); // prettier-ignore
+    expect(await act('response', office, { text: '又修了' })).toMatchObject({ status: 200 });
+    expect(await act('verification', office, { outcome: 'corrected' })).toMatchObject({ status: 403, body: { code: 'own-act' } }); // prettier-ignore
+    const second = await county.token('office', '371425101');
+    expect(await act('verification', second, { outcome: 'corrected' })).toMatchObject({ status: 200, body: { state: 'verified' } }); // prettier-ignore
+    expect(await act('closure', second, { text: '销号' })).toMatchObject({ status: 200, body: { state: 'closed' } }); // prettier-ignore
+    expect(await act('closure', second)).toMatchObject({ status: 200, body: { state: 'closed' } });
+    const { body } = await call('inspection', 'GET', `/v1/corrective-actions/${action.id}`, office);
+    expect((body as Action).steps.map((step) => [step.act, step.outcome])).toEqual([
+      ['response', null],
+      ['verification', 'not-corrected'],
+      ['response', null],
+      ['verification', 'corrected'],
+      ['closure', null],
+    ]);
+    const other = await county.token('office', '371425102');
+    expect(await call('inspection', 'GET', `/v1/corrective-actions/${action.id}`, other)).toMatchObject({ status: 404 }); // prettier-ignore
+  });
+
+  it('takes no deadline above the cap', async () => {
+    const late = visit('丙坊', {}, ['production-01']);
+    late['findings'] = [{ item: 'production-01', text: 'x', handling: 'deadline', workingDays: 31 }];
+    expect(await submit(late)).toMatchObject({ status: 422, body: { code: 'deadline-beyond-cap' } });
+  }); // prettier-ignore
+
+  it('stays without a day where the calendar is not announced, says so once, and gets it when it is', async () => {
+    const long = visit('丙坊', {}, ['production-01', 'production-02']);
+    long['findings'] = ['production-01', 'production-02'].map((item) => ({ item, text: 'x', handling: 'deadline', workingDays: 30 })); // prettier-ignore
+    expect((await submit(long)).status).toBe(201);
+    const open = await county.every<Action>('inspection', `/v1/corrective-actions?state=open`, official.token); // prettier-ignore
+    expect(open.map(({ dueOn, dueState, deadline }) => [dueOn, dueState, deadline.missingYear])).toEqual([[null, 'calendar-missing', 2027], [null, 'calendar-missing', 2027]]); // prettier-ignore
+    const told = await eventually(() => messages(admin, '?mine=true'), ({ length }) => length > 0); // prettier-ignore
+    expect(told.map(({ kind }) => kind)).toEqual(['calendar-missing']);
+    await county.rows('inspection', `insert into calendar_year values ('371425', 2027, 1, '[{"on":"2027-01-01","name":"元旦"}]', '[]')`); // prettier-ignore
+    const set = await eventually(
+      () => county.every<Action>('inspection', `/v1/corrective-actions?state=open`, official.token),
+      (all) => all.every(({ dueState }) => dueState === 'set'),
+    );
+    const with2027 = { years: [...calendar.years, { year: 2027, holidays: [{ on: '2027-01-01', name: { zh: '', en: '' } }], workdays: [] }] }; // prettier-ignore
+    expect(set[0]!.dueOn).toBe(addWorkingDays('2026-11-23', 30, with2027).dueOn);
+  }, 20_000);
+});
+
+describe('those concerned', () => {
+  it('are told once for each fact, and say that they have read it', async () => {
+    const own = await eventually(
+      () => messages(official.token, '?mine=true'),
+      (all) => all.filter(({ kind }) => kind === 'correction-verified').length === 1,
+    );
+    for (const kind of ['assigned', 'visit-due', 'correction-due'])
+      expect([kind, own.filter((one) => one.kind === kind).length]).toEqual([kind, 3]);
+    expect(own.every(({ officialId }) => officialId === official.id)).toBe(true);
+    const [first] = own;
+    const receipt = (token: string): Promise<Answer> =>
+      call('notification', 'POST', `/v1/messages/${first!.id}/receipt`, token);
+    expect(await receipt(colleague.token)).toMatchObject({ status: 404 });
+    expect(await receipt(admin)).toMatchObject({ status: 403 });
+    const read = await receipt(official.token);
+    expect(read).toMatchObject({ status: 200, body: { version: 2 } });
+    expect((await receipt(official.token)).body).toEqual(read.body);
+    expect((await messages(official.token, '?mine=true&read=true')).map(({ id }) => id)).toEqual([first!.id]); // prettier-ignore
+  });
+});
+
+describe('the induction', () => {
+  it('is certified once by attendance, and then nobody is warned', async () => {
+    const held = await call('training', 'POST', '/v1/sessions', office, { title: '岗前培训', place: '会议室', heldAt: '2026-11-22T14:00:00+08:00' }); // prettier-ignore
+    expect(held.status).toBe(201);
+    const { id } = held.body as { id: string };
+    const attend = (officials: string[]): Promise<Answer> =>
+      call('training', 'POST', `/v1/sessions/${id}/attendances`, office, { officials });
+    expect(await attend([official.id, randomUUID()])).toMatchObject({ status: 422, body: { code: 'officials-unknown' } }); // prettier-ignore
+    expect(await attend([official.id])).toMatchObject({ status: 200, body: { recorded: 1, certified: 1 } }); // prettier-ignore
+    expect(await attend([official.id])).toMatchObject({ status: 200, body: { recorded: 0, certified: 0 } }); // prettier-ignore
+    expect(await county.every('training', '/v1/certificates', official.token)).toHaveLength(1);
+    expect(await county.every('training', '/v1/certificates', colleague.token)).toHaveLength(0);
+    const unqualified = await county.every<{ officialId: string }>('training', '/v1/officials?qualified=false', office); // prettier-ignore
+    expect(unqualified.map(({ officialId }) => officialId)).toEqual([colleague.id]);
+    await eventually(
+      () => county.rows('inspection', 'select 1 as one from qualification where official_id = $1', [official.id]), // prettier-ignore
+      ({ length }) => length === 1,
+    );
+    expect(await submit(visit('甲店'))).toMatchObject({ status: 201, body: { warning: null } });
+  });
+
+  it('is a condition of the visit where the county says so', async () => {
+    await county.rows('inspection', `insert into policy select division, code, 2, jsonb_set(body, '{refuseAtSubmission}', 'true'), source, note from policy where code = 'official-induction'`); // prettier-ignore
+    expect(await submit(visit('丁店'), colleague.token)).toMatchObject({ status: 403, body: { code: 'official-untrained' } }); // prettier-ignore
+    expect(await submit(visit('甲店'))).toMatchObject({ status: 201 });
+  });
+});
+
+describe('as days pass', () => {
+  it('marks what is past its day, and opens the new quarter by itself', async () => {
+    await county.clock('inspection', '2027-01-01T00:05:00+08:00');
+    const late = await eventually(
+      () => obligations('?state=overdue'),
+      ({ length }) => length === 2,
+    );
+    expect(late.map(({ establishmentId }) => establishmentId).sort()).toEqual([shop('丁店'), shop('戊店')].sort()); // prettier-ignore
+    const opened = await eventually(() => obligations('?period=2027-Q1'), ({ length }) => length === 5); // prettier-ignore
+    expect(new Set(opened.map(({ dueOn }) => dueOn))).toEqual(new Set(['2027-03-31']));
+    const runs = await county.every<{ period: string; requestedBy: string }>('inspection', '/v1/obligation-runs', admin); // prettier-ignore
+    expect(runs.find(({ period }) => period === '2027-Q1')?.requestedBy).toBe('service:inspection');
+  }, 20_000);
+});
