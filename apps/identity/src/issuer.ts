@@ -1,10 +1,17 @@
 import { createHash, randomBytes, randomUUID, scrypt, timingSafeEqual } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
+import { type Migration } from '#database';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
-import Provider, { type Adapter, type AdapterPayload, type Configuration } from 'oidc-provider';
+import Provider, {
+  type Adapter,
+  type AdapterPayload,
+  type Configuration,
+  errors,
+} from 'oidc-provider';
 import type pg from 'pg';
-import { loginPage } from './login.page.js';
+import { loginPage, troublePage } from './login.page.js';
+import { walls } from './migrations/0002-walls.js';
 
 const derive = promisify<string, Buffer, number, Buffer>(scrypt);
 
@@ -32,6 +39,11 @@ grant select, insert, update, delete on oidc_payload to identity_app;
 grant select, insert on signing_key to identity_app;
 `;
 
+export const identityMigrations: Migration[] = [
+  { name: '0001-identity', sql: identitySchema },
+  walls,
+];
+
 export interface Account {
   id: string;
   name: string;
@@ -56,17 +68,22 @@ async function hashPassword(password: string, salt: Buffer): Promise<string> {
   return `${salt.toString('base64url')}.${(await derive(password, salt, 32)).toString('base64url')}`;
 }
 
-/** Adds or renews an account and the client its programs sign in with; the client's id is the account's, so `sub` is too. */
+/**
+ * Adds or renews an account and, where it has a secret for them, the client its programs sign in with; the client's id is
+ * the account's, so `sub` is too.
+ */
 export async function addAccount(
   pool: pg.Pool,
   account: Account,
-  secrets: { password: string; clientSecret: string },
+  secrets: { password: string; clientSecret?: string | undefined },
 ): Promise<void> {
   await pool.query(
     `insert into account (id, name, display_name, role, division, official, password_hash) values ($1, $2, $3, $4, $5, $6, $7)
-     on conflict (id) do update set password_hash = excluded.password_hash`,
+     on conflict (id) do update set name = excluded.name, display_name = excluded.display_name, role = excluded.role,
+       division = excluded.division, official = excluded.official, password_hash = excluded.password_hash`,
     [account.id, account.name, account.displayName, account.role, account.division, account.official ?? null, await hashPassword(secrets.password, randomBytes(16))],
   ); // prettier-ignore
+  if (!secrets.clientSecret) return;
   await pool.query(
     `insert into client (client_id, account_id, secret_hash) values ($1::text, $1::uuid, $2)
      on conflict (client_id) do update set secret_hash = excluded.secret_hash`,
@@ -74,14 +91,50 @@ export async function addAccount(
   );
 }
 
-/** @returns the account's id, or undefined, in the same time for an unknown name as for a wrong password. */
-async function signIn(pool: pg.Pool, name: string, password: string): Promise<string | undefined> {
+type SignIn =
+  { outcome: 'signed-in'; account: string } | { outcome: 'wrong' } | { outcome: 'locked' };
+
+/** The same answer in the same time for an unknown name as for a wrong password. */
+async function signIn(pool: pg.Pool, name: string, password: string): Promise<SignIn> {
+  const nameHash = sha256(name);
+  const triedAt = await claimTry(pool, nameHash);
+  if (!triedAt) return { outcome: 'locked' };
   const { rows } = await pool.query<AccountRow>('select * from account where name = $1', [name]);
   const stored = rows[0]?.password_hash ?? `${'A'.repeat(22)}.${'A'.repeat(43)}`;
   const given = await hashPassword(password, Buffer.from(stored.split('.')[0] ?? '', 'base64url'));
   const same =
     given.length === stored.length && timingSafeEqual(Buffer.from(given), Buffer.from(stored));
-  return same ? rows[0]?.id : undefined;
+  if (!same || !rows[0]) return { outcome: 'wrong' };
+  await pool.query(
+    `update sign_in_guard set tried_at = array_remove(tried_at, $2::timestamptz), locked_until = null where name_hash = $1`,
+    [nameHash, triedAt],
+  );
+  return { outcome: 'signed-in', account: rows[0].id };
+}
+
+/**
+ * Ten failed passwords for a name within 15 minutes close it for 15 minutes. A try counts as failed until it is known to
+ * be good, so that a hundred at once, over several replicas, are no more than ten. @returns undefined when it is closed
+ */
+async function claimTry(pool: pg.Pool, nameHash: string): Promise<string | undefined> {
+  const { rows } = await pool.query<{ tried_at: string }>(
+    `insert into sign_in_guard as guard (name_hash, tried_at) values ($1, array[app_now()])
+     on conflict (name_hash) do update set (tried_at, locked_until) = (
+       select array_agg(one), case when count(*) >= 10 then app_now() + interval '15 minutes' end
+       from unnest(guard.tried_at || app_now()) as one where one > app_now() - interval '15 minutes')
+     where guard.locked_until is null or guard.locked_until <= app_now()
+     returning app_now()::text as tried_at`,
+    [nameHash],
+  );
+  return rows[0]?.tried_at;
+}
+
+/** Deletes what nobody can use any more. Every replica may do it. */
+export async function sweep(pool: pg.Pool): Promise<void> {
+  await pool.query(`delete from oidc_payload where expires_at < now()`);
+  await pool.query(
+    `delete from sign_in_guard where greatest(locked_until, (select max(one) from unnest(tried_at) as one)) < now() - interval '1 hour'`,
+  );
 }
 
 async function signingKeys(pool: pg.Pool): Promise<JWK[]> {
@@ -191,6 +244,8 @@ export interface IssuerOptions {
   audience: string;
   swaggerRedirectUris: string[];
   cookieKeys: string[];
+  /** Hears of sign-ins and of what went wrong: never a secret, never a name that was typed. */
+  log?: (line: string, details: Record<string, unknown>) => void;
 }
 
 /** The embedded OIDC issuer: code + PKCE for people, client credentials for programs; tokens live five minutes. */
@@ -198,6 +253,7 @@ export async function createIssuer(
   options: IssuerOptions,
 ): Promise<(request: IncomingMessage, response: ServerResponse) => void> {
   const { pool, issuer, audience } = options;
+  const say = options.log ?? ((): void => undefined);
   const path = new URL(issuer).pathname.replace(/\/$/, '');
   const accountOf = async (id: string | undefined): Promise<AccountRow | undefined> =>
     (await pool.query<AccountRow>('select * from account where id::text = $1', [id ?? ''])).rows[0];
@@ -229,6 +285,10 @@ export async function createIssuer(
     },
     interactions: { url: (_context, interaction) => `${path}/interaction/${interaction.uid}` },
     clientBasedCORS: () => true,
+    renderError: (context, out) => {
+      context.type = 'html';
+      context.body = troublePage(out.error);
+    },
     findAccount: async (_context, id) => {
       const account = await accountOf(id);
       return account && { accountId: id, claims: () => ({ sub: id, name: account.display_name }) };
@@ -260,14 +320,24 @@ export async function createIssuer(
     const kept = Buffer.from(this.clientSecret);
     return hash.length === kept.length && timingSafeEqual(hash, kept);
   };
+  provider.on('server_error', (_context, error) => say('request failed', { err: error.message }));
   const serve = provider.callback();
 
   return (request, response) => {
     const url = request.url ?? '';
     if (url.startsWith(`${path}/interaction/`)) {
-      interact(request, response).catch(() => {
-        if (!response.headersSent)
+      interact(request, response).catch((error: Error) => {
+        if (response.headersSent) return;
+        if (error instanceof errors.SessionNotFound || error instanceof TooLarge) {
           send(response, 400, loginPage('登录已过期,请返回重新点击 Authorize。'));
+          return;
+        }
+        say('sign-in failed', { err: error.message });
+        send(
+          response,
+          503,
+          loginPage('服务暂不可用,请稍后重试。Not available for the moment: try again.'),
+        );
       });
       return;
     }
@@ -283,14 +353,26 @@ export async function createIssuer(
       return;
     }
     const form = new URLSearchParams(await read(request));
-    const id = await signIn(pool, form.get('name') ?? '', form.get('password') ?? '');
-    if (!id) {
-      send(response, 401, loginPage('账号或密码不正确。'));
-      return;
-    }
-    await provider.interactionFinished(request, response, { login: { accountId: id } });
+    const name = (form.get('name') ?? '').replaceAll('\0', ''); // PostgreSQL has no NUL
+    const result = await signIn(pool, name, form.get('password') ?? '');
+    say('sign-in', { ...result });
+    if (result.outcome === 'wrong') send(response, 401, loginPage('账号或密码不正确。'));
+    else if (result.outcome === 'locked')
+      send(
+        response,
+        429,
+        loginPage(
+          '密码错误次数过多,请 15 分钟后再试。Too many wrong passwords: try again in 15 minutes.',
+        ),
+      );
+    else
+      await provider.interactionFinished(request, response, {
+        login: { accountId: result.account },
+      });
   }
 }
+
+class TooLarge extends Error {}
 
 function send(response: ServerResponse, status: number, html: string): void {
   response
@@ -307,7 +389,7 @@ async function read(request: IncomingMessage): Promise<string> {
   let body = '';
   for await (const chunk of request) {
     body += String(chunk);
-    if (body.length > 4096) throw new Error('too large');
+    if (body.length > 4096) throw new TooLarge();
   }
   return body;
 }

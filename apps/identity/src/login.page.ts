@@ -12,3 +12,9 @@ p{color:#a02020;margin:.8rem 0 0}</style></head><body><form method="post">
 <label for="password">密码 Password</label><input id="password" name="password" type="password" autocomplete="current-password" required>
 <button>登录 Sign in</button>${trouble ? `<p role="alert">${trouble}</p>` : ''}</form></body></html>`;
 }
+
+/** Where a sign-in cannot go on, e.g. from a foreign address. `code` is one of OAuth's own words. */
+export function troublePage(code: string): string {
+  return `<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>登录 · 食安两个责任平台</title></head><body><p role="alert">登录未能完成,请返回重试。Sign-in could not be completed: go back and try again. (${code})</p></body></html>`;
+}

@@ -18,7 +18,7 @@ import {
 } from '#servers';
 import pg from 'pg';
 import { assignment } from '../../assignment/src/assignment.definition.js';
-import { addAccount, createIssuer, identitySchema } from '../../identity/src/issuer.js';
+import { addAccount, createIssuer, identityMigrations } from '../../identity/src/issuer.js';
 import { inspection } from '../../inspection/src/inspection.definition.js';
 import { notification } from '../../notification/src/notification.definition.js';
 import { registry } from '../../registry/src/registry.definition.js';
@@ -139,10 +139,7 @@ async function start(): Promise<() => Promise<void>> {
       postgres.url(service, `${service}_${role}`, known.database);
     for (const { service, migrations } of [
       ...definitions,
-      {
-        service: 'identity' as const,
-        migrations: [{ name: '0001-identity', sql: identitySchema }],
-      },
+      { service: 'identity' as const, migrations: identityMigrations },
     ]) {
       await provision(postgres.url('postgres'), service, passwords);
       await migrate(url(service, 'owner'), migrations);

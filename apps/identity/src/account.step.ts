@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { type Role } from '#platform';
+import { FormatRegistry, type Static, Type } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
+import pg from 'pg';
+import { validate as isUuid } from 'uuid';
+import { addAccount } from './issuer.js';
+
+if (!FormatRegistry.Has('uuid')) FormatRegistry.Set('uuid', isUuid);
+
+const roles = [
+  'county-admin', 'office', 'official', 'grid-worker', 'authority', 'auditor', 'service',
+] as const satisfies Role[]; // prettier-ignore
+
+const AccountFile = Type.Object(
+  {
+    id: Type.Optional(Type.String({ format: 'uuid' })),
+    name: Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\x00-\\x20\\x7f]+$' }),
+    displayName: Type.String({ minLength: 1, maxLength: 200 }),
+    role: Type.Union(roles.map((role) => Type.Literal(role))),
+    division: Type.String({ pattern: '^([0-9]{6}|[0-9]{9}|[0-9]{12})$' }),
+    official: Type.Optional(Type.String({ format: 'uuid' })),
+    password: Type.String({ minLength: 12, maxLength: 200 }),
+    clientSecret: Type.Optional(Type.String({ minLength: 32, maxLength: 200 })),
+  },
+  { additionalProperties: false },
+);
+
+/**
+ * Deploy step: one account from a file or, without one, from standard input; the same id renews it. The secrets come no
+ * other way and go nowhere but into their hashes. @returns what was done, to be told
+ */
+export async function addAccountStep(url: string, file: string | undefined): Promise<string> {
+  const account = parse(file && file !== '-' ? await readFile(file, 'utf8') : await text(process.stdin));
+  const { password, clientSecret, id = randomUUID(), ...words } = account;
+  const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis: 5000 });
+  try {
+    await addAccount(pool, { ...words, id }, { password, clientSecret });
+  } catch (error) {
+    if ((error as { constraint?: string }).constraint === 'account_name_key')
+      throw new Error(`Another account has the name ${words.name}: give its id to renew it.`, { cause: error });
+    throw error;
+  } finally {
+    await pool.end();
+  }
+  return `account ${words.name} of ${words.division}, id ${id}`;
+} // prettier-ignore
+
+/** @throws Error that names the fields that are wrong, and no value. */
+function parse(words: string): Static<typeof AccountFile> {
+  let value: unknown;
+  try {
+    value = JSON.parse(words);
+  } catch {
+    throw new Error('The account is no JSON.'); // the parser's own words would quote the secrets
+  }
+  const wrong = [
+    ...new Set([...Value.Errors(AccountFile, value)].map((one) => one.path.slice(1) || 'account')),
+  ];
+  if (wrong.length > 0 || !Value.Check(AccountFile, value))
+    throw new Error(
+      `The account is not right in: ${wrong.join(', ')} (password 12 characters or more, clientSecret 32).`,
+    );
+  if (value.role === 'official' && !value.official)
+    throw new Error('The account is not right in: official (an official’s id is needed).');
+  return value;
+}

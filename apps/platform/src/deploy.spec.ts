@@ -1,0 +1,114 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { publishers } from '#contracts';
+import { rightsOf } from '#messaging';
+import { authorizationOf, natsServices } from './nats-conf.js';
+
+const compose = readFileSync('deploy/compose.yaml', 'utf8');
+const dockerfile = readFileSync('deploy/Dockerfile', 'utf8');
+const edge = readFileSync('deploy/edge.conf.template', 'utf8');
+const example = new Map(
+  readFileSync('deploy/.env.example', 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, name, value] = /^([A-Z_]+)=(.*)$/.exec(line) ?? [];
+      return name === undefined ? [] : [[name, value ?? ''] as const];
+    }),
+);
+/** The names under `services:`; comments name no service. */
+const services = new Map(
+  (compose.split(/^services:$/m)[1]?.split(/^networks:$/m)[0] ?? '')
+    .split(/^(?= {2}[a-z-]+:$)/m)
+    .flatMap((block) => {
+      const name = /^ {2}([a-z-]+):/.exec(block)?.[1];
+      return name === undefined ? [] : [[name, block] as const];
+    }),
+);
+const folders = readdirSync('apps').filter((folder) => folder !== 'platform');
+const unique = (found: IterableIterator<RegExpMatchArray>): string[] =>
+  [...new Set([...found].map((one) => one[1] ?? ''))].sort();
+
+describe('deploy/', () => {
+  it('explains every variable of compose.yaml in .env.example, and no other', () => {
+    expect([...example.keys()].sort()).toEqual(unique(compose.matchAll(/\$\{([A-Z_]+)/g)));
+  });
+
+  it('has no default for any variable, and no secret in the example', () => {
+    const loose = [...compose.matchAll(/\$\{[^}]*\}?|\$[A-Za-z_]+/g)]
+      .map(([one]) => one)
+      .filter((one) => !/^\$\{[A-Z_]+:\?set it\}$/.test(one));
+    expect(loose).toEqual([]);
+    const secrets = [...example].filter(([name]) => /PASSWORD|KEY|SECRET/.test(name));
+    expect(secrets.length).toBeGreaterThan(20);
+    expect(secrets.filter(([, value]) => value !== '')).toEqual([]);
+  });
+
+  it('runs every service of apps/, migrates it before, and leads the edge to it', () => {
+    expect(folders.length).toBeGreaterThan(2);
+    for (const folder of folders) {
+      const service = services.get(folder);
+      expect([folder, service]).toEqual([folder, expect.stringContaining(`SERVICE: ${folder} `)]);
+      expect(service).toContain(`${folder}-migrate: { condition: service_completed_successfully }`);
+      expect(services.get(`${folder}-migrate`)).toContain(`dist/apps/${folder}/src/main.js, migrate]`);
+      expect(edge).toMatch(new RegExp(folder === 'identity' ? '/identity/ ' : `[(|]${folder}[|)]`));
+    }
+  }); // prettier-ignore
+
+  it('loads what a service can load', () => {
+    for (const folder of folders) {
+      const definition = `apps/${folder}/src/${folder}.definition.ts`;
+      if (existsSync(definition) && /^ {2}load[:,]/m.test(readFileSync(definition, 'utf8')))
+        expect([folder, services.has(`${folder}-load`)]).toEqual([folder, true]);
+    }
+  });
+
+  it('gives each service its own password, and the owner’s to no running service', () => {
+    for (const folder of folders) {
+      const names = unique((services.get(folder) ?? '').matchAll(/\$\{([A-Z_]+_PASSWORD)/g));
+      expect(names).toContain(`${folder.toUpperCase()}_APP_PASSWORD`);
+      expect(names.filter((name) => !name.startsWith(`${folder.toUpperCase()}_`))).toEqual([]);
+      expect(names.filter((name) => name.includes('OWNER'))).toEqual([]);
+    }
+  });
+
+  it('names only scripts and files that are there', () => {
+    const scripts = unique(compose.matchAll(/dist\/(apps\/[\w-]+\/src\/[\w-]+)\.js/g))
+      .filter((script) => folders.includes(script.split('/')[1] ?? '') || script.includes('platform'));
+    expect(scripts).toContain('apps/platform/src/nats-conf');
+    for (const script of scripts) expect([script, existsSync(`${script}.ts`)]).toEqual([script, true]);
+    for (const file of unique(compose.matchAll(/'?\.\/([\w.-]+):/g)))
+      expect([file, existsSync(`deploy/${file}`)]).toEqual([file, true]);
+    for (const [, files = ''] of dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm))
+      for (const file of files.split(' ')) expect([file, existsSync(file)]).toEqual([file, true]);
+  }); // prettier-ignore
+});
+
+describe('the rights in nats.conf', () => {
+  const env = Object.fromEntries(
+    [...natsServices, 'deploy'].map((user) => [
+      `${user.toUpperCase()}_NATS_PASSWORD`,
+      `only-for-tests-${user}`,
+    ]),
+  );
+  const compared = (text: string): unknown => JSON.parse(text.replace(/^authorization: /, ''));
+
+  it('are those of rightsOf, for every service that speaks NATS', () => {
+    const { users } = compared(authorizationOf(env)) as {
+      users: { user: string; password: string; permissions?: unknown }[];
+    };
+    expect(users.map((one) => one.user).sort()).toEqual([...natsServices, 'deploy'].sort());
+    for (const { user, password, permissions } of users) {
+      expect(password).toBe(`only-for-tests-${user}`);
+      const service = publishers.find((one) => one === user);
+      const rights = service && rightsOf(service);
+      expect(permissions).toEqual(
+        rights && { publish: { allow: rights.publish }, subscribe: { allow: rights.subscribe } },
+      );
+    }
+  });
+
+  it('are not printed while a password is missing or weak, and say which', () => {
+    expect(() =>
+      authorizationOf({ ...env, TRAINING_NATS_PASSWORD: '', REGISTRY_NATS_PASSWORD: 'a"b' }),
+    ).toThrow(/^Set REGISTRY_NATS_PASSWORD, TRAINING_NATS_PASSWORD: /);
+  });
+});
