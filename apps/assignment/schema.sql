@@ -27,6 +27,40 @@ CREATE OR REPLACE FUNCTION public.app_official()
 AS $function$ select coalesce(current_setting('app.official', true), '') $function$
 ;
 
+create table assignment (
+  id uuid not null,
+  division text collate "C" not null,
+  version integer not null,
+  establishment_id uuid not null,
+  establishment_name text not null,
+  tier text not null,
+  official_id uuid not null,
+  official_name text not null,
+  official_post text not null,
+  official_level text not null,
+  warning text,
+  proposal_id uuid not null,
+  made_by text not null,
+  made_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  end_reason text,
+  constraint assignment_pkey PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX assignment_current ON public.assignment USING btree (establishment_id) WHERE (ended_at IS NULL);
+CREATE INDEX assignment_official ON public.assignment USING btree (official_id, division, id);
+CREATE INDEX assignment_place ON public.assignment USING btree (division, id);
+alter table assignment enable row level security;
+alter table assignment force row level security;
+create policy ground_delete on assignment for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_insert on assignment for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_select on assignment for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_update on assignment for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+
 create table dead_letter (
   id uuid not null,
   division text collate "C" not null,
@@ -48,6 +82,23 @@ create policy ground_insert on dead_letter for insert to assignment_app
 create policy ground_select on dead_letter for select to assignment_app
   using (((division >= app_lo()) AND (division < app_hi())));
 create policy ground_update on dead_letter for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table division_list (
+  division text collate "C" not null,
+  sequence integer not null,
+  name text not null,
+  below jsonb not null,
+  constraint division_list_pkey PRIMARY KEY (division)
+);
+alter table division_list enable row level security;
+alter table division_list force row level security;
+create policy standing_insert on division_list for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on division_list for select to assignment_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on division_list for update to assignment_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
@@ -115,12 +166,61 @@ create table migration (
   constraint migration_pkey PRIMARY KEY (name)
 );
 
+create table official (
+  id uuid not null,
+  division text collate "C" not null,
+  version integer not null,
+  level text not null,
+  name text not null,
+  post text not null,
+  unit text,
+  phone text,
+  active boolean default true not null,
+  qualified_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  changed_at timestamp with time zone not null,
+  constraint official_pkey PRIMARY KEY (id),
+  constraint official_level_check CHECK ((level = ANY (ARRAY['city'::text, 'county'::text, 'township'::text, 'village'::text])))
+);
+CREATE INDEX official_place ON public.official USING btree (division, id);
+CREATE UNIQUE INDEX official_post ON public.official USING btree (division, level, post, name);
+alter table official enable row level security;
+alter table official force row level security;
+create policy standing_insert on official for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on official for select to assignment_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on official for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table outbox (
   journal_id bigint not null,
   recorded_at timestamp with time zone not null,
   constraint outbox_pkey PRIMARY KEY (journal_id)
 )
   with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+create table policy (
+  division text collate "C" not null,
+  code text not null,
+  version integer not null,
+  body jsonb not null,
+  source text not null,
+  note text,
+  loaded_at timestamp with time zone default now() not null,
+  constraint policy_pkey PRIMARY KEY (division, code, version),
+  constraint policy_version_check CHECK ((version > 0))
+);
+alter table policy enable row level security;
+alter table policy force row level security;
+create policy standing_insert on policy for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on policy for select to assignment_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on policy for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
 
 create table premises (
   establishment_id uuid not null,
@@ -145,16 +245,134 @@ create policy ground_update on premises for update to assignment_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table proposal (
+  id uuid not null,
+  division text collate "C" not null,
+  version integer not null,
+  state text not null,
+  counts jsonb not null,
+  proposed_by text not null,
+  proposed_at timestamp with time zone not null,
+  approved_by text,
+  approved_at timestamp with time zone,
+  constraint proposal_pkey PRIMARY KEY (id),
+  constraint proposal_state_check CHECK ((state = ANY (ARRAY['open'::text, 'approved'::text])))
+);
+CREATE INDEX proposal_place ON public.proposal USING btree (division, id);
+alter table proposal enable row level security;
+alter table proposal force row level security;
+create policy ground_delete on proposal for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on proposal for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on proposal for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on proposal for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table proposal_line (
+  proposal_id uuid not null,
+  division text collate "C" not null,
+  establishment_id uuid not null,
+  tier text not null,
+  official_id uuid,
+  official_name text,
+  basis text not null,
+  warning text,
+  constraint proposal_line_pkey PRIMARY KEY (proposal_id, division, establishment_id)
+);
+CREATE INDEX proposal_line_establishment ON public.proposal_line USING btree (establishment_id, proposal_id);
+alter table proposal_line enable row level security;
+alter table proposal_line force row level security;
+create policy ground_delete on proposal_line for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on proposal_line for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on proposal_line for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on proposal_line for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table roster_import (
+  id uuid not null,
+  division text collate "C" not null,
+  file_name text not null,
+  file bytea not null,
+  sha256 text not null,
+  dry_run boolean not null,
+  state text not null,
+  total_rows integer not null,
+  done_rows integer default 0 not null,
+  counts jsonb not null,
+  failure text,
+  requested_by text not null,
+  claimed_until timestamp with time zone,
+  created_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  constraint roster_import_pkey PRIMARY KEY (id),
+  constraint roster_import_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text, 'undone'::text])))
+);
+CREATE INDEX roster_import_waiting ON public.roster_import USING btree (id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
+alter table roster_import enable row level security;
+alter table roster_import force row level security;
+create policy ground_delete on roster_import for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on roster_import for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on roster_import for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on roster_import for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table roster_import_finding (
+  import_id uuid not null,
+  division text collate "C" not null,
+  "row" integer not null,
+  place integer not null,
+  column_title text,
+  rule text not null,
+  severity text not null,
+  value text,
+  repaired_to text,
+  remedy text,
+  constraint roster_import_finding_pkey PRIMARY KEY (import_id, "row", place)
+);
+alter table roster_import_finding enable row level security;
+alter table roster_import_finding force row level security;
+create policy ground_delete on roster_import_finding for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on roster_import_finding for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on roster_import_finding for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on roster_import_finding for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
 
+alter table proposal_line add constraint proposal_line_proposal_id_fkey FOREIGN KEY (proposal_id) REFERENCES proposal(id);
+alter table roster_import_finding add constraint roster_import_finding_import_id_fkey FOREIGN KEY (import_id) REFERENCES roster_import(id);
+
 grant usage on schema public to public;
+grant insert, select, update on assignment to assignment_app;
 grant insert, select, update on dead_letter to assignment_app;
+grant insert, select, update on division_list to assignment_app;
 grant delete, insert, select, update on idempotency_key to assignment_app;
 grant insert, select on inbox to assignment_app;
 grant insert, select on journal to assignment_app;
 grant select on journal to assignment_relay;
+grant insert, select, update on official to assignment_app;
 grant insert on outbox to assignment_app;
 grant delete, select on outbox to assignment_relay;
+grant insert, select on policy to assignment_app;
 grant insert, select, update on premises to assignment_app;
+grant insert, select, update on proposal to assignment_app;
+grant insert, select on proposal_line to assignment_app;
+grant insert, select, update on roster_import to assignment_app;
+grant insert, select on roster_import_finding to assignment_app;
