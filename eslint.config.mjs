@@ -37,6 +37,29 @@ export default tseslint.config(
     },
   },
   {
+    files: ['apps/**/*.ts', 'libs/**/*.ts'],
+    ignores: [
+      // Every place that works over all counties, and why no scope will do there:
+      'libs/database/src/database.ts', // the door itself
+      'libs/messaging/src/consumer.ts', // counts dead letters for the metrics
+      'libs/platform/src/housekeeping.ts', // forgets answers older than a day
+      'libs/platform/src/sheet-import.ts', // claims a queued import of any county
+      'apps/inspection/src/obligation.service.ts', // looks for queued runs, and for a quarter that has begun
+      'apps/inspection/src/deadline.sweep.ts', // marks what is past its day in every county
+      '**/*.spec.ts',
+    ],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'CallExpression[callee.property.name="everywhere"]',
+          message:
+            'Database.everywhere works outside every scope: add the file here, with its reason, or use within.',
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.spec.ts'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' }, // a missing value fails the test, as it should
   },

@@ -147,6 +147,25 @@ describe('one fact across two services', () => {
     );
   });
 
+  it('replays a dead letter through the same inbox, once, for the county alone', async () => {
+    const [known] = await county.rows<{ event: { id: string; subject: string; division: string; data: { establishmentId: string } } }>('registry', 'select event from journal where type = $1 limit 1', ['registry.establishment.registered.v1']); // prettier-ignore
+    const id = uuidv7();
+    const lost = { ...known!.event, id: uuidv7(), subject: id, data: { ...known!.event.data, establishmentId: id } }; // prettier-ignore
+    const bury = (event: object): Promise<object[]> =>
+      county.rows('assignment', `insert into dead_letter (id, division, consumer, event_id, type, cause, message) values ($1, '371425', 'assignment', $2, $3, 'test', $4) returning id`, [uuidv7(), lost.id, 'registry.establishment.registered.v1', JSON.stringify({ subject: `evt.registry.establishment.registered.v1.371425.101`, text: JSON.stringify(event) })]); // prettier-ignore
+    const [letter] = (await bury(lost)) as { id: string }[];
+    const path = `/v1/dead-letters/${letter!.id}/replay`;
+    const stranger = await county.token('county-admin', '371482');
+    expect(await county.call('assignment', 'POST', path, { token: stranger })).toMatchObject({ status: 404 }); // prettier-ignore
+    const token = await county.token('county-admin', '371425');
+    expect(await county.call('assignment', 'POST', path, { token })).toMatchObject({ status: 200, body: { replayed: 1, failed: [] } }); // prettier-ignore
+    expect(await premises(id)).toHaveLength(1);
+    expect(await county.call('assignment', 'POST', path, { token })).toMatchObject({ status: 200, body: { replayed: 0, failed: [] } }); // prettier-ignore
+    await bury({ ...lost, id: uuidv7(), data: { ...lost.data, tier: 'Z' } });
+    const again = await county.call('assignment', 'POST', '/v1/dead-letters/replays', { token, body: { type: 'registry.establishment.registered.v1' } }); // prettier-ignore
+    expect((again.body as { failed: { cause: string }[] }).failed.some(({ cause }) => cause.startsWith('bad data: /tier'))).toBe(true); // prettier-ignore
+  });
+
   it('keeps what was committed while NATS was away, and sends it afterwards', async () => {
     const token = await county.token('office', '371425101');
     process.kill(county.nats.pid, 'SIGSTOP');

@@ -178,11 +178,19 @@ function stateOf(one: ObligationRow): Static<typeof ObligationState> {
 @Injectable()
 export class ObligationRuns implements Job {
   readonly intervalMs = 500;
+  readonly queue = 'obligation_run';
 
   constructor(
     private readonly database: Database,
     private readonly obligations: ObligationService,
   ) {}
+
+  async depth(): Promise<number> {
+    const [row] = await this.database.everywhere('counts queued runs of all counties', (tx) =>
+      tx.query<{ n: number }>(`select count(*)::int as n from obligation_run where state = 'queued'`),
+    );
+    return row?.n ?? 0;
+  } // prettier-ignore
 
   async run(): Promise<boolean> {
     const [queued] = await this.database.everywhere('looks for queued runs of any county', (tx) =>

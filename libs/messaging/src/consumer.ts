@@ -38,25 +38,40 @@ export function OnEvent<T extends TObject>(...events: EventContract<T>[]) {
 
 type Handler = (event: Envelope<never>, tx: Tx) => Promise<void>;
 
-/** Applies each fact once: inbox, version guard and effects commit together, then the message is acknowledged. */
-export class Consumers {
+/** A dead letter, as a person sees it. */
+export interface DeadLetter {
+  id: string;
+  division: string;
+  eventId: string | null;
+  type: string;
+  cause: string;
+  failedAt: Date;
+  replayedAt: Date | null;
+}
+
+/** Which dead letters to try again; every part that is given must fit. */
+export interface ReplayFilter {
+  id?: string | undefined;
+  type?: string | undefined;
+  division?: string | undefined;
+  since?: Date | undefined;
+  until?: Date | undefined;
+}
+
+/** Applies a fact once: inbox, version guard and effects commit together. */
+export class Applier {
   private readonly handlers = new Map<string, Handler>();
-  private readonly loops: Promise<void>[] = [];
-  private readonly open = new Set<ConsumerMessages>();
-  private stopped = false;
-  private stop_: (() => void) | undefined;
-  private readonly stopping = new Promise<void>((done) => (this.stop_ = done));
   applied = 0;
   repeated = 0;
-  deadLetters = 0;
 
   constructor(
-    private readonly service: Service,
-    private readonly database: Database,
-    private readonly connection: NatsConnection,
-    listenersOf: object[],
-    private readonly log: (line: string, error?: unknown) => void,
-  ) {
+    readonly service: Service,
+    readonly database: Database,
+  ) {}
+
+  /** @throws Error when handlers and `listeners` differ, or two handlers want one fact. */
+  register(listenersOf: object[]): void {
+    const { service } = this;
     for (const listener of listenersOf) {
       const marked = (Reflect.getMetadata(HANDLES, Object.getPrototypeOf(listener) as object) ??
         []) as [string, string][];
@@ -75,83 +90,11 @@ export class Consumers {
         );
   }
 
-  start(): void {
-    for (const owner of new Set((listeners[this.service] ?? []).map((event) => event.owner)))
-      this.loops.push(this.supervise(owner));
-  }
-
-  async stop(): Promise<void> {
-    this.stopped = true;
-    this.stop_?.();
-    for (const messages of this.open) await messages.close();
-    await Promise.all(this.loops);
-  }
-
-  /** Rebuilds the consume loop whenever it ends: heartbeats missed, consumer gone, server restarted. */
-  private async supervise(owner: Service): Promise<void> {
-    let said = '';
-    while (!this.stopped) {
-      try {
-        const consumer = await jetstream(this.connection).consumers.get(
-          streamOf(owner),
-          durableOf(this.service, owner),
-        );
-        const messages = await consumer.consume({ max_messages: 32, idle_heartbeat: 5_000 });
-        this.open.add(messages);
-        try {
-          const running = new Set<Promise<void>>();
-          for await (const message of messages) {
-            const work: Promise<void> = this.take(message).finally(() => running.delete(work));
-            running.add(work);
-            if (running.size >= 8) await Promise.race(running);
-          }
-          await Promise.all(running);
-        } finally {
-          this.open.delete(messages);
-        }
-        said = '';
-      } catch (error) {
-        if (said !== (error as Error).message)
-          this.log(
-            `consumer ${durableOf(this.service, owner)}: ${(error as Error).message}`,
-            error,
-          );
-        said = (error as Error).message;
-      }
-      if (!this.stopped)
-        await Promise.race([this.stopping, new Promise((done) => setTimeout(done, 1000).unref())]);
-    }
-  }
-
-  private async take(message: JsMsg): Promise<void> {
-    let event: Envelope | undefined;
-    try {
-      event = this.read(message);
-      await this.apply(event);
-      message.ack();
-    } catch (error) {
-      const attempt = message.info.deliveryCount;
-      const permanent = error instanceof Permanent || attempt >= maxDeliver;
-      this.log(`${message.subject}: ${(error as Error).message} (delivery ${attempt})`, error);
-      if (!permanent) {
-        message.nak(backoffMs[attempt - 1] ?? 600_000);
-        return;
-      }
-      try {
-        await this.bury(message, event, error as Error);
-        message.ack();
-      } catch (burial) {
-        this.log(`dead letter not written: ${(burial as Error).message}`, burial);
-        message.nak(30_000); // never let go of a message whose dead letter is not saved
-      }
-    }
-  }
-
   /** Checks the envelope against its contract and its publisher. */
-  private read(message: JsMsg): Envelope {
+  read(subject: string, text: string): Envelope {
     let event: Envelope;
     try {
-      event = message.json<Envelope>();
+      event = JSON.parse(text) as Envelope;
     } catch {
       throw new Permanent('not JSON');
     }
@@ -159,7 +102,7 @@ export class Consumers {
     if (!contract) throw new Permanent(`unknown type or version ${event.type}`);
     if (event.source !== `/services/${contract.owner}`)
       throw new Permanent(`${event.type} does not come from its owner`);
-    if (message.subject !== subjectOf(event.type, event.division))
+    if (subject !== subjectOf(event.type, event.division))
       throw new Permanent('subject and division differ');
     const check = checkerOf(contract);
     if (!check.Check(event.data)) {
@@ -169,11 +112,19 @@ export class Consumers {
     return event;
   }
 
-  private async apply(event: Envelope): Promise<void> {
+  /** @param and more work of the same transaction */
+  async apply(event: Envelope, and?: (tx: Tx) => Promise<void>): Promise<void> {
     const handler = this.handlers.get(event.type);
     if (!handler) throw new Permanent(`no handler for ${event.type}`);
     // A handler is no person: it works in the scope of the fact's county.
-    await this.database.within(this.callerOf(event), async (tx) => {
+    const caller = {
+      id: `service:${this.service}`,
+      division: event.division.slice(0, 6),
+      correlationId: event.correlationid,
+      causationId: event.id,
+    };
+    await this.database.within(caller, async (tx) => {
+      await and?.(tx);
       const first = await tx.query(
         `insert into inbox (consumer, event_id, event_at) values ($1, $2, $3) on conflict do nothing returning 1 as one`,
         [this.service, event.id, madeAt(event.id)],
@@ -187,45 +138,156 @@ export class Consumers {
     });
   }
 
-  private callerOf(event: Envelope): {
-    id: string;
-    division: string;
-    correlationId: string;
-    causationId: string;
-  } {
-    return {
-      id: `service:${this.service}`,
-      division: event.division.slice(0, 6),
-      correlationId: event.correlationid,
-      causationId: event.id,
-    };
+  /** How many dead letters wait to be replayed. */
+  async waiting(): Promise<number> {
+    const [row] = await this.database.everywhere('counts dead letters of all counties', (tx) =>
+      tx.query<{ n: number }>(
+        `select count(*)::int as n from dead_letter where replayed_at is null`,
+      ),
+    );
+    return row?.n ?? 0;
   }
 
-  private async bury(message: JsMsg, event: Envelope | undefined, cause: Error): Promise<void> {
-    const place = /\.(\d{6})\.(?:\d{3}|_)$/.exec(message.subject)?.[1] ?? '';
+  /** Sets a message aside, with the cause. */
+  async bury(subject: string, text: string, event: Envelope | undefined, cause: Error): Promise<void> {
+    const place = /\.(\d{6})\.(?:\d{3}|_)$/.exec(subject)?.[1] ?? '';
     await this.database.within(
-      {
-        id: `service:${this.service}`,
-        division: place,
-        correlationId: event?.correlationid ?? randomUUID(),
-      },
-      async (tx) => {
-        await tx.query(
-          `insert into dead_letter (id, division, consumer, event_id, type, cause, message)
-           values ($1, $2, $3, $4, $5, $6, $7)`,
-          [
-            randomUUID(),
-            place || '0',
-            this.service,
-            event?.id ?? null,
-            event?.type ?? message.subject,
-            cause.message,
-            JSON.stringify({ subject: message.subject, text: message.string() }),
-          ],
-        );
-      },
+      { id: `service:${this.service}`, division: place, correlationId: event?.correlationid ?? randomUUID() },
+      (tx) =>
+        tx.query(
+          `insert into dead_letter (id, division, consumer, event_id, type, cause, message) values ($1, $2, $3, $4, $5, $6, $7)`,
+          [randomUUID(), place || '0', this.service, event?.id ?? null, event?.type ?? subject, cause.message, JSON.stringify({ subject, text })],
+        ),
     );
-    this.deadLetters++;
+  } // prettier-ignore
+
+  /**
+   * Applies dead letters again, oldest first, each through the same inbox in a transaction of its own.
+   * @param scope '' for every county
+   * @returns those that took effect, and the causes of those that failed again
+   */
+  async replay(scope: string, filter: ReplayFilter): Promise<{ replayed: number; failed: { id: string; cause: string }[] }> {
+    const caller = { id: `service:${this.service}`, division: scope, correlationId: randomUUID() };
+    const letters = await this.database.within(caller, (tx) =>
+      tx.query<{ id: string; message: { subject: string; text: string } }>(
+        `select id, message from dead_letter where replayed_at is null and ($1::uuid is null or id = $1) and ($2::text is null or type = $2)
+           and ($3::text is null or starts_with(division, $3)) and failed_at >= coalesce($4, '-infinity'::timestamptz) and failed_at < coalesce($5, 'infinity'::timestamptz)
+         order by failed_at, id limit 1000`,
+        [filter.id ?? null, filter.type ?? null, filter.division ?? null, filter.since ?? null, filter.until ?? null],
+      ),
+    );
+    let replayed = 0;
+    const failed: { id: string; cause: string }[] = [];
+    for (const { id, message } of letters)
+      try {
+        await this.apply(this.read(message.subject, message.text), async (tx) => {
+          await tx.query(`update dead_letter set replayed_at = now() where id = $1`, [id]);
+        });
+        replayed += 1;
+      } catch (error) {
+        failed.push({ id, cause: (error as Error).message });
+      }
+    return { replayed, failed };
+  } // prettier-ignore
+}
+
+/** Takes messages from JetStream to the applier, and acknowledges what has been applied or set aside. */
+export class Consumers {
+  private readonly loops: Promise<void>[] = [];
+  private readonly open = new Map<Service, ConsumerMessages>();
+  private stopped = false;
+  private stop_: (() => void) | undefined;
+  private readonly stopping = new Promise<void>((done) => (this.stop_ = done));
+  deadLetters = 0;
+  /** The last trouble of each durable; none when all is well. */
+  readonly troubles = new Map<string, string>();
+
+  constructor(
+    private readonly applier: Applier,
+    private readonly connection: NatsConnection,
+    private readonly log: (line: string, error?: unknown) => void,
+  ) {}
+
+  private get owners(): Set<Service> {
+    return new Set((listeners[this.applier.service] ?? []).map((event) => event.owner));
+  }
+
+  start(): void {
+    for (const owner of this.owners) this.loops.push(this.supervise(owner));
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.stop_?.();
+    for (const messages of this.open.values()) await messages.close();
+    await Promise.all(this.loops);
+  }
+
+  /** What the broker still holds for this service, by publisher: not delivered, and delivered without an acknowledgement. */
+  async lag(): Promise<{ owner: Service; pending: number; unacknowledged: number }[]> {
+    return Promise.all(
+      [...this.owners].map(async (owner) => {
+        const consumer = await jetstream(this.connection, { timeout: 2_000 }).consumers.get(streamOf(owner), durableOf(this.applier.service, owner));
+        const { num_pending, num_ack_pending } = await consumer.info();
+        return { owner, pending: num_pending, unacknowledged: num_ack_pending };
+      }),
+    );
+  } // prettier-ignore
+
+  /** Rebuilds the consume loop whenever it ends: heartbeats missed, consumer gone, server restarted. */
+  private async supervise(owner: Service): Promise<void> {
+    const durable = durableOf(this.applier.service, owner);
+    while (!this.stopped) {
+      try {
+        const consumer = await jetstream(this.connection).consumers.get(streamOf(owner), durable);
+        const messages = await consumer.consume({ max_messages: 32, idle_heartbeat: 5_000 });
+        this.open.set(owner, messages);
+        this.troubles.delete(durable);
+        try {
+          const running = new Set<Promise<void>>();
+          for await (const message of messages) {
+            const work: Promise<void> = this.take(message).finally(() => running.delete(work));
+            running.add(work);
+            if (running.size >= 8) await Promise.race(running);
+          }
+          await Promise.all(running);
+        } finally {
+          this.open.delete(owner);
+        }
+      } catch (error) {
+        const trouble = (error as Error).message;
+        if (this.troubles.get(durable) !== trouble)
+          this.log(`consumer ${durable}: ${trouble}`, error);
+        this.troubles.set(durable, trouble);
+      }
+      if (!this.stopped)
+        await Promise.race([this.stopping, new Promise((done) => setTimeout(done, 1000).unref())]);
+    }
+  }
+
+  private async take(message: JsMsg): Promise<void> {
+    let event: Envelope | undefined;
+    try {
+      event = this.applier.read(message.subject, message.string());
+      await this.applier.apply(event);
+      message.ack();
+    } catch (error) {
+      const attempt = message.info.deliveryCount;
+      const permanent = error instanceof Permanent || attempt >= maxDeliver;
+      this.log(`${message.subject}: ${(error as Error).message} (delivery ${attempt})`, error);
+      if (!permanent) {
+        message.nak(backoffMs[attempt - 1] ?? 600_000);
+        return;
+      }
+      try {
+        await this.applier.bury(message.subject, message.string(), event, error as Error);
+        this.deadLetters++;
+        message.ack();
+      } catch (burial) {
+        this.log(`dead letter not written: ${(burial as Error).message}`, burial);
+        message.nak(30_000); // never let go of a message whose dead letter is not saved
+      }
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { parseArgs } from 'node:util';
 import { type Service } from '#contracts';
 import { Database, migrate, type Migration } from '#database';
-import { connectBus, Consumers, deployBus, Relay } from '#messaging';
+import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
@@ -11,10 +12,13 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
-import { Gauge, Registry } from 'prom-client';
+import { Gauge, Histogram, Registry } from 'prom-client';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { type Config, configFrom } from './config.js';
+import { completed } from './openapi.js';
 import { EtagInterceptor, ProblemFilter, RepeatInterceptor, validation } from './http.js';
+import { DeadLetterController } from './dead-letter.controller.js';
+import { Housekeeping } from './housekeeping.js';
 import { type Job, Jobs } from './jobs.js';
 
 export interface ServiceDefinition {
@@ -39,14 +43,17 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-@Module({})
-class DatabaseModule {
-  static with(database: Database): DynamicModule {
+@Module({ controllers: [DeadLetterController] })
+class PlatformModule {
+  static with(database: Database, applier: Applier): DynamicModule {
     return {
-      module: DatabaseModule,
+      module: PlatformModule,
       global: true,
-      providers: [{ provide: Database, useValue: database }],
-      exports: [Database],
+      providers: [
+        { provide: Database, useValue: database },
+        { provide: Applier, useValue: applier },
+      ],
+      exports: [Database, Applier],
     };
   }
 }
@@ -66,7 +73,8 @@ export async function startService(
   });
   await database.open();
 
-  @Module({ imports: [DatabaseModule.with(database), definition.module] })
+  const applier = new Applier(service, database);
+  @Module({ imports: [PlatformModule.with(database, applier), definition.module] })
   class Root {}
   const adapter = new FastifyAdapter({ bodyLimit: 1024 * 1024, forceCloseConnections: 'idle' });
   const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, {
@@ -100,6 +108,10 @@ export async function startService(
       },
       'request',
     ); // prettier-ignore
+    duration.observe(
+      { method: request.method, route: request.routeOptions.url ?? '-', status: reply.statusCode },
+      reply.elapsedTime / 1000,
+    );
     done();
   });
 
@@ -109,13 +121,11 @@ export async function startService(
   let relay: Relay | undefined;
   let consumers: Consumers | undefined;
   let stopped = false;
-  const listenersOf = (definition.events ?? []).map((type) =>
-    app.get<object>(type, { strict: false }),
+  applier.register(
+    (definition.events ?? []).map((type) => app.get<object>(type, { strict: false })),
   );
-  const jobs = new Jobs(
-    (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false })),
-    say,
-  );
+  const work = (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false }));
+  const jobs = new Jobs([...work, new Housekeeping(database)], say);
   const joined = connectBus({
     url: config.natsUrl,
     ...(config.natsUser ? { user: config.natsUser, password: config.natsPassword ?? '' } : {}),
@@ -125,7 +135,7 @@ export async function startService(
       if (stopped) return made.close();
       connection = made;
       relay = new Relay(config.relayUrl, made, say);
-      consumers = new Consumers(service, database, made, listenersOf, say);
+      consumers = new Consumers(applier, made, say);
       database.onCommit(() => relay?.wake());
       relay.start();
       consumers.start();
@@ -143,25 +153,50 @@ export async function startService(
         if (value !== undefined) this.set(value);
       },
     }); // prettier-ignore
-  gauge('foodwarden_outbox_depth', 'Facts committed and not yet acknowledged by the broker', () =>
-    relay?.depth(),
+  gauge(
+    'foodwarden_outbox_depth',
+    'Facts committed and not yet acknowledged by the broker; the leading replica alone knows',
+    () => relay?.depth(),
   );
   gauge(
     'foodwarden_facts_sent',
     'Facts acknowledged by the broker since start',
     () => relay?.sent ?? 0,
   );
-  gauge('foodwarden_facts_applied', 'Facts applied since start', () => consumers?.applied ?? 0);
+  gauge('foodwarden_facts_applied', 'Facts applied since start', () => applier.applied);
   gauge(
     'foodwarden_facts_repeated',
     'Facts that came again and changed nothing',
-    () => consumers?.repeated ?? 0,
+    () => applier.repeated,
   );
   gauge(
     'foodwarden_dead_letters',
     'Facts set aside since start',
     () => consumers?.deadLetters ?? 0,
   );
+  gauge('foodwarden_dead_letters_waiting', 'Facts set aside and not applied since, in all', () =>
+    applier.waiting(),
+  );
+  new Gauge({
+    name: 'foodwarden_consumer_lag', help: 'Facts that the broker still holds for this service', labelNames: ['owner', 'state'], registers: [registry],
+    async collect() {
+      this.reset();
+      for (const { owner, pending, unacknowledged } of (await consumers?.lag().catch(() => [])) ?? []) {
+        this.set({ owner, state: 'pending' }, pending);
+        this.set({ owner, state: 'unacknowledged' }, unacknowledged);
+      }
+    },
+  }); // prettier-ignore
+  new Gauge({
+    name: 'foodwarden_queue_depth', help: 'Work that is queued or running, by queue', labelNames: ['queue'], registers: [registry],
+    async collect() {
+      for (const job of work) if (job.queue && job.depth) this.set({ queue: job.queue }, await job.depth());
+    },
+  }); // prettier-ignore
+  const duration = new Histogram({
+    name: 'foodwarden_request_seconds', help: 'Requests by route and status', labelNames: ['method', 'route', 'status'], registers: [registry],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+  }); // prettier-ignore
 
   fastify.get(`/api/${service}/health/live`, async () => ({ status: 'ok' }));
   fastify.get(`/api/${service}/health/ready`, async (_request, reply) => {
@@ -169,13 +204,16 @@ export async function startService(
       () => 'up',
       () => 'down',
     );
-    const nats = connection && !connection.isClosed() ? 'up' : 'down';
-    const ready = databaseState === 'up' && nats === 'up';
-    return reply.status(ready ? 200 : 503).send({
-      status: ready ? 'ok' : 'not-ready',
+    // Without the broker requests are still served: facts wait in the outbox.
+    const nats = connection && (await answers(connection)) ? 'up' : 'down';
+    const troubles = [...(consumers?.troubles.values() ?? [])];
+    const well = nats === 'up' && !relay?.trouble && troubles.length === 0;
+    return reply.status(databaseState === 'up' ? 200 : 503).send({
+      status: databaseState === 'down' ? 'not-ready' : well ? 'ok' : 'degraded',
       database: databaseState,
       nats,
       relay: relay?.trouble ?? 'ok',
+      consumers: troubles.length === 0 ? 'ok' : troubles.join('; '),
     });
   });
   fastify.get(`/api/${service}/metrics`, async (_request, reply) =>
@@ -204,7 +242,7 @@ export async function startService(
       'person',
     )
     .addSecurityRequirements('person', ['openid']);
-  const document = SwaggerModule.createDocument(app, builder.build());
+  const document = completed(SwaggerModule.createDocument(app, builder.build()));
   fastify.get(`/api/${service}/openapi.json`, async () => document);
 
   await app.init();
@@ -234,7 +272,41 @@ export async function startService(
   };
 }
 
-/** A service's `main.ts`: runs it, or with the argument `migrate` or `deploy-bus` does that one deploy step. */
+async function answers(connection: NatsConnection): Promise<boolean> {
+  const late = new Promise<false>((done) => setTimeout(() => done(false), 1000).unref());
+  return Promise.race([connection.flush().then(() => true, () => false), late]); // prettier-ignore
+}
+
+/** `replay --type … --division … --since … --until … --id …` @returns one line that says what became of them */
+async function replay(definition: ServiceDefinition, words: string[]): Promise<string> {
+  const { DATABASE_URL: url } = process.env;
+  if (!url) throw new Error('Set DATABASE_URL to replay.');
+  const { values } = parseArgs({
+    args: words,
+    options: { id: { type: 'string' }, type: { type: 'string' }, division: { type: 'string' }, since: { type: 'string' }, until: { type: 'string' } },
+  });
+  const { since, until, ...filter } = values;
+  const database = new Database({ service: definition.service, url, entities: definition.entities, poolSize: 1 });
+  await database.open();
+  try {
+    const applier = new Applier(definition.service, database);
+    @Module({ imports: [PlatformModule.with(database, applier), definition.module] })
+    class Root {}
+    const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
+    applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));
+    const { replayed, failed } = await applier.replay('', {
+      ...filter,
+      since: since ? new Date(since) : undefined,
+      until: until ? new Date(until) : undefined,
+    });
+    await app.close();
+    return `${replayed} replayed, ${failed.length} failed again${failed.map(({ id, cause }) => `\n${id}: ${cause}`).join('')}`;
+  } finally {
+    await database.close();
+  }
+} // prettier-ignore
+
+/** A service's `main.ts`: runs it, or with the argument `migrate`, `load`, `deploy-bus` or `replay` does that one step. */
 export async function bootstrap(definition: ServiceDefinition): Promise<void> {
   try {
     const step = process.argv[2];
@@ -261,6 +333,12 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       await database.open();
       const loaded = await definition.load(database, folder).finally(() => database.close());
       process.stdout.write(`${definition.service}: ${loaded}\n`);
+      return;
+    }
+    if (step === 'replay') {
+      process.stdout.write(
+        `${definition.service}: ${await replay(definition, process.argv.slice(3))}\n`,
+      );
       return;
     }
     if (step === 'deploy-bus') {

@@ -9,3 +9,4 @@ export * from './policy.js';
 export * from './sheet-import.js';
 export * from './upload.js';
 export * from './sheet-import.controller.js';
+export * from './dead-letter.controller.js';

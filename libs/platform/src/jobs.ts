@@ -2,6 +2,9 @@
 export interface Job {
   /** Milliseconds between two looks when there was nothing to do. */
   readonly intervalMs: number;
+  /** The name of its queue, and how much is in it: for metrics. */
+  readonly queue?: string;
+  depth?(): Promise<number>;
   /** Does one piece. @returns true when there may be more at once. */
   run(): Promise<boolean>;
 }

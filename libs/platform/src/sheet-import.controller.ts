@@ -91,7 +91,7 @@ export function importRoutes(
       @Res({ passthrough: true }) reply: FastifyReply,
     ): Promise<ImportView> {
       const upload = await uploadOf(request, caller, sheetLimits.fileBytes);
-      const queued = await this.imports.queue(upload, query.dryRun === 'true');
+      const queued = await this.imports.accept(upload, query.dryRun === 'true');
       void reply.header('location', `${request.url.split('?')[0] ?? ''}/${queued.id}`);
       return queued;
     }

@@ -153,8 +153,19 @@ export class SheetImports<Memory> implements Job {
     private readonly taker: RowTaker<Memory>,
   ) {}
 
+  get queue(): string {
+    return this.noun;
+  }
+
+  async depth(): Promise<number> {
+    const [row] = await this.database.everywhere('counts queued imports of all counties', (tx) =>
+      tx.query<{ n: number }>(`select count(*)::int as n from ${this.noun} where state in ('queued', 'running')`),
+    );
+    return row?.n ?? 0;
+  } // prettier-ignore
+
   /** @throws DomainError with the sheet's fault when the file cannot be taken as a whole. */
-  async queue({ caller, bytes, fileName, sha256 }: Upload, dryRun: boolean): Promise<ImportView> {
+  async accept({ caller, bytes, fileName, sha256 }: Upload, dryRun: boolean): Promise<ImportView> {
     const rows = await checkSheet(bytes, this.taker.shape).catch((error: unknown) => {
       throw error instanceof SheetError ? new DomainError(error.code, error.message) : error;
     });
