@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -172,6 +172,38 @@ describe('npm start', () => {
     ])
       expect((await fetch(`${run.baseUrl}${path}`)).status).toBe(404);
   });
+
+  it('refuses to run twice from one folder, in one sentence, and leaves the first alone', async () => {
+    const second = spawnSync(process.execPath, ['dist/apps/platform/src/main.js'], {
+      env: { ...process.env, FOODWARDEN_DATA: folder },
+      encoding: 'utf8',
+    });
+    expect([second.status, second.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^Foodwarden could not start: it runs already from .*: stop that one first, .*\n$/), // prettier-ignore
+    ]);
+    expect(await names(await programToken('office-101'))).toEqual(['老王饭店']);
+  });
+
+  it('starts beside another installation, on the next port', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'foodwarden-start-'));
+    const first = { child, run, folder };
+    folder = other;
+    try {
+      await start();
+      expect(run.baseUrl).not.toBe(first.run.baseUrl);
+      expect(run.accounts.map(({ name }) => name)).toEqual(first.run.accounts.map(({ name }) => name)); // prettier-ignore
+      const secrets = (of: Run): string[] => of.accounts.map(({ password }) => password);
+      expect(secrets(run).some((one) => secrets(first.run).includes(one))).toBe(false);
+    } finally {
+      const gone = exited();
+      child.kill('SIGTERM');
+      await gone;
+      if (!run.dataDir.startsWith(other)) await rm(dirname(run.dataDir), { recursive: true, force: true }); // prettier-ignore
+      await rm(other, { recursive: true, force: true });
+      ({ child, run, folder } = first);
+    }
+  }, 90_000);
 
   it('keeps its data through a kill -9, and stops clean on a signal', async () => {
     child.kill('SIGKILL');

@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
@@ -79,6 +79,43 @@ async function secrets(): Promise<Secrets> {
   };
   await keep(made);
   return made;
+}
+
+/** One run a data folder: a second would stop the first one's database as if a killed run had left it behind. */
+async function alone(): Promise<void> {
+  const file = `${dataDir}.lock`;
+  await mkdir(dirname(file), { recursive: true });
+  for (;;) {
+    const taken = await writeFile(file, String(process.pid), { flag: 'wx', mode: 0o600 }).then(
+      () => false,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+        return true;
+      },
+    );
+    if (!taken) break;
+    const other = Number(await readFile(file, 'utf8').catch(() => ''));
+    if (isOurs(other))
+      throw new Error(
+        `it runs already from ${dataDir}, as process ${other}: stop that one first, or set FOODWARDEN_DATA to another folder.`,
+      );
+    await rm(file, { force: true }); // its process was killed
+  }
+  process.once('exit', () => rmSync(file, { force: true }));
+}
+
+function isOurs(pid: number): boolean {
+  if (!pid) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('main.js'); // the number may be another's by now
+  } catch {
+    return true; // no /proc here
+  }
 }
 
 /** 8080, or the next port that is free. */
@@ -256,6 +293,7 @@ try {
   const unknown = process.argv.slice(2).filter((word) => word !== '--fresh');
   if (unknown.length > 0)
     throw new Error(`${unknown.join(' ')} is not known: the one option is --fresh.`);
+  await alone();
   if (process.argv.includes('--fresh')) await rm(dataDir, { recursive: true, force: true });
   const stop = await start();
   let stopping = false;
