@@ -28,7 +28,7 @@ class AssignmentModule {}
 
 export const assignment: ServiceDefinition = {
   service: 'assignment',
-  title: 'Assignment: who answers for what',
+  title: '包保关系 · Assignment: who answers for what',
   module: AssignmentModule,
   entities: [],
   migrations: [{ name: '0001-foundation', sql: foundation('assignment') }, premises, officials],

@@ -10,7 +10,7 @@ import Provider, {
   errors,
 } from 'oidc-provider';
 import type pg from 'pg';
-import { loginPage, troublePage } from './login.page.js';
+import { loginPage, signedOutPage, signOutPage, troublePage } from './login.page.js';
 import { walls } from './migrations/0002-walls.js';
 
 const derive = promisify<string, Buffer, number, Buffer>(scrypt);
@@ -274,6 +274,15 @@ export async function createIssuer(
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (context, form) => {
+          context.body = signOutPage(form);
+        },
+        postLogoutSuccessSource: (context) => {
+          context.body = signedOutPage();
+        },
+      },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => audience,

@@ -18,3 +18,15 @@ export function troublePage(code: string): string {
   return `<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>登录 · 食安两个责任平台</title></head><body><p role="alert">登录未能完成,请返回重试。Sign-in could not be completed: go back and try again. (${code})</p></body></html>`;
 }
+
+/** Asks once more, so that no foreign page signs anybody out. `form` is the library's own, with its secret. */
+export function signOutPage(form: string): string {
+  return `<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>退出登录 · 食安两个责任平台</title></head><body>${form}
+<button autofocus type="submit" form="op.logoutForm" value="yes" name="logout">退出登录 Sign out</button></body></html>`;
+}
+
+export function signedOutPage(): string {
+  return `<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>已退出 · 食安两个责任平台</title></head><body><p>已退出登录,可以换一个账号登录。You are signed out: sign in with another account.</p></body></html>`;
+}

@@ -44,6 +44,12 @@ import { inspectionView, VisitService } from './visit.service.js';
 const results = ['pass', 'fail', 'not-applicable'] as const;
 const handlings = ['on-spot', 'deadline', 'referral'] as const;
 
+/** What Swagger UI starts with: a whole visit by the sample's catering checklist, with one finding. */
+const exampleResults = Array.from({ length: 8 }, (_, index) => ({
+  item: `catering-0${index + 1}`,
+  result: index === 6 ? 'fail' : 'pass',
+}));
+
 export class ItemResult {
   @ApiProperty({ type: String, example: 'catering-01' })
   @Line(60)
@@ -193,6 +199,7 @@ export class SubmitInspection {
     type: [ItemResult],
     description: 'Each item of the checklist once',
     maxItems: 200,
+    example: exampleResults,
   })
   @IsArray()
   @ArrayMinSize(1)
@@ -219,7 +226,7 @@ export class SubmitInspection {
   @Type(() => Position)
   position?: Position;
 
-  @ApiProperty({ type: OperatorAnswer })
+  @ApiProperty({ type: OperatorAnswer, example: { answer: 'signed', signedBy: '王某' } })
   @IsObject()
   @ValidateNested()
   @Type(() => OperatorAnswer)

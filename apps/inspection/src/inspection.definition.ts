@@ -35,7 +35,7 @@ class InspectionModule {}
 
 export const inspection: ServiceDefinition = {
   service: 'inspection',
-  title: 'Inspection: visits, findings, corrections',
+  title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
   migrations: [{ name: '0001-foundation', sql: foundation('inspection') }, visits],

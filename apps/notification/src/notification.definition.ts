@@ -10,7 +10,7 @@ class NotificationModule {}
 
 export const notification: ServiceDefinition = {
   service: 'notification',
-  title: 'Notification: who was told',
+  title: '消息 · Notification: who was told',
   module: NotificationModule,
   entities: [],
   migrations: [{ name: '0001-foundation', sql: foundation('notification') }, messages],

@@ -41,11 +41,12 @@ export async function serveDocs(
 function page(services: string[]): string {
   const urls = services.map((service) => ({ name: service, url: `/api/${service}/openapi.json` }));
   return `<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><title>Foodwarden APIs</title>
-<link rel="stylesheet" href="/docs/swagger-ui.css"><link rel="icon" href="/docs/favicon-32x32.png"></head><body><div id="ui"></div>
+<link rel="stylesheet" href="/docs/swagger-ui.css"><link rel="icon" href="/docs/favicon-32x32.png"><style>#switch{position:fixed;right:1rem;bottom:1rem;background:#fff;border:1px solid #1b6e46;border-radius:4px;padding:.4rem .8rem;font:14px sans-serif;color:#1b6e46}</style>
+</head><body><a id="switch" href="/identity/session/end" title="先在 Authorize 里 Logout · first Logout under Authorize">切换账号 · switch account</a><div id="ui"></div>
 <script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/swagger-ui-standalone-preset.js"></script>
 <script>
 const ui = SwaggerUIBundle({ urls: ${JSON.stringify(urls)}, dom_id: '#ui', deepLinking: true, layout: 'StandaloneLayout',
-  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset], persistAuthorization: false,
+  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset], persistAuthorization: true, displayRequestDuration: true, docExpansion: 'list', tryItOutEnabled: true,
   oauth2RedirectUrl: location.origin + '/docs/oauth2-redirect.html' });
 ui.initOAuth({ clientId: 'swagger', scopes: 'openid', usePkceWithAuthorizationCodeGrant: true });
 </script></body></html>`;

@@ -26,7 +26,7 @@ class RegistryModule {}
 
 export const registry: ServiceDefinition = {
   service: 'registry',
-  title: 'Registry: premises and tiers',
+  title: '主体登记 · Registry: premises and tiers',
   module: RegistryModule,
   entities: [Establishment],
   migrations: [{ name: '0001-foundation', sql: foundation('registry') }, establishments, ledger],

@@ -15,7 +15,7 @@ class TrainingModule {}
 
 export const training: ServiceDefinition = {
   service: 'training',
-  title: 'Training: who was trained before the first visit',
+  title: '培训 · Training: who was trained before the first visit',
   module: TrainingModule,
   entities: [],
   migrations: [{ name: '0001-foundation', sql: foundation('training') }, sessions],

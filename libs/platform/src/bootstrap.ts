@@ -74,7 +74,7 @@ export async function startService(
   await database.open();
 
   const applier = new Applier(service, database);
-  @Module({ imports: [PlatformModule.with(database, applier), definition.module] })
+  @Module({ imports: [definition.module, PlatformModule.with(database, applier)] })
   class Root {}
   const adapter = new FastifyAdapter({ bodyLimit: 1024 * 1024, forceCloseConnections: 'idle' });
   const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, {
@@ -89,7 +89,10 @@ export async function startService(
   const fastify = adapter.getInstance();
   await fastify.register(multipart, { throwFileSizeLimit: true });
   await fastify.register(helmet, {
-    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] } },
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
   });
   fastify.addHook('onRequest', (request, reply, done) => {
     request.traceId = traceIdOf(
@@ -224,13 +227,10 @@ export async function startService(
     .setTitle(definition.title)
     .setVersion('1')
     .setOpenAPIVersion('3.1.0')
-    .addSecurity('oidc', {
-      type: 'openIdConnect',
-      openIdConnectUrl: `${config.issuer}/.well-known/openid-configuration`,
-    })
     .addOAuth2(
       {
         type: 'oauth2',
+        description: '个人账号登录 · sign in as a person; leave client_secret empty',
         flows: {
           authorizationCode: {
             authorizationUrl: `${config.issuer}/auth`,
@@ -241,7 +241,16 @@ export async function startService(
       },
       'person',
     )
-    .addSecurityRequirements('person', ['openid']);
+    .addOAuth2(
+      {
+        type: 'oauth2',
+        description: '程序账号 · a program’s own client_id and client_secret',
+        flows: { clientCredentials: { tokenUrl: `${config.issuer}/token`, scopes: {} } },
+      },
+      'program',
+    )
+    .addSecurityRequirements('person', ['openid'])
+    .addSecurityRequirements('program');
   const document = completed(SwaggerModule.createDocument(app, builder.build()));
   fastify.get(`/api/${service}/openapi.json`, async () => document);
 
@@ -290,7 +299,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   await database.open();
   try {
     const applier = new Applier(definition.service, database);
-    @Module({ imports: [PlatformModule.with(database, applier), definition.module] })
+    @Module({ imports: [definition.module, PlatformModule.with(database, applier)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
     applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));

@@ -1,6 +1,13 @@
 import { type OpenAPIObject } from '@nestjs/swagger';
 import { problems } from './problem.js';
 
+interface Parameter {
+  in: string;
+  required?: boolean;
+  description?: string;
+  example?: unknown;
+  schema?: { example?: unknown };
+}
 type Operation = Record<string, unknown> & {
   parameters?: object[];
   responses?: Record<string, object>;
@@ -36,6 +43,19 @@ const problem = {
   },
 }; // prettier-ignore
 
+/**
+ * Swagger UI fills the examples of filters in by itself, and a list that is asked for its first page then shows nothing:
+ * they are told in words.
+ */
+function inWords(parameter: Parameter): Parameter {
+  const { example, ...rest } = parameter;
+  const { example: inner, ...schema } = parameter.schema ?? {};
+  const shown = example ?? inner;
+  if (parameter.in !== 'query' || parameter.required || shown === undefined) return parameter;
+  const words = parameter.description ? `${parameter.description}; ` : '';
+  return { ...rest, schema, description: `${words}e.g. ${JSON.stringify(shown)}` };
+}
+
 /** What holds for every operation and is said once here: the problem shape, and `Idempotency-Key` on every POST. */
 export function completed(document: OpenAPIObject): OpenAPIObject {
   const components = (document.components ??= {});
@@ -49,9 +69,10 @@ export function completed(document: OpenAPIObject): OpenAPIObject {
           content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }, // prettier-ignore
         },
       };
+      operation.parameters = (operation.parameters as Parameter[] | undefined)?.map(inWords) ?? [];
       if (method === 'post')
         operation.parameters = [
-          ...(operation.parameters ?? []),
+          ...operation.parameters,
           {
             name: 'Idempotency-Key',
             in: 'header',
