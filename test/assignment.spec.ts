@@ -46,6 +46,7 @@ beforeAll(async () => {
   admin = await county.token('county-admin', '371425');
   second = await county.token('county-admin', '371425');
 }, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 
 const get = async <T>(path: string, token = admin): Promise<T> =>

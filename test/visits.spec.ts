@@ -114,6 +114,7 @@ beforeAll(async () => {
     ([row]) => row?.n === shops.length,
   );
 }, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop(), 60_000);
 
 const shop = (name: string): string => shops.find((one) => one.name === name)!.id;

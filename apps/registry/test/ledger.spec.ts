@@ -14,6 +14,7 @@ beforeAll(async () => {
   county = await County.start([registry]);
   admin = await county.token('county-admin', '371425');
 }, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 
 const land = (file: Uint8Array, name: string, query = '', token = admin): Promise<Landed> =>

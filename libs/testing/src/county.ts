@@ -277,6 +277,33 @@ export class County {
     };
   }
 
+  /**
+   * What must be so after a test: every fact sent, applied and acknowledged, and no transaction left open.
+   * @throws Error that names what is left after ten seconds
+   */
+  async quiet(): Promise<void> {
+    await eventually(
+      async () => {
+        const left: string[] = [];
+        for (const { service } of this.running) {
+          const [outbox] = await this.rows<{ n: number }>(service, 'select count(*)::int as n from outbox'); // prettier-ignore
+          if (outbox?.n) left.push(`${service}: ${outbox.n} facts unsent`);
+          const open = await this.rows<{ query: string }>(service, `select query from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`); // prettier-ignore
+          for (const { query } of open) left.push(`${service}: a transaction open after ${query.slice(0, 80)}`); // prettier-ignore
+          const { body } = await this.raw(service, '/metrics');
+          for (const [line, count] of body.matchAll(/^foodwarden_consumer_lag\{.*\} (\d+)$/gm))
+            if (Number(count) > 0) left.push(`${service}: ${line}`);
+        }
+        return left;
+      },
+      (left) => left.length === 0,
+    );
+  }
+
+  private async raw(service: Service, path: string): Promise<{ body: string }> {
+    return { body: await (await fetch(`${this.baseOf(service)}${path}`)).text() };
+  }
+
   async stop(): Promise<void> {
     for (const one of this.running) await one.stop();
     await this.nats.stop();
