@@ -1,15 +1,6 @@
 import { levels, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import {
-  afterOf,
-  Caller,
-  DomainError,
-  type Page,
-  PageOf,
-  pageOf,
-  PageQuery,
-  Roles,
-} from '#platform';
+import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles, oneOf } from '#platform';
 import { Controller, Get, Param, ParseUUIDPipe, Query } from '@nestjs/common';
 import {
   ApiOperation,
@@ -106,10 +97,8 @@ export class AssignmentController {
   @ApiOperation({ summary: '查看包保关系 · one assignment' })
   @ApiResponse({ status: 200, type: Assignment })
   async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Assignment> {
-    const [found] = await this.database.within(caller, (tx) =>
+    return oneOf(await this.database.within(caller, (tx) =>
       tx.query<Assignment>(`select ${view} from assignment where id = $1`, [id]),
-    );
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
+    ));
   }
 } // prettier-ignore

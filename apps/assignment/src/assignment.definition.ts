@@ -1,9 +1,9 @@
 import { foundation } from '#database';
-import { PolicyController, type ServiceDefinition } from '#platform';
+import { PolicyController, policyLoader, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { AssignmentController } from './assignment.controller.js';
 import { AssignmentEvents } from './assignment.events.js';
-import { loadAssignment } from './assignment.loader.js';
+import { AssignmentCap, Induction } from './assignment.policies.js';
 import { AssignmentService } from './assignment.service.js';
 import { GapController } from './gap.controller.js';
 import { premises } from './migrations/0002-premises.js';
@@ -34,5 +34,5 @@ export const assignment: ServiceDefinition = {
   migrations: [{ name: '0001-foundation', sql: foundation('assignment') }, premises, officials],
   events: [AssignmentEvents],
   jobs: [RosterImports],
-  load: loadAssignment,
+  load: policyLoader(AssignmentCap, Induction),
 };

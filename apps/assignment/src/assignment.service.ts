@@ -7,7 +7,7 @@ import {
   type Tier,
 } from '#contracts';
 import { type Tx } from '#database';
-import { DomainError, policyOf } from '#platform';
+import { DomainError, policyOf, oneOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -164,12 +164,12 @@ export class AssignmentService {
   } // prettier-ignore
 
   async one(tx: Tx, id: string, lock = false): Promise<ProposalView> {
-    const [found] = await tx.query<ProposalView>(
-      `select ${proposalView} from proposal where id = $1 ${lock ? 'for update' : ''}`,
-      [id],
+    return oneOf(
+      await tx.query<ProposalView>(
+        `select ${proposalView} from proposal where id = $1 ${lock ? 'for update' : ''}`,
+        [id],
+      ),
     );
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
   }
 
   /** Puts a proposal into force. Nobody approves his own; a repeat gives the same answer and changes nothing. */

@@ -3,7 +3,6 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   afterOf,
   Caller,
-  DomainError,
   IsDivision,
   Line,
   type Page,
@@ -11,6 +10,7 @@ import {
   pageOf,
   PageQuery,
   Roles,
+  oneOf,
 } from '#platform';
 import { Controller, Get, Param, ParseUUIDPipe, Query } from '@nestjs/common';
 import {
@@ -114,10 +114,8 @@ export class OfficialController {
   @ApiOperation({ summary: '查看包保干部 · one official' })
   @ApiResponse({ status: 200, type: Official })
   async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Official> {
-    const [found] = await this.database.within(caller, (tx) =>
+    return oneOf(await this.database.within(caller, (tx) =>
       tx.query<Official>(`select ${view} from official where ${mine} and id = $1`, [id]),
-    );
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
+    ));
   }
 } // prettier-ignore

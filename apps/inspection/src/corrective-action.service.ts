@@ -3,7 +3,7 @@ import {
   type CorrectiveActionState, CorrectiveActionVerified,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
-import { DomainError, policyOf } from '#platform';
+import { DomainError, policyOf, oneOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -128,12 +128,12 @@ export class CorrectiveActionService {
 
   /** @throws DomainError `not-found`, alike for what is absent and what is another's. */
   async one(tx: Tx, id: string, lock = false): Promise<CorrectiveAction> {
-    const [found] = await tx.query<CorrectiveAction>(
-      `select ${actionView} from corrective_action where id = $1 ${lock ? 'for update' : ''}`,
-      [id],
+    return oneOf(
+      await tx.query<CorrectiveAction>(
+        `select ${actionView} from corrective_action where id = $1 ${lock ? 'for update' : ''}`,
+        [id],
+      ),
     );
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
   }
 
   /** The official or the office writes down what the operator did. */
@@ -162,11 +162,10 @@ export class CorrectiveActionService {
 
   private async act(tx: Tx, { id }: CorrectiveAction, state: State, step: Pick<Step, 'act' | 'text' | 'outcome'>): Promise<CorrectiveAction> {
     const whole: Step = { ...step, by: tx.caller.id, role: tx.caller.role ?? 'service', at: tx.now.toISOString() };
-    const [changed] = await tx.query<CorrectiveAction>(
+    const changed = oneOf(await tx.query<CorrectiveAction>(
       `update corrective_action set state = $2, steps = steps || $3::jsonb, version = version + 1, changed_at = $4 where id = $1 returning ${actionView}`,
       [id, state, JSON.stringify([whole]), tx.now],
-    );
-    if (!changed) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+    ));
     const fact = state === 'verified' ? CorrectiveActionVerified : state === 'closed' ? CorrectiveActionClosed : CorrectiveActionChanged;
     tx.publish(fact, changed, stateOf(changed));
     return changed;

@@ -2,7 +2,6 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   afterOf,
   Caller,
-  DomainError,
   Line,
   type Page,
   PageOf,
@@ -10,6 +9,7 @@ import {
   PageQuery,
   Prose,
   Roles,
+  oneOf,
 } from '#platform';
 import { Body, Controller, Get, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import {
@@ -359,10 +359,8 @@ export class InspectionController {
   @ApiOperation({ summary: '查看督导记录 · one visit, as it was filled' })
   @ApiResponse({ status: 200, type: Inspection })
   async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Inspection> {
-    const [found] = await this.database.within(caller, (tx) =>
+    return oneOf(await this.database.within(caller, (tx) =>
       tx.query<Inspection>(`select ${inspectionView} from inspection where id = $1`, [id]),
-    );
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
+    ));
   }
 } // prettier-ignore

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database } from '#database';
-import { loadPolicies, type PolicyFile } from '#platform';
+import { deployOf, loadPolicies, type PolicyFile } from '#platform';
 import { Value } from '@sinclair/typebox/value';
 import {
   ChecklistBody,
@@ -16,7 +16,7 @@ export async function loadInspection(database: Database, folder: string): Promis
   const file = (await read('policies.json')) as PolicyFile;
   const { checklists } = (await read('checklists.json')) as { checklists: { code: string; version: number }[] };
   const policies = await database.within(
-    { id: 'deploy', division: file.division, correlationId: `load-${file.division}` },
+    deployOf(file.division),
     async (tx) => {
       for (const { code, version, ...body } of checklists) {
         const wrong = Value.Errors(ChecklistBody, body).First();

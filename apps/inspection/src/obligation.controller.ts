@@ -1,14 +1,5 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import {
-  afterOf,
-  Caller,
-  DomainError,
-  type Page,
-  PageOf,
-  pageOf,
-  PageQuery,
-  Roles,
-} from '#platform';
+import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles, oneOf } from '#platform';
 import {
   Body,
   Controller,
@@ -186,11 +177,9 @@ export class ObligationRunController {
   @ApiOperation({ summary: '查看任务生成 · one run' })
   @ApiResponse({ status: 200, type: ObligationRun })
   async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ObligationRun> {
-    const [found] = await this.database.within(caller, (tx) =>
+    return oneOf(await this.database.within(caller, (tx) =>
       tx.query<ObligationRun>(`select ${runView} from obligation_run where id = $1`, [id]),
-    );
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
+    ));
   }
 } // prettier-ignore
 
@@ -224,10 +213,8 @@ export class ObligationController {
   @ApiOperation({ summary: '查看督导任务 · one visit due' })
   @ApiResponse({ status: 200, type: Obligation })
   async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Obligation> {
-    const [found] = await this.database.within(caller, (tx) =>
+    return oneOf(await this.database.within(caller, (tx) =>
       tx.query<Obligation>(`select ${view} from obligation where id = $1`, [id]),
-    );
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
+    ));
   }
 } // prettier-ignore

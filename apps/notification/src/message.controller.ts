@@ -9,6 +9,7 @@ import {
   pageOf,
   PageQuery,
   Roles,
+  oneOf,
 } from '#platform';
 import { Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import {
@@ -128,12 +129,11 @@ export class MessageController {
   @ApiResponse({ status: 200, type: Message })
   receipt(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Message> {
     return this.database.within(caller, async (tx) => {
-      const [message] = await tx.query<Message & { mine: boolean }>(
+      const message = oneOf(await tx.query<Message & { mine: boolean }>(
         `select ${view}, audience = $3 and case when audience = 'official' then official_id = $2::uuid else division = $4 end as mine
          from message where id = $1 for update`,
         [id, ...mine(caller)],
-      );
-      if (!message) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+      ));
       const { mine: forMe, ...whole } = message;
       if (!forMe) throw new DomainError('not-allowed', 'Only the one whom it is for can say that he has read it.');
       if (whole.readAt) return whole;

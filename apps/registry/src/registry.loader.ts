@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CalendarAnnounced, DivisionsListed } from '#contracts';
 import { type Database, type Tx } from '#database';
-import { loadPolicies, type PolicyFile } from '#platform';
+import { deployOf, loadPolicies, type PolicyFile } from '#platform';
 import { v5 as uuidv5, v7 as uuidv7 } from 'uuid';
 import { CountyBox } from './ledger.service.js';
 import { TierRule } from './tier-rule.js';
@@ -32,14 +32,11 @@ export async function loadRegistry(database: Database, folder: string): Promise<
     JSON.parse(await readFile(join(folder, name), 'utf8'));
   const calendar = (await read('calendar.json')) as Calendar;
   const policies = (await read('policies.json')) as PolicyFile;
-  await database.within(
-    { id: 'deploy', division: county, correlationId: `load-${county}` },
-    async (tx) => {
-      await loadDivisions(tx, rows);
-      for (const year of calendar.years) await loadYear(tx, county, year);
-      await loadPolicies(tx, [TierRule, CountyBox], policies);
-    },
-  );
+  await database.within(deployOf(county), async (tx) => {
+    await loadDivisions(tx, rows);
+    for (const year of calendar.years) await loadYear(tx, county, year);
+    await loadPolicies(tx, [TierRule, CountyBox], policies);
+  });
   return `${rows.length} divisions, ${calendar.years.length} calendar years`;
 }
 

@@ -3,13 +3,13 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   afterOf,
   Caller,
-  DomainError,
   IsDivision,
   type Page,
   PageOf,
   pageOf,
   PageQuery,
   Roles,
+  oneOf,
 } from '#platform';
 import { Controller, Get, Param, ParseUUIDPipe, Query } from '@nestjs/common';
 import {
@@ -119,11 +119,11 @@ export class CertificateController {
     @Caller() caller: DatabaseCaller,
     @Param('id', ParseUUIDPipe) id: string,
   ): Promise<Certificate> {
-    const [found] = await this.database.within(caller, (tx) =>
-      tx.query<Certificate>(`select ${view} from certificate where id = $1`, [id]),
+    return oneOf(
+      await this.database.within(caller, (tx) =>
+        tx.query<Certificate>(`select ${view} from certificate where id = $1`, [id]),
+      ),
     );
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
   }
 }
 

@@ -12,6 +12,7 @@ import {
   type Policy,
   policyOf,
   Roles,
+  oneOf,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
@@ -185,8 +186,6 @@ export class SessionController {
   }
 
   private async found(tx: Tx, id: string): Promise<Session> {
-    const [found] = await tx.query<Session>(`select ${view} from session s where s.id = $1`, [id]);
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
+    return oneOf(await tx.query<Session>(`select ${view} from session s where s.id = $1`, [id]));
   }
 } // prettier-ignore

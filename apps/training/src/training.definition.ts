@@ -1,11 +1,11 @@
 import { foundation } from '#database';
-import { PolicyController, type ServiceDefinition } from '#platform';
+import { PolicyController, policyLoader, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CertificateController, TraineeController } from './certificate.controller.js';
 import { sessions } from './migrations/0002-sessions.js';
 import { SessionController } from './session.controller.js';
 import { TrainingEvents } from './training.events.js';
-import { loadTraining } from './training.loader.js';
+import { Induction } from './training.policies.js';
 
 @Module({
   controllers: [SessionController, CertificateController, TraineeController, PolicyController],
@@ -20,5 +20,5 @@ export const training: ServiceDefinition = {
   entities: [],
   migrations: [{ name: '0001-foundation', sql: foundation('training') }, sessions],
   events: [TrainingEvents],
-  load: loadTraining,
+  load: policyLoader(Induction),
 };

@@ -7,7 +7,7 @@ import {
 import { IsISO8601, IsOptional } from 'class-validator';
 import { Caller, Roles } from './auth.js';
 import { afterOf, IsDivision, Line, type Page, PageOf, pageOf, PageQuery } from './fields.js';
-import { DomainError } from './problem.js';
+import { oneOf } from './problem.js';
 
 class DeadLetterView implements DeadLetter {
   @ApiProperty({ type: String, format: 'uuid' })
@@ -114,10 +114,11 @@ export class DeadLetterController {
     @Caller() caller: DatabaseCaller,
     @Param('id', ParseUUIDPipe) id: string,
   ): Promise<Replayed> {
-    const [known] = await this.database.within(caller, (tx) =>
-      tx.query(`select 1 as one from dead_letter where id = $1`, [id]),
+    oneOf(
+      await this.database.within(caller, (tx) =>
+        tx.query(`select 1 as one from dead_letter where id = $1`, [id]),
+      ),
     );
-    if (!known) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
     return this.applier.replay(caller.division, { id });
   }
 }

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Caller as DatabaseCaller, Database, standing, type Tx } from '#database';
 import { Controller, Get } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
@@ -88,6 +90,24 @@ export async function loadPolicies(tx: Tx, kinds: PolicyKind[], file: PolicyFile
   }
   return loaded;
 }
+
+/** The deploy step `load` of a service that starts with policies alone: `policies.json` of the folder. */
+export const policyLoader =
+  (...kinds: PolicyKind[]) =>
+  async (database: Database, folder: string): Promise<string> => {
+    const file = JSON.parse(await readFile(join(folder, 'policies.json'), 'utf8')) as PolicyFile;
+    const loaded = await database.within(deployOf(file.division), (tx) =>
+      loadPolicies(tx, kinds, file),
+    );
+    return `${loaded} policies`;
+  };
+
+/** Who loads what a county starts with. */
+export const deployOf = (division: string): DatabaseCaller => ({
+  id: 'deploy',
+  division,
+  correlationId: `load-${division}`,
+});
 
 class PolicyView {
   @ApiProperty({ type: String, description: 'The place it holds for', example: '371425' })

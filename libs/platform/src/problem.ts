@@ -73,3 +73,10 @@ export class DomainError extends Error {
     super(detail);
   }
 }
+
+/** The one row that was asked for. @throws DomainError `not-found`, alike for what is absent and what is another's. */
+export function oneOf<T>(rows: T[]): T {
+  const [row] = rows;
+  if (row === undefined) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+  return row;
+}

@@ -4,7 +4,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import { v7 as uuidv7 } from 'uuid';
 import { type Page } from './fields.js';
 import { type Job } from './jobs.js';
-import { DomainError } from './problem.js';
+import { DomainError, oneOf } from './problem.js';
 import { type Upload } from './upload.js';
 
 export type Outcome = 'created' | 'updated' | 'unchanged' | 'refused' | 'duplicate';
@@ -182,11 +182,9 @@ export class SheetImports<Memory> implements Job {
   } // prettier-ignore
 
   async one(tx: Tx, id: string): Promise<ImportView> {
-    const [found] = await tx.query<ImportView>(`select ${view} from ${this.noun} where id = $1`, [
-      id,
-    ]);
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
-    return found;
+    return oneOf(
+      await tx.query<ImportView>(`select ${view} from ${this.noun} where id = $1`, [id]),
+    );
   }
 
   async page(tx: Tx, [, after]: [string, string], limit: number): Promise<Page<ImportView>> {
