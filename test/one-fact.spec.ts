@@ -408,6 +408,21 @@ describe('the HTTP surface', () => {
 });
 
 describe('the unit of work', () => {
+  it('lets nothing be written where a request only reads', async () => {
+    const database = new Database({
+      service: 'registry',
+      url: county.url('registry', 'app'),
+      entities: [],
+    });
+    await database.open();
+    const work = database.within(
+      { id: 'test', division: '371425', correlationId: 'x', readOnly: true },
+      (tx) => tx.query(`update establishment set name = 'x'`),
+    );
+    await expect(work).rejects.toThrow(/read-only/);
+    await database.close();
+  });
+
   it('refuses to call a swallowed error a commit', async () => {
     const database = new Database({
       service: 'registry',

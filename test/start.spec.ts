@@ -185,6 +185,14 @@ describe('npm start', () => {
     expect(await names(await programToken('office-101'))).toEqual(['老王饭店']);
   });
 
+  it('opens no demo account in production', () => {
+    const answer = spawnSync(process.execPath, ['dist/apps/platform/src/main.js'], {
+      env: { ...process.env, FOODWARDEN_DATA: join(folder, 'other'), NODE_ENV: 'production' },
+      encoding: 'utf8',
+    });
+    expect([answer.status, answer.stderr]).toEqual([1, expect.stringContaining('NODE_ENV is production')]); // prettier-ignore
+  });
+
   it('starts beside another installation, on the next port', async () => {
     const other = await mkdtemp(join(tmpdir(), 'foodwarden-start-'));
     const first = { child, run, folder };

@@ -200,8 +200,8 @@ create table inspection (
   warning text,
   submitted_by text not null,
   submitted_at timestamp with time zone not null,
-  constraint inspection_pkey PRIMARY KEY (id)
-);
+  constraint inspection_pkey PRIMARY KEY (id, submitted_at)
+) partition by RANGE (submitted_at);
 CREATE INDEX inspection_establishment ON public.inspection USING btree (establishment_id, visited_at);
 CREATE INDEX inspection_place ON public.inspection USING btree (division, id);
 alter table inspection enable row level security;
@@ -405,9 +405,9 @@ create policy ground_update on responsibility for update to inspection_app
 
 create table inbox_default partition of inbox DEFAULT;
 
-create table journal_default partition of journal DEFAULT;
+create table inspection_default partition of inspection DEFAULT;
 
-alter table corrective_action add constraint corrective_action_inspection_id_fkey FOREIGN KEY (inspection_id) REFERENCES inspection(id);
+create table journal_default partition of journal DEFAULT;
 
 grant usage on schema public to public;
 grant insert, select on calendar_gap to inspection_app;

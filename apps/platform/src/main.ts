@@ -203,6 +203,14 @@ async function start(): Promise<() => Promise<void>> {
         { ...one, id: one.clientId },
         { password: one.password, clientSecret: one.clientSecret },
       );
+    const { rows: others } = await pool.query<{ name: string }>(
+      'select name from account where not id = any($1::uuid[])',
+      [known.accounts.map(({ clientId }) => clientId)],
+    );
+    if (others.length > 0)
+      throw new Error(
+        `this installation has real accounts (${others.length}, e.g. ${others[0]?.name}), beside which no demo account is opened: run the services each by itself (deploy/README.md), or set FOODWARDEN_DATA to another folder.`,
+      );
     for (const one of known.accounts) await open(one);
 
     const services = new Map<string, RunningService>();
@@ -293,6 +301,10 @@ try {
   const unknown = process.argv.slice(2).filter((word) => word !== '--fresh');
   if (unknown.length > 0)
     throw new Error(`${unknown.join(' ')} is not known: the one option is --fresh.`);
+  if (process.env['NODE_ENV'] === 'production')
+    throw new Error(
+      'npm start is the demo, with demo accounts, and NODE_ENV is production: run the services each by itself (deploy/README.md), or unset NODE_ENV.',
+    );
   await alone();
   if (process.argv.includes('--fresh')) await rm(dataDir, { recursive: true, force: true });
   const stop = await start();

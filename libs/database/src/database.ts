@@ -149,6 +149,7 @@ export class Database {
       entities: options.entities,
       poolSize: options.poolSize ?? 8,
       synchronize: false,
+      invalidWhereValuesBehavior: { null: 'throw', undefined: 'throw' },
       logging: false,
       applicationName: options.service,
     });
@@ -183,8 +184,8 @@ export class Database {
       await runner.startTransaction();
       const [begun] = (await runner.query(
         `select set_config('app.lo', $1, true), set_config('app.hi', $2, true), set_config('app.actor', $3, true),
-                set_config('app.official', $4, true), app_now() as now`,
-        [scope.lo, scope.hi, caller.id, caller.official ?? ''],
+                set_config('app.official', $4, true), set_config('transaction_read_only', $5, true), app_now() as now`,
+        [scope.lo, scope.hi, caller.id, caller.official ?? '', caller.readOnly ? 'on' : 'off'],
       )) as [{ now: Date }];
       const tx = new Tx(runner.manager, caller, begun.now, this.service);
       if (caller.idempotency) await this.claim(tx, caller.idempotency);

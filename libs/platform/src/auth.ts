@@ -54,6 +54,7 @@ export const Caller = createParamDecorator(
         ? { official: principal.official }
         : {}),
       correlationId: request.traceId,
+      readOnly: request.method === 'GET',
       ...(request.method === 'POST' && typeof key === 'string'
         ? {
             idempotency: {

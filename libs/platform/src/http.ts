@@ -71,7 +71,8 @@ export class ProblemFilter implements ExceptionFilter {
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const told = told_(error);
     const [status, zh, en] = problems[told.code];
-    if (status === 500) this.log.error({ err: error, traceId: request.traceId }, 'request failed');
+    if (status === 500)
+      this.log.error({ err: bare(error), traceId: request.traceId }, 'request failed');
     const english = /^\s*en\b/i.test(request.headers['accept-language'] ?? '');
     void reply
       .status(status)
@@ -87,6 +88,12 @@ export class ProblemFilter implements ExceptionFilter {
         ...(told.current === undefined ? {} : { current: told.current }),
       });
   }
+}
+
+/** Without what database errors carry beside their message: parameters and the values of the row. */
+function bare(error: unknown): object {
+  const { name, message, code, stack } = error as Error & { code?: string };
+  return { name, message, code, stack };
 }
 
 function told_(error: unknown): {
