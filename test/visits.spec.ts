@@ -149,6 +149,9 @@ describe('visits due', () => {
       ({ state }) => state === 'done',
     );
     expect(done.opened).toBe(5);
+    const stream = await county.read('inspection', `${path}/progress`, admin);
+    expect(stream).toMatch(/^data: \{.*"state":"done".*\}\n\n$/m);
+    expect(await call('inspection', 'GET', `${path}/progress`, await county.token('county-admin', '371482'))).toMatchObject({ status: 404 }); // prettier-ignore
     const again = await call('inspection', 'POST', '/v1/obligation-runs', admin, { period: '2026-Q4' }); // prettier-ignore
     expect((again.body as { id: string }).id).toBe((first.body as { id: string }).id);
     const all = await obligations();

@@ -1,5 +1,15 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles, oneOf } from '#platform';
+import {
+  afterOf,
+  Caller,
+  follow,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Roles,
+  oneOf,
+} from '#platform';
 import {
   Body,
   Controller,
@@ -14,6 +24,7 @@ import {
 } from '@nestjs/common';
 import {
   ApiOperation,
+  ApiProduces,
   ApiProperty,
   ApiPropertyOptional,
   ApiResponse,
@@ -180,6 +191,20 @@ export class ObligationRunController {
     return oneOf(await this.database.within(caller, (tx) =>
       tx.query<ObligationRun>(`select ${runView} from obligation_run where id = $1`, [id]),
     ));
+  }
+
+  @Get(':id/progress')
+  @Roles('county-admin', 'office', 'auditor')
+  @ApiOperation({ summary: '跟踪任务生成 · its state as server-sent events, until it is over' })
+  @ApiProduces('text/event-stream')
+  @ApiResponse({ status: 200, schema: { type: 'string' } })
+  async progress(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const read = (): Promise<ObligationRun> => this.one(caller, id);
+    await follow(reply, await read(), read);
   }
 } // prettier-ignore
 

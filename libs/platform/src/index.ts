@@ -6,6 +6,7 @@ export * from './bootstrap.js';
 export * from './fields.js';
 export * from './jobs.js';
 export * from './policy.js';
+export * from './progress.js';
 export * from './sheet-import.js';
 export * from './upload.js';
 export * from './sheet-import.controller.js';

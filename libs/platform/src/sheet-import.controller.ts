@@ -1,10 +1,11 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { sheetLimits } from '#sheet';
-import { Get, HttpCode, Param, ParseUUIDPipe, Post, Query, Req, Res } from '@nestjs/common';
+import { Get, HttpCode, Param, ParseUUIDPipe, Post, Query, Req, Res } from '@nestjs/common'; // prettier-ignore
 import {
   ApiBody,
   ApiConsumes,
   ApiOperation,
+  ApiProduces,
   ApiPropertyOptional,
   ApiQuery,
   ApiResponse,
@@ -14,6 +15,7 @@ import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Caller, type Role, Roles } from './auth.js';
 import { afterOf, type Page, PageOf, PageQuery } from './fields.js';
+import { follow } from './progress.js';
 import { Finding, ImportView, type SheetImports } from './sheet-import.js';
 import { uploadOf } from './upload.js';
 
@@ -59,6 +61,7 @@ export interface ImportRoutes {
   ): Promise<ImportView>;
   page(caller: DatabaseCaller, query: PageQuery): Promise<Page<ImportView>>;
   one(caller: DatabaseCaller, id: string): Promise<ImportView>;
+  progress(caller: DatabaseCaller, id: string, reply: FastifyReply): Promise<void>;
   findings(caller: DatabaseCaller, id: string, query: FindingQuery): Promise<Page<Finding>>;
 }
 
@@ -110,6 +113,20 @@ export function importRoutes(
     @ApiResponse({ status: 200, type: ImportView })
     one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ImportView> {
       return this.database.within(caller, (tx) => this.imports.one(tx, id));
+    }
+
+    @Get(':id/progress')
+    @Roles(...may, 'auditor')
+    @ApiOperation({ summary: '跟踪导入进度 · its state as server-sent events, until it is over' })
+    @ApiProduces('text/event-stream')
+    @ApiResponse({ status: 200, schema: { type: 'string' } })
+    async progress(
+      @Caller() caller: DatabaseCaller,
+      @Param('id', ParseUUIDPipe) id: string,
+      @Res() reply: FastifyReply,
+    ): Promise<void> {
+      const read = (): Promise<ImportView> => this.one(caller, id);
+      await follow(reply, await read(), read);
     }
 
     @Get(':id/findings')

@@ -290,7 +290,7 @@ export class County {
           if (outbox?.n) left.push(`${service}: ${outbox.n} facts unsent`);
           const open = await this.rows<{ query: string }>(service, `select query from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`); // prettier-ignore
           for (const { query } of open) left.push(`${service}: a transaction open after ${query.slice(0, 80)}`); // prettier-ignore
-          const { body } = await this.raw(service, '/metrics');
+          const body = await this.read(service, '/metrics');
           for (const [line, count] of body.matchAll(/^foodwarden_consumer_lag\{.*\} (\d+)$/gm))
             if (Number(count) > 0) left.push(`${service}: ${line}`);
         }
@@ -300,8 +300,10 @@ export class County {
     );
   }
 
-  private async raw(service: Service, path: string): Promise<{ body: string }> {
-    return { body: await (await fetch(`${this.baseOf(service)}${path}`)).text() };
+  /** The whole text of an answer that is no JSON. */
+  async read(service: Service, path: string, token = ''): Promise<string> {
+    const headers = token ? { authorization: `Bearer ${token}` } : {};
+    return (await fetch(`${this.baseOf(service)}${path}`, { headers })).text();
   }
 
   async stop(): Promise<void> {
