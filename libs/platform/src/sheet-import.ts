@@ -233,7 +233,8 @@ export class SheetImports<Memory> implements Job {
     try {
       await this.land(caller, work.id);
     } catch (error) {
-      if (!(error instanceof SheetError)) throw error; // the claim runs out, and the import goes on
+      // A broken rule stays broken; after anything else the claim runs out, and the import goes on.
+      if (!(error instanceof SheetError || error instanceof DomainError)) throw error;
       await this.database.within(caller, (tx) =>
         tx.query(
           `update ${this.noun} set state = 'failed', failure = $2, finished_at = $3 where id = $1`,
