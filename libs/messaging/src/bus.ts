@@ -39,32 +39,27 @@ export const backoffMs = [1_000, 5_000, 15_000, 60_000, 180_000, 600_000, 600_00
 export const maxDeliver = 8;
 const ackWaitMs = 30_000;
 
-/** The one deploy step that makes and alters streams and durables; replicas never do. Safe to repeat. */
+/**
+ * The one deploy step that makes and alters streams and durables; replicas never do. Safe to repeat. A new stream takes
+ * no fact until its durables stand: services may be running already, and what nobody waits for yet would be acknowledged
+ * and dropped.
+ */
 export async function deployBus(connection: NatsConnection, replicas = 1): Promise<void> {
   const manager = await jetstreamManager(connection);
-  for (const owner of publishers) {
-    const wanted = {
-      name: streamOf(owner),
-      subjects: [`evt.${owner}.>`],
-      retention: RetentionPolicy.Interest,
-      storage: StorageType.File,
-      discard: DiscardPolicy.New,
-      max_bytes: 512 * 1024 * 1024,
-      duplicate_window: nanos(10 * 60_000),
-      num_replicas: replicas,
-    };
-    const known = await manager.streams.info(wanted.name).catch(() => undefined);
-    const made = known
-      ? await manager.streams.update(wanted.name, wanted)
-      : await manager.streams.add(wanted);
-    // Old servers ignore some flags silently: refuse to go on without one that the promise needs.
-    if (
-      made.config.retention !== RetentionPolicy.Interest ||
-      made.config.discard !== DiscardPolicy.New
-    )
-      throw new Error(
-        `The NATS server did not take the settings of ${wanted.name}: use 2.10 or newer.`,
-      );
+  const streams = publishers.map((owner) => ({
+    name: streamOf(owner),
+    subjects: [`evt.${owner}.>`],
+    retention: RetentionPolicy.Interest,
+    storage: StorageType.File,
+    discard: DiscardPolicy.New,
+    max_bytes: 512 * 1024 * 1024,
+    max_msg_size: -1,
+    duplicate_window: nanos(10 * 60_000),
+    num_replicas: replicas,
+  }));
+  for (const stream of streams) {
+    const known = await manager.streams.info(stream.name).catch(() => undefined);
+    if (!known) await manager.streams.add({ ...stream, max_msg_size: 1 });
   }
   for (const [consumer, events] of Object.entries(listeners)) {
     for (const owner of new Set(events.map((event) => event.owner))) {
@@ -85,6 +80,18 @@ export async function deployBus(connection: NatsConnection, replicas = 1): Promi
       if (known) await manager.consumers.update(streamOf(owner), config.durable_name, config);
       else await manager.consumers.add(streamOf(owner), config);
     }
+  }
+  for (const stream of streams) {
+    const { config } = await manager.streams.update(stream.name, stream);
+    // Old servers ignore some flags silently: refuse to go on without one that the promise needs.
+    if (
+      config.retention !== RetentionPolicy.Interest ||
+      config.discard !== DiscardPolicy.New ||
+      config.max_msg_size !== -1
+    )
+      throw new Error(
+        `The NATS server did not take the settings of ${stream.name}: use 2.10 or newer.`,
+      );
   }
 }
 

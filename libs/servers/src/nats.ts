@@ -159,6 +159,8 @@ export interface NatsOptions {
   bin: string;
   storeDir: string;
   users: NatsUser[];
+  /** Where others look for it already; any free port without it. */
+  port?: number;
 }
 
 /** Starts nats-server with JetStream on a free loopback port, and checks by `server_name` that our own child answers. */
@@ -168,7 +170,7 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
   const pidFile = join(options.storeDir, 'nats.pid');
   await endOrphan(pidFile, config);
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
+    const port = options.port ?? (await freePort());
     const serverName = `foodwarden-${randomBytes(6).toString('hex')}`;
     const users = options.users.map((user) => ({
       user: user.user,

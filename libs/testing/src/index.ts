@@ -1,2 +1,5 @@
+export * from './apis.js';
 export * from './county.js';
 export * from './eventually.js';
+export * from './fleet.js';
+export * from './random.js';

@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto';
+import { type Service } from '#contracts';
+import { provision } from '#database';
+import pg from 'pg';
+import { eventually } from './eventually.js';
+
+export const audience = 'urn:foodwarden';
+export const password = 'only-for-tests';
+
+export interface Servers {
+  postgres: string;
+  natsServer: string;
+}
+
+/** PostgreSQL and nats-server of the run, as the global setup left them. */
+export function serversOfRun(): Servers {
+  return JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as Servers;
+}
+
+/** An import, as the API shows it. */
+export interface Landed {
+  id: string;
+  state: string;
+  counts: Record<string, number>;
+  failure: string | null;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: unknown;
+}
+
+/** Databases of their own and HTTP surfaces of some services, however these run. */
+export abstract class Apis {
+  readonly databases = new Map<Service, string>();
+
+  protected constructor(protected readonly servers: Servers) {}
+
+  /** `http://host:port/api/<service>` of one that is running. */
+  protected abstract baseOf(service: Service): string;
+
+  /** A database of its own, cloned from a template that is migrated once a run. */
+  protected async clone(
+    service: Service,
+    migrateTemplate: (ownerUrl: string) => Promise<unknown>,
+  ): Promise<void> {
+    const admin = new pg.Client({ connectionString: this.servers.postgres });
+    await admin.connect();
+    try {
+      await admin.query('select pg_advisory_lock(7031, 3)');
+      const template = `template_${service}`;
+      await provision(
+        this.servers.postgres,
+        service,
+        { owner: password, app: password, relay: password },
+        template,
+      );
+      await migrateTemplate(this.urlOf(service, 'owner', template));
+      const name = `${service}_${randomBytes(6).toString('hex')}`;
+      await admin.query(`create database ${name} template ${template} owner ${service}_owner`);
+      this.databases.set(service, name);
+    } finally {
+      await admin.end();
+    }
+  }
+
+  private urlOf(service: Service, role: 'owner' | 'app' | 'relay', database: string): string {
+    const url = new URL(this.servers.postgres);
+    url.username = `${service}_${role}`;
+    url.password = password;
+    url.pathname = `/${database}`;
+    return url.href;
+  }
+
+  /** Connects as one of the service's roles. */
+  url(service: Service, role: 'owner' | 'app' | 'relay'): string {
+    return this.urlOf(service, role, this.databases.get(service) ?? '');
+  }
+
+  /** What the final rows say, past every policy: for judging only. */
+  async rows<Row extends object>(
+    service: Service,
+    sql: string,
+    parameters: unknown[] = [],
+  ): Promise<Row[]> {
+    const url = new URL(this.servers.postgres);
+    url.pathname = `/${this.databases.get(service) ?? ''}`;
+    const client = new pg.Client({ connectionString: url.href });
+    await client.connect();
+    try {
+      return (await client.query<Row>(sql, parameters)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Sends a file as a browser does. */
+  async upload(
+    service: Service,
+    path: string,
+    token: string,
+    file: Uint8Array,
+    fileName: string,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const form = new FormData();
+    form.set('file', new Blob([new Uint8Array(file)]), fileName);
+    const answer = await fetch(`${this.baseOf(service)}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, ...headers },
+      body: form,
+    });
+    return { status: answer.status, headers: answer.headers, body: await answer.json() };
+  }
+
+  /** Uploads a sheet and waits until it has landed or failed. */
+  async land(service: Service, path: string, token: string, file: Uint8Array, name = 'sheet.xlsx'): Promise<Landed> {
+    const queued = await this.upload(service, path, token, file, name);
+    if (queued.status !== 202) throw new Error(`${path}: ${queued.status} ${JSON.stringify(queued.body)}`);
+    const location = queued.headers.get('location')?.replace(`/api/${service}`, '') ?? '';
+    return eventually(
+      async () => (await this.call(service, 'GET', location, { token })).body as Landed,
+      ({ state }) => state === 'done' || state === 'failed',
+      60_000,
+    );
+  } // prettier-ignore
+
+  /** Every item of a list, page by page. */
+  async every<T>(service: Service, path: string, token: string): Promise<T[]> {
+    const items: T[] = [];
+    for (let after = ''; ;) {
+      const first = path.includes('?') ? '&' : '?';
+      const answer = await this.call(service, 'GET', `${path}${first}limit=200${after}`, { token });
+      if (answer.status !== 200)
+        throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      const page = answer.body as { items: T[]; next: string | null };
+      items.push(...page.items);
+      if (!page.next) return items;
+      after = `&after=${page.next}`;
+    }
+  }
+
+  /** Sets the clock of a service's database, e.g. `'2026-12-31T23:00:00+08:00'`; every new transaction reads it. */
+  async clock(service: Service, instant: string): Promise<void> {
+    await this.rows(
+      service,
+      `create or replace function app_now() returns timestamptz language sql stable as $$ select '${instant}'::timestamptz $$`,
+    );
+  }
+
+  async call(
+    service: Service,
+    method: string,
+    path: string,
+    options: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Answer> {
+    const answer = await fetch(`${this.baseOf(service)}${path}`, {
+      method,
+      headers: {
+        ...(options.token ? { authorization: `Bearer ${options.token}` } : {}),
+        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...options.headers,
+      },
+      ...(options.body === undefined
+        ? {}
+        : { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
+    });
+    const text = await answer.text();
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: text === '' ? undefined : (JSON.parse(text) as unknown),
+    };
+  }
+}

@@ -1,0 +1,323 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { listeners, publishers, type Service, streamOf } from '#contracts';
+import { connectBus, durableOf, rightsOf } from '#messaging';
+import { type Role } from '#platform';
+import { freePort, type Nats, startNats } from '#servers';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { type NatsConnection } from '@nats-io/transport-node';
+import { Apis, audience, password, serversOfRun } from './apis.js';
+import { eventually } from './eventually.js';
+
+/** One process of a service. */
+export interface Replica {
+  service: Service;
+  child: ChildProcess;
+  port: number;
+  gone: Promise<void>;
+}
+
+export interface Account {
+  name: string;
+  role: Role;
+  division: string;
+  /** Which official of the roster it belongs to. */
+  official?: string;
+}
+
+interface Credentials {
+  clientId: string;
+  clientSecret: string;
+  token?: string;
+  until: number;
+}
+
+const loading: readonly Service[] = ['registry', 'assignment', 'inspection', 'training'];
+
+/**
+ * Services as they run in a county: each its own process, configured by the environment alone, on its own database; the
+ * deploy steps are the real commands. Nothing is started that a spec does not ask for, so it decides the order.
+ */
+export class Fleet extends Apis {
+  private readonly replicas: Replica[] = [];
+  private readonly credentials = new Map<string, Credentials>();
+  private readonly cookieKey = randomBytes(24).toString('base64url');
+  private readonly lines: string[] = [];
+  private nats: Nats | undefined;
+  private turn = 0;
+
+  private constructor(
+    readonly services: readonly Service[],
+    private readonly storeDir: string,
+    private readonly natsPort: number,
+    private readonly identityPort: number,
+  ) {
+    super(serversOfRun());
+  }
+
+  /** Databases, migrated by each service's own step; no process yet. */
+  static async make(services: readonly Service[]): Promise<Fleet> {
+    const storeDir = await mkdtemp(join(tmpdir(), 'foodwarden-nats-'));
+    const fleet = new Fleet(services, storeDir, await freePort(), await freePort());
+    for (const service of services)
+      await fleet.clone(service, (url) =>
+        fleet.step(service, ['migrate'], { DATABASE_OWNER_URL: url }),
+      );
+    return fleet;
+  }
+
+  get issuer(): string {
+    return `http://127.0.0.1:${this.identityPort}/identity`;
+  }
+
+  /** The deploy step `load`. */
+  async load(folder = 'apps/platform/sample'): Promise<void> {
+    for (const service of this.services.filter((one) => loading.includes(one)))
+      await this.step(service, ['load', folder], { DATABASE_URL: this.url(service, 'app') });
+  }
+
+  /** Starts nats-server, or starts it again on what it kept; always at the same address. */
+  async startNats(): Promise<void> {
+    this.nats = await startNats({
+      bin: this.servers.natsServer,
+      storeDir: this.storeDir,
+      port: this.natsPort,
+      users: [
+        { user: 'deploy', password },
+        ...publishers.map((service) => ({ user: service, password, ...rightsOf(service) })),
+      ],
+    });
+  }
+
+  async stopNats(): Promise<void> {
+    await this.nats?.stop();
+    this.nats = undefined;
+  }
+
+  /** The deploy step `deploy-bus`. */
+  async deployBus(): Promise<void> {
+    await this.step('registry', ['deploy-bus'], {
+      NATS_URL: this.natsUrl, NATS_USER: 'deploy', NATS_PASSWORD: password,
+    }); // prettier-ignore
+  }
+
+  private get natsUrl(): string {
+    return `nats://127.0.0.1:${this.natsPort}`;
+  }
+
+  /** A connection to the bus with the rights of one user. */
+  bus(user: Service | 'deploy'): Promise<NatsConnection> {
+    return connectBus({ url: this.natsUrl, user, password, name: user });
+  }
+
+  private environmentOf(service: Service): Record<string, string> {
+    const common = {
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'warn',
+      DATABASE_URL: this.url(service, 'app'),
+      OIDC_ISSUER: this.issuer,
+      OIDC_AUDIENCE: audience,
+    };
+    if (service === 'identity')
+      return {
+        ...common,
+        PORT: String(this.identityPort),
+        COOKIE_KEYS: this.cookieKey,
+        SWAGGER_REDIRECT_URIS: 'https://county.example/docs/oauth2-redirect.html',
+      };
+    return {
+      ...common,
+      PORT: '0',
+      DATABASE_RELAY_URL: this.url(service, 'relay'),
+      NATS_URL: this.natsUrl,
+      NATS_USER: service,
+      NATS_PASSWORD: password,
+    };
+  }
+
+  private spawn(service: Service, args: string[], env: Record<string, string>): ChildProcess {
+    const child = spawn(process.execPath, [`dist/apps/${service}/src/main.js`, ...args], {
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) =>
+        this.lines.push(`${service} ${child.pid ?? '-'}: ${chunk.toString().trimEnd()}`),
+      );
+    return child;
+  }
+
+  /** Everything the processes said. */
+  get log(): string {
+    return this.lines.join('\n');
+  }
+
+  /** A command that ends by itself. @returns what it said. @throws what it said, where it failed */
+  async step(
+    service: Service,
+    args: string[],
+    env: Record<string, string>,
+    input = '',
+  ): Promise<string> {
+    const child = this.spawn(service, args, env);
+    let said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    child.stdin?.end(input);
+    const code = await new Promise<number | null>((done) => child.once('close', done));
+    if (code !== 0) throw new Error(`${service} ${args.join(' ')} ended with ${code}: ${said}`);
+    return said;
+  }
+
+  /** Starts one more process of a service; resolves when it listens. */
+  async run(service: Service): Promise<Replica> {
+    const child = this.spawn(service, [], this.environmentOf(service));
+    const gone = new Promise<void>((done) => child.once('close', () => done()));
+    const replica: Replica = { service, child, port: 0, gone };
+    this.replicas.push(replica);
+    let said = '';
+    child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const port = await eventually(
+      async () => /"listening":(\d+)/.exec(said)?.[1] ?? (ended(child) ? 'ended' : ''),
+      (found) => found !== '',
+      60_000,
+    );
+    if (port === 'ended') throw new Error(`${service} ended at its start:\n${this.log}`);
+    replica.port = Number(port);
+    return replica;
+  }
+
+  running(service: Service): Replica[] {
+    return this.replicas.filter((one) => one.service === service && one.port > 0 && !ended(one.child)); // prettier-ignore
+  }
+
+  /** Ends one process, or every process of a service, and waits until it is gone. */
+  async kill(which: Replica | Service, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const those = typeof which === 'string' ? this.running(which) : [which];
+    for (const { child } of those) child.kill(signal);
+    await Promise.all(those.map(({ gone }) => gone));
+  }
+
+  /** Replicas take turns, as behind any edge; with none running, an address where nobody answers. */
+  protected baseOf(service: Service): string {
+    const those = this.running(service);
+    const port = those[this.turn++ % those.length]?.port ?? 1;
+    return `http://127.0.0.1:${port}/api/${service}`;
+  }
+
+  /** The deploy step `add-account`, for some accounts at once. */
+  async enrol(accounts: Account[]): Promise<void> {
+    const waiting = [...accounts];
+    const work = async (): Promise<void> => {
+      for (let one = waiting.shift(); one; one = waiting.shift()) {
+        const known = {
+          id: randomUUID(), password: randomBytes(24).toString('base64url'), clientSecret: randomBytes(24).toString('base64url'),
+        }; // prettier-ignore
+        await this.step(
+          'identity',
+          ['add-account'],
+          { DATABASE_URL: this.url('identity', 'app') },
+          JSON.stringify({ ...one, displayName: one.name, ...known }),
+        );
+        this.credentials.set(one.name, { clientId: known.id, clientSecret: known.clientSecret, until: 0 }); // prettier-ignore
+      }
+    };
+    await Promise.all([work(), work(), work(), work()]);
+  }
+
+  /** An access token by client credentials, renewed before it ends. */
+  async token(name: string): Promise<string> {
+    const known = this.credentials.get(name);
+    if (!known) throw new Error(`${name} has no account.`);
+    if (known.token && Date.now() < known.until) return known.token;
+    const answer = await fetch(`${this.issuer}/token`, {
+      method: 'POST',
+      headers: {
+        authorization: `Basic ${Buffer.from(`${known.clientId}:${known.clientSecret}`).toString('base64')}`,
+      },
+      body: new URLSearchParams({ grant_type: 'client_credentials' }),
+    });
+    if (!answer.ok) throw new Error(`${name} got no token: ${answer.status}`);
+    const { access_token, expires_in } = (await answer.json()) as { access_token: string; expires_in: number }; // prettier-ignore
+    known.token = access_token;
+    known.until = Date.now() + (expires_in - 60) * 1000;
+    return access_token;
+  }
+
+  /** One gauge of every running replica that has it. */
+  async metric(service: Service, name: string): Promise<number[]> {
+    const found: number[] = [];
+    for (const { port } of this.running(service)) {
+      const answer = await fetch(`http://127.0.0.1:${port}/api/${service}/metrics`);
+      const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(await answer.text())?.[1];
+      if (value !== undefined) found.push(Number(value));
+    }
+    return found;
+  }
+
+  /** Waits until every fact is sent, delivered and applied, also those that facts cause. */
+  async quiet(withinMs = 60_000): Promise<void> {
+    const bus = await this.bus('deploy');
+    try {
+      const manager = await jetstreamManager(bus);
+      await eventually(
+        async () => {
+          const before = await this.facts();
+          const waiting: string[] = [];
+          for (const [consumer, events] of Object.entries(listeners)) {
+            if (!this.services.includes(consumer as Service)) continue;
+            for (const owner of new Set(events.map((event) => event.owner))) {
+              const durable = durableOf(consumer as Service, owner);
+              const info = await manager.consumers.info(streamOf(owner), durable);
+              if (info.num_pending + info.num_ack_pending > 0)
+                waiting.push(`${durable} ${info.num_pending}+${info.num_ack_pending}`);
+            }
+          }
+          const after = await this.facts();
+          return {
+            unsent: after.unsent + before.unsent,
+            meanwhile: after.written - before.written,
+            waiting,
+          };
+        },
+        ({ unsent, meanwhile, waiting }) => unsent === 0 && meanwhile === 0 && waiting.length === 0,
+        withinMs,
+      );
+    } finally {
+      await bus.close();
+    }
+  }
+
+  /** How many facts there are, and how many of them the broker has not acknowledged. */
+  private async facts(): Promise<{ written: number; unsent: number }> {
+    const sum = { written: 0, unsent: 0 };
+    for (const service of this.services.filter((one) => one !== 'identity')) {
+      const [counts] = await this.rows<{ written: number; unsent: number }>(
+        service,
+        'select (select count(*)::int from journal) as written, (select count(*)::int from outbox) as unsent',
+      );
+      sum.written += counts?.written ?? 0;
+      sum.unsent += counts?.unsent ?? 0;
+    }
+    return sum;
+  }
+
+  /** Ends every process, whatever happened to the test. */
+  async stop(): Promise<void> {
+    const left = this.replicas.filter(({ child }) => !ended(child));
+    for (const { child } of left) child.kill('SIGTERM');
+    const patience = setTimeout(() => {
+      for (const { child } of left) child.kill('SIGKILL');
+    }, 10_000);
+    await Promise.all(left.map(({ gone }) => gone));
+    clearTimeout(patience);
+    await this.stopNats();
+    await rm(this.storeDir, { recursive: true, force: true });
+  }
+}
+
+const ended = (child: ChildProcess): boolean =>
+  child.exitCode !== null || child.signalCode !== null;
