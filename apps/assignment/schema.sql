@@ -308,6 +308,7 @@ create table roster_import (
   counts jsonb not null,
   failure text,
   requested_by text not null,
+  claim uuid,
   claimed_until timestamp with time zone,
   created_at timestamp with time zone not null,
   finished_at timestamp with time zone,

@@ -203,6 +203,7 @@ create table ledger_import (
   counts jsonb not null,
   failure text,
   requested_by text not null,
+  claim uuid,
   claimed_until timestamp with time zone,
   created_at timestamp with time zone not null,
   finished_at timestamp with time zone,

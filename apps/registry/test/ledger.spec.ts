@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { County, type Landed } from '#testing';
+import { County, eventually, type Landed } from '#testing';
 import { expectLedgerImport, type ExpectedImport } from '../../../test/oracle/ledger.mjs';
 import { registry } from '../src/registry.definition.js';
 
@@ -121,6 +121,33 @@ describe('a ledger of an office', () => {
     ]);
   }, 60_000);
 });
+
+it('goes on where it was when the worker loses it, and takes each row once', async () => {
+  const office = await county.token('office', '371425106');
+  const { items } = (await county.call('registry', 'GET', '/v1/divisions?parent=371425106', { token: office })).body as { items: { name: string }[] }; // prettier-ignore
+  const { items: own } = (await county.call('registry', 'GET', '/v1/divisions', { token: office })).body as { items: { name: string }[] }; // prettier-ignore
+  const rows = Array.from({ length: 4000 }, (_, n) => `摊${n} ,,${n}号,${own[0]!.name},${items[n % items.length]!.name},食品摊点`); // prettier-ignore
+  const csv = Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n${rows.join('\n')}\n`); // prettier-ignore
+  const { body } = await county.upload('registry', '/v1/ledger-imports', office, csv, 'long.csv');
+  const { id } = body as Landed;
+  const doneRows = async (): Promise<number> =>
+    (await county.rows<{ done: number }>('registry', 'select done_rows as done from ledger_import where id = $1', [id]))[0]!.done; // prettier-ignore
+  let thefts = 0;
+  for (const least of [500, 1500, 2500]) {
+    await eventually(doneRows, (done) => done >= least, 20_000);
+    const stolen = await county.rows('registry', `update ledger_import set claim = gen_random_uuid(), claimed_until = now() - interval '1 second' where id = $1 and state = 'running' returning 1 as one`, [id]); // prettier-ignore
+    thefts += stolen.length;
+  }
+  expect(thefts).toBeGreaterThan(0);
+  const done = await eventually(
+    async () => (await county.call('registry', 'GET', `/v1/ledger-imports/${id}`, { token: office })).body as Landed, // prettier-ignore
+    ({ state }) => state === 'done',
+    30_000,
+  );
+  expect(done.counts).toMatchObject({ rows: 4000, created: 4000, unchanged: 0, repaired: 4000 });
+  const [kept] = await county.rows<{ shops: number; facts: number; findings: number }>('registry', `select (select count(*)::int from establishment where division like '371425106%' and name like '摊%') as shops, (select count(*)::int from journal where division like '371425106%' and event->'data'->>'name' like '摊%') as facts, (select count(*)::int from ledger_import_finding where import_id = $1) as findings`, [id]); // prettier-ignore
+  expect(kept).toEqual({ shops: 4000, facts: 4000, findings: 4000 });
+}, 90_000);
 
 describe('a file that cannot be taken as a whole', () => {
   it.each([

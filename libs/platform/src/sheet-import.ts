@@ -110,6 +110,8 @@ create table ${noun} (
   counts jsonb not null,
   failure text,
   requested_by text not null,
+  -- Who works on it now, and until when he is believed to.
+  claim uuid,
   claimed_until timestamptz,
   created_at timestamptz not null,
   finished_at timestamptz
@@ -213,14 +215,19 @@ export class SheetImports<Memory> implements Job {
     };
   } // prettier-ignore
 
-  /** Takes the oldest import that nobody works on. A worker that dies is followed by another after half a minute. */
+  /**
+   * Takes the oldest import that nobody works on, and says so as long as it lives. A worker that dies is followed by
+   * another after half a minute; one that was only slow finds its claim gone, and stops.
+   */
   async run(): Promise<boolean> {
+    const claim = uuidv7();
     const claimed = await this.database.everywhere('claims a queued import of any county', (tx) =>
       tx.query<{ id: string; division: string; requested_by: string }>(
-        `update ${this.noun} set state = 'running', claimed_until = app_now() + interval '30 seconds'
+        `update ${this.noun} set state = 'running', claim = $1, claimed_until = app_now() + interval '30 seconds'
          where id = (select id from ${this.noun} where state in ('queued', 'running')
                      and (claimed_until is null or claimed_until < app_now()) order by id limit 1 for update skip locked)
          returning id, division, requested_by`,
+        [claim],
       ),
     );
     const [work] = claimed;
@@ -230,22 +237,35 @@ export class SheetImports<Memory> implements Job {
       division: work.division,
       correlationId: work.id,
     };
+    const alive = setInterval(() => {
+      void this.database
+        .within(caller, (tx) =>
+          tx.query(
+            `update ${this.noun} set claimed_until = app_now() + interval '30 seconds' where id = $1 and claim = $2`,
+            [work.id, claim],
+          ),
+        )
+        .catch(() => undefined); // the database is away: the claim runs out
+    }, 10_000);
     try {
-      await this.land(caller, work.id);
+      await this.land(caller, work.id, claim);
     } catch (error) {
+      if (error instanceof ClaimLost) return true;
       // A broken rule stays broken; after anything else the claim runs out, and the import goes on.
       if (!(error instanceof SheetError || error instanceof DomainError)) throw error;
       await this.database.within(caller, (tx) =>
         tx.query(
-          `update ${this.noun} set state = 'failed', failure = $2, finished_at = $3 where id = $1`,
-          [work.id, `${error.code}: ${error.message}`, tx.now],
+          `update ${this.noun} set state = 'failed', failure = $2, finished_at = $3 where id = $1 and claim = $4`,
+          [work.id, `${error.code}: ${error.message}`, tx.now, claim],
         ),
       );
+    } finally {
+      clearInterval(alive);
     }
     return true;
   }
 
-  private async land(caller: Caller, id: string): Promise<void> {
+  private async land(caller: Caller, id: string, claim: string): Promise<void> {
     const [work] = await this.database.within(caller, (tx) =>
       tx.query<{ file: Buffer; dryRun: boolean; done: number; counts: ImportCounts }>(
         `select file, dry_run as "dryRun", done_rows as done, counts from ${this.noun} where id = $1`,
@@ -265,24 +285,36 @@ export class SheetImports<Memory> implements Job {
       const next = await this.database.within(caller, async (tx) => {
         if (landed > 0) await this.taker.take(tx, rows.slice(0, landed), memory, 'seen');
         if (rest.length === 0) return counts;
+        await this.hold(tx, id, claim);
         const judged = await this.taker.take(tx, rest, memory, work.dryRun ? 'dry-run' : 'write');
         const sum = add(counts, judged);
         await this.keepFindings(tx, id, judged);
-        await tx.query(
-          `update ${this.noun} set done_rows = $2, counts = $3, claimed_until = $4::timestamptz + interval '30 seconds' where id = $1`,
-          [id, done + rest.length, JSON.stringify(sum), tx.now],
-        );
+        await tx.query(`update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [
+          id,
+          done + rest.length,
+          JSON.stringify(sum),
+        ]);
         return sum;
       });
       counts = next;
       done += rest.length;
     }
-    await this.database.within(caller, (tx) =>
-      tx.query(`update ${this.noun} set state = 'done', finished_at = $2 where id = $1`, [
+    await this.database.within(caller, async (tx) => {
+      await this.hold(tx, id, claim);
+      await tx.query(`update ${this.noun} set state = 'done', finished_at = $2 where id = $1`, [
         id,
         tx.now,
-      ]),
+      ]);
+    });
+  }
+
+  /** Locks the import for this batch. @throws ClaimLost when another works on it now */
+  private async hold(tx: Tx, id: string, claim: string): Promise<void> {
+    const held = await tx.query(
+      `select 1 as one from ${this.noun} where id = $1 and claim = $2 and state = 'running' for update`,
+      [id, claim],
     );
+    if (held.length === 0) throw new ClaimLost(`${this.noun} ${id} is another's by now.`);
   }
 
   private async keepFindings(tx: Tx, id: string, judged: Judged[]): Promise<void> {
@@ -299,6 +331,8 @@ export class SheetImports<Memory> implements Job {
     ); // a dry run that starts over finds its own findings again
   }
 }
+
+class ClaimLost extends Error {}
 
 function add(counts: ImportCounts, judged: Judged[]): ImportCounts {
   const sum = { ...counts };
