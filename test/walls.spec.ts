@@ -38,6 +38,9 @@ const nouns: Record<string, string> = {
   'training/sessions': 'session',
   'training/certificates': 'certificate',
   'notification/messages': 'message',
+  ...Object.fromEntries(
+    ['registry', 'assignment', 'inspection', 'training', 'notification'].map((service) => [`${service}/dead-letters`, 'dead_letter']),
+  ), // prettier-ignore
 };
 /** Rows that belong to one official: nobody else among the officials sees them. */
 const owned = new Set(['assignment.assignment', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'training.official', 'training.attendance', 'training.certificate', 'notification.message']); // prettier-ignore
@@ -277,7 +280,7 @@ async function readRoutes(): Promise<void> {
         if (inPath.some((name) => name !== 'id') || inPath.length > 1)
           throw new Error(`${method} ${whole}: the matrix fills one path parameter, {id}.`);
         for (const { name } of parameters.filter((one) => one.in === 'header'))
-          if (name !== 'If-Match')
+          if (name !== 'If-Match' && name !== 'Idempotency-Key')
             throw new Error(`${method} ${whole}: header ${name} is unknown.`);
         const json = requestBody?.content['application/json']?.schema;
         routes.push({

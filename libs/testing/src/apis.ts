@@ -170,7 +170,10 @@ export abstract class Apis {
     return {
       status: answer.status,
       headers: answer.headers,
-      body: text === '' ? undefined : (JSON.parse(text) as unknown),
+      body:
+        /json/.test(answer.headers.get('content-type') ?? '') && text !== ''
+          ? (JSON.parse(text) as unknown)
+          : text || undefined,
     };
   }
 }
