@@ -44,6 +44,7 @@ create table assignment (
   made_at timestamp with time zone not null,
   ended_at timestamp with time zone,
   end_reason text,
+  premises_sequence integer default 0 not null,
   constraint assignment_pkey PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX assignment_current ON public.assignment USING btree (establishment_id) WHERE (ended_at IS NULL);

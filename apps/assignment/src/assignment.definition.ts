@@ -8,6 +8,7 @@ import { AssignmentService } from './assignment.service.js';
 import { GapController } from './gap.controller.js';
 import { premises } from './migrations/0002-premises.js';
 import { officials } from './migrations/0003-officials.js';
+import { premisesSequence } from './migrations/0004-premises-sequence.js';
 import { OfficialController } from './official.controller.js';
 import { ProposalController } from './proposal.controller.js';
 import { RosterImportController } from './roster-import.controller.js';
@@ -31,7 +32,12 @@ export const assignment: ServiceDefinition = {
   title: '包保关系 · Assignment: who answers for what',
   module: AssignmentModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('assignment') }, premises, officials],
+  migrations: [
+    { name: '0001-foundation', sql: foundation('assignment') },
+    premises,
+    officials,
+    premisesSequence,
+  ],
   events: [AssignmentEvents],
   jobs: [RosterImports],
   load: policyLoader(AssignmentCap, Induction),

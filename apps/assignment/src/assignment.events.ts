@@ -11,22 +11,24 @@ import { AssignmentService } from './assignment.service.js';
 export class AssignmentEvents {
   constructor(private readonly assignments: AssignmentService) {}
 
-  /** Keeps the newest state: a late or repeated fact meets a sequence that is not smaller, and changes nothing. */
+  /**
+   * Keeps the newest state: a late or repeated fact meets a sequence that is not smaller. A closure ends what was made
+   * before it even when it is late: the reopening that overtook it brings nobody back.
+   */
   @OnEvent(EstablishmentRegistered, EstablishmentChanged)
   async copy(event: Envelope<DataOf<typeof EstablishmentRegistered>>, tx: Tx): Promise<void> {
     const { establishmentId, division, name, kind, tier, status } = event.data;
-    const newer = await tx.query(
+    await tx.query(
       `insert into premises (establishment_id, division, sequence, name, kind, tier, status)
        values ($1, $2, $3, $4, $5, $6, $7)
        on conflict (establishment_id) do update
          set division = excluded.division, sequence = excluded.sequence, name = excluded.name,
              kind = excluded.kind, tier = excluded.tier, status = excluded.status
-         where premises.sequence < excluded.sequence
-       returning 1 as one`,
+         where premises.sequence < excluded.sequence`,
       [establishmentId, division, event.sequence, name, kind, tier, status],
     );
-    if (newer.length > 0 && status === 'closed')
-      await this.assignments.end(tx, establishmentId, 'establishment-closed');
+    if (status === 'closed')
+      await this.assignments.end(tx, establishmentId, event.sequence, 'establishment-closed');
   }
 
   @OnEvent(DivisionsListed)

@@ -70,6 +70,7 @@ interface AssignmentRow {
   version: number;
   establishment_id: string;
   establishment_name: string;
+  premises_sequence: number;
   tier: Tier;
   official_id: string;
   official_name: string;
@@ -180,8 +181,8 @@ export class AssignmentService {
       throw new DomainError('own-act', 'Another county admin approves what you proposed.');
     if (proposal.state === 'approved') return proposal;
     // Whoever closes or retiers one of these waits for us, and then finds the assignment.
-    const wanted = await tx.query<Line & { name: string; fits: boolean; current: string | null; official: OfficialRow | null }>(
-      `select l.division, l.establishment_id as "establishmentId", l.tier, l.official_id as "officialId", l.warning, p.name,
+    const wanted = await tx.query<Line & { name: string; sequence: number; fits: boolean; current: string | null; official: OfficialRow | null }>(
+      `select l.division, l.establishment_id as "establishmentId", l.tier, l.official_id as "officialId", l.warning, p.name, p.sequence,
               p.status = 'open' and p.tier = l.tier and p.division = l.division as fits
        from proposal_line l join premises p on p.establishment_id = l.establishment_id
        where l.proposal_id = $1 and l.official_id is not null order by l.division, l.establishment_id for share of p`,
@@ -209,7 +210,7 @@ export class AssignmentService {
       if (before)
         ended.push({ ...before, version: before.version + 1, ended_at: tx.now, end_reason: 'reassigned' }); // prettier-ignore
       made.push({
-        id: uuidv7(), division: line.division, version: 1, establishment_id: line.establishmentId, establishment_name: line.name,
+        id: uuidv7(), division: line.division, version: 1, establishment_id: line.establishmentId, establishment_name: line.name, premises_sequence: line.sequence,
         tier: line.tier, official_id: official.id, official_name: official.name, official_post: official.post,
         official_level: levelOfTier[line.tier], warning: line.warning, made_at: tx.now, ended_at: null, end_reason: null,
       }); // prettier-ignore
@@ -220,11 +221,11 @@ export class AssignmentService {
       [JSON.stringify(ended)],
     );
     await tx.query(
-      `insert into assignment (id, division, version, establishment_id, establishment_name, tier, official_id, official_name,
+      `insert into assignment (id, division, version, establishment_id, establishment_name, premises_sequence, tier, official_id, official_name,
                                official_post, official_level, warning, proposal_id, made_by, made_at)
-       select id, division, version, establishment_id, establishment_name, tier, official_id, official_name,
+       select id, division, version, establishment_id, establishment_name, premises_sequence, tier, official_id, official_name,
               official_post, official_level, warning, $2, $3, $4
-       from jsonb_to_recordset($1::jsonb) as t(id uuid, division text, version int, establishment_id uuid, establishment_name text, tier text,
+       from jsonb_to_recordset($1::jsonb) as t(id uuid, division text, version int, establishment_id uuid, establishment_name text, premises_sequence int, tier text,
          official_id uuid, official_name text, official_post text, official_level text, warning text)`,
       [JSON.stringify(made), id, tx.caller.id, tx.now],
     );
@@ -237,12 +238,12 @@ export class AssignmentService {
     return this.one(tx, id);
   }
 
-  /** Nobody answers for it any more. */
-  async end(tx: Tx, establishmentId: string, reason: string): Promise<void> {
+  /** Nobody answers for it any more since that state of it. */
+  async end(tx: Tx, establishmentId: string, sequence: number, reason: string): Promise<void> {
     const [ended] = await tx.query<AssignmentRow>(
       `update assignment set version = version + 1, ended_at = $2, end_reason = $3
-       where establishment_id = $1 and ended_at is null returning *`,
-      [establishmentId, tx.now, reason],
+       where establishment_id = $1 and ended_at is null and premises_sequence < $4 returning *`,
+      [establishmentId, tx.now, reason, sequence],
     );
     if (ended) tx.publish(AssignmentEnded, ended, stateOf(ended));
   }

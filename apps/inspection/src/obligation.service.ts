@@ -94,14 +94,14 @@ export class ObligationService {
       [establishmentId],
     );
     if (!premises) return;
-    if (premises.status === 'closed') {
+    if (premises.status !== 'open') {
       const withdrawn = await tx.query<ObligationRow>(
         `update obligation set state = 'withdrawn', version = version + 1 where establishment_id = $1 and state in ('open', 'overdue') returning ${columns}`,
         [establishmentId],
       );
       for (const one of withdrawn) tx.publish(ObligationWithdrawn, one, stateOf(one));
+      return;
     }
-    if (premises.status !== 'open') return;
     const opened = await tx.query<ObligationRow>(
       `insert into obligation as o (id, division, version, establishment_id, establishment_name, tier, period, due_on, state, official_id, official_name, opened_at)
        select uuidv7(), $2, 1, $1, $3, $4, run.period, (left(run.period, 4) || '-01-01')::date + (right(run.period, 1)::int * interval '3 months') - interval '1 day',

@@ -30,7 +30,7 @@ export const ObligationReassigned = defineEvent(
   ObligationState,
 );
 export const ObligationOverdue = defineEvent('inspection.obligation.overdue.v1', ObligationState);
-/** The establishment closed: nothing is due there any more. */
+/** The establishment is closed or suspended: nothing is due there. */
 export const ObligationWithdrawn = defineEvent(
   'inspection.obligation.withdrawn.v1',
   ObligationState,

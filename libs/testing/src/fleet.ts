@@ -48,6 +48,7 @@ export class Fleet extends Apis {
   private readonly lines: string[] = [];
   private nats: Nats | undefined;
   private turn = 0;
+  private stopped = false;
 
   private constructor(
     readonly services: readonly Service[],
@@ -81,6 +82,7 @@ export class Fleet extends Apis {
 
   /** Starts nats-server, or starts it again on what it kept; always at the same address. */
   async startNats(): Promise<void> {
+    this.refuseIfStopped();
     this.nats = await startNats({
       bin: this.servers.natsServer,
       storeDir: this.storeDir,
@@ -174,6 +176,7 @@ export class Fleet extends Apis {
 
   /** Starts one more process of a service; resolves when it listens. */
   async run(service: Service): Promise<Replica> {
+    this.refuseIfStopped();
     const child = this.spawn(service, [], this.environmentOf(service));
     const gone = new Promise<void>((done) => child.once('close', () => done()));
     const replica: Replica = { service, child, port: 0, gone };
@@ -305,8 +308,14 @@ export class Fleet extends Apis {
     return sum;
   }
 
+  /** What a failed test left running in the background must not start anything that nobody will end. */
+  private refuseIfStopped(): void {
+    if (this.stopped) throw new Error('The fleet has been stopped.');
+  }
+
   /** Ends every process, whatever happened to the test. */
   async stop(): Promise<void> {
+    this.stopped = true;
     const left = this.replicas.filter(({ child }) => !ended(child));
     for (const { child } of left) child.kill('SIGTERM');
     const patience = setTimeout(() => {
