@@ -114,6 +114,7 @@ create table message (
   version integer not null,
   kind text not null,
   subject_id uuid not null,
+  sequence integer not null,
   audience text not null,
   official_id uuid,
   title_zh text not null,
@@ -123,7 +124,7 @@ create table message (
   read_at timestamp with time zone,
   read_by text,
   constraint message_pkey PRIMARY KEY (id),
-  constraint message_kind_subject_id_audience_official_id_key UNIQUE NULLS NOT DISTINCT (kind, subject_id, audience, official_id),
+  constraint message_once UNIQUE NULLS NOT DISTINCT (kind, subject_id, audience, official_id),
   constraint message_audience_check CHECK ((audience = ANY (ARRAY['official'::text, 'county-admin'::text]))),
   constraint message_check CHECK (((audience = 'official'::text) = (official_id IS NOT NULL)))
 );

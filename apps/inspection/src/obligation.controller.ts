@@ -75,7 +75,11 @@ export class Obligation {
   establishmentId: string;
   @ApiProperty({ type: String, example: '老王饭店' })
   establishmentName: string;
-  @ApiProperty({ type: String, description: 'The tier when it was opened', example: 'D' })
+  @ApiProperty({
+    type: String,
+    description: 'The tier of the establishment; it stays as it is once the visit is settled',
+    example: 'D',
+  })
   tier: string;
   @ApiProperty({ type: String, example: '2026-Q4' })
   period: string;

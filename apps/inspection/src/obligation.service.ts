@@ -95,13 +95,20 @@ export class ObligationService {
     );
     if (!premises) return;
     if (premises.status !== 'open') {
+      // What was missed while it was open stays missed: a closure that is told late must not differ from one in time.
       const withdrawn = await tx.query<ObligationRow>(
-        `update obligation set state = 'withdrawn', version = version + 1 where establishment_id = $1 and state in ('open', 'overdue') returning ${columns}`,
-        [establishmentId],
+        `update obligation set state = 'withdrawn', version = version + 1
+         where establishment_id = $1 and state = 'open' and period >= $2 returning ${columns}`,
+        [establishmentId, periodOf(tx.now)],
       );
       for (const one of withdrawn) tx.publish(ObligationWithdrawn, one, stateOf(one));
       return;
     }
+    await tx.query(
+      `update obligation set establishment_name = $2, tier = $3
+       where establishment_id = $1 and state in ('open', 'overdue') and (establishment_name, tier) is distinct from ($2, $3)`,
+      [establishmentId, premises.name, premises.tier],
+    );
     const opened = await tx.query<ObligationRow>(
       `insert into obligation as o (id, division, version, establishment_id, establishment_name, tier, period, due_on, state, official_id, official_name, opened_at)
        select uuidv7(), $2, 1, $1, $3, $4, run.period, (left(run.period, 4) || '-01-01')::date + (right(run.period, 1)::int * interval '3 months') - interval '1 day',

@@ -12,13 +12,14 @@ type MessageKind = (typeof messageKinds)[number];
 
 /**
  * Every fact that somebody is told of. What is told is a function of the set of facts, not of their order: one message
- * for a kind, a subject and a person, however often and however late a fact arrives.
+ * for a kind, a subject and a person, however often and however late a fact arrives, in the words of the newest fact. A
+ * message that changes (a deadline that could be set at last) is unread again.
  */
 @Injectable()
 export class NotificationEvents {
   @OnEvent(AssignmentMade)
-  async assigned({ data }: Envelope<DataOf<typeof AssignmentMade>>, tx: Tx): Promise<void> {
-    await tell(tx, 'assigned', data.assignmentId, data.division, data.officialId, {
+  async assigned({ sequence, data }: Envelope<DataOf<typeof AssignmentMade>>, tx: Tx): Promise<void> {
+    await tell(tx, 'assigned', data.assignmentId, sequence, data.division, data.officialId, {
       zh: `您已成为“${data.establishmentName}”的包保干部`,
       en: `You answer for ${data.establishmentName}`,
       about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, tier: data.tier },
@@ -26,8 +27,8 @@ export class NotificationEvents {
   } // prettier-ignore
 
   @OnEvent(ObligationOpened, ObligationReassigned)
-  async visitDue({ data }: Envelope<DataOf<typeof ObligationOpened>>, tx: Tx): Promise<void> {
-    await tell(tx, 'visit-due', data.obligationId, data.division, data.officialId, {
+  async visitDue({ sequence, data }: Envelope<DataOf<typeof ObligationOpened>>, tx: Tx): Promise<void> {
+    await tell(tx, 'visit-due', data.obligationId, sequence, data.division, data.officialId, {
       zh: `请于${data.dueOn}前督导“${data.establishmentName}”`,
       en: `A visit to ${data.establishmentName} is due by ${data.dueOn}`,
       about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, period: data.period, dueOn: data.dueOn },
@@ -35,9 +36,9 @@ export class NotificationEvents {
   } // prettier-ignore
 
   @OnEvent(CorrectiveActionDue, CorrectiveActionChanged)
-  async correctionDue({ data }: Envelope<DataOf<typeof CorrectiveActionDue>>, tx: Tx): Promise<void> {
+  async correctionDue({ sequence, data }: Envelope<DataOf<typeof CorrectiveActionDue>>, tx: Tx): Promise<void> {
     if (data.state !== 'open') return;
-    await tell(tx, 'correction-due', data.correctiveActionId, data.division, data.officialId, {
+    await tell(tx, 'correction-due', data.correctiveActionId, sequence, data.division, data.officialId, {
       zh: `“${data.establishmentName}”需整改:${data.finding}(期限${data.dueOn ?? '待节假日安排公布后确定'})`,
       en: `${data.establishmentName} has to correct: ${data.finding} (by ${data.dueOn ?? 'a day to be set once the calendar is announced'})`,
       about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number, dueOn: data.dueOn },
@@ -45,8 +46,8 @@ export class NotificationEvents {
   } // prettier-ignore
 
   @OnEvent(CorrectiveActionVerified)
-  async correctionVerified({ data }: Envelope<DataOf<typeof CorrectiveActionVerified>>, tx: Tx): Promise<void> {
-    await tell(tx, 'correction-verified', data.correctiveActionId, data.division, data.officialId, {
+  async correctionVerified({ sequence, data }: Envelope<DataOf<typeof CorrectiveActionVerified>>, tx: Tx): Promise<void> {
+    await tell(tx, 'correction-verified', data.correctiveActionId, sequence, data.division, data.officialId, {
       zh: `“${data.establishmentName}”的整改已复查合格:${data.finding}`,
       en: `The correction at ${data.establishmentName} was verified: ${data.finding}`,
       about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number },
@@ -54,8 +55,8 @@ export class NotificationEvents {
   } // prettier-ignore
 
   @OnEvent(CalendarMissing)
-  async calendarMissing({ subject, data }: Envelope<DataOf<typeof CalendarMissing>>, tx: Tx): Promise<void> {
-    await tell(tx, 'calendar-missing', subject, data.division, 'county-admin', {
+  async calendarMissing({ sequence, subject, data }: Envelope<DataOf<typeof CalendarMissing>>, tx: Tx): Promise<void> {
+    await tell(tx, 'calendar-missing', subject, sequence, data.division, 'county-admin', {
       zh: `${data.year}年节假日安排尚未录入,部分期限无法确定`,
       en: `The calendar of ${data.year} is not loaded: some deadlines cannot be set`,
       about: { year: data.year },
@@ -68,6 +69,7 @@ async function tell(
   tx: Tx,
   kind: MessageKind,
   subject: string,
+  sequence: number,
   division: string,
   to: string | null,
   what: { zh: string; en: string; about: object },
@@ -75,8 +77,13 @@ async function tell(
   if (to === null) return;
   const official = to === 'county-admin' ? null : to;
   await tx.query(
-    `insert into message (id, division, version, kind, subject_id, audience, official_id, title_zh, title_en, about, created_at)
-     values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`,
-    [uuidv7(), division, kind, subject, official ? 'official' : to, official, what.zh, what.en, JSON.stringify(what.about), tx.now],
+    `insert into message as m (id, division, version, kind, subject_id, sequence, audience, official_id, title_zh, title_en, about, created_at)
+     values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+     on conflict on constraint message_once do update
+       set sequence = excluded.sequence, title_zh = excluded.title_zh, title_en = excluded.title_en, about = excluded.about,
+           version = m.version + (m.about <> excluded.about)::int,
+           read_at = case when m.about = excluded.about then m.read_at end, read_by = case when m.about = excluded.about then m.read_by end
+       where m.sequence < excluded.sequence`,
+    [uuidv7(), division, kind, subject, sequence, official ? 'official' : to, official, what.zh, what.en, JSON.stringify(what.about), tx.now],
   );
 } // prettier-ignore

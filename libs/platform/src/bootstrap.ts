@@ -153,7 +153,7 @@ export async function startService(
       name, help, registers: [registry],
       async collect() {
         const value = await read();
-        if (value !== undefined) this.set(value);
+        this.set(value ?? Number.NaN); // not known here: NaN, which no alarm takes for zero
       },
     }); // prettier-ignore
   gauge(

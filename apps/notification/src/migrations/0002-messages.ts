@@ -11,6 +11,8 @@ create table message (
   kind text not null,
   -- What it is about: the assignment, obligation, corrective action or missing year.
   subject_id uuid not null,
+  -- The step of the subject that the words come from: the newest wins, whenever it is told.
+  sequence integer not null,
   audience text not null check (audience in ('official', 'county-admin')),
   official_id uuid,
   title_zh text not null,
@@ -20,7 +22,7 @@ create table message (
   read_at timestamptz,
   read_by text,
   check ((audience = 'official') = (official_id is not null)),
-  unique nulls not distinct (kind, subject_id, audience, official_id)
+  constraint message_once unique nulls not distinct (kind, subject_id, audience, official_id)
 );
 create index message_place on message (division, id);
 create index message_official on message (official_id, division, id);
