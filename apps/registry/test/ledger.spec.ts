@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { County, eventually, type Landed } from '#testing';
+import { County, eventually, freshTownship, type Landed } from '#testing';
 import { expectLedgerImport, type ExpectedImport } from '../../../test/oracle/ledger.mjs';
 import { registry } from '../src/registry.definition.js';
 
@@ -77,34 +77,26 @@ it('lands the sample ledger row for row as the oracle says, once', async () => {
 
 describe('a ledger of an office', () => {
   it('takes rows of its own township alone, in GB18030, and names the others', async () => {
-    const office = await county.token('office', '371425103');
-    const [village] = (
-      (await county.call('registry', 'GET', '/v1/divisions?parent=371425103', { token: office }))
-        .body as { items: { name: string }[] }
-    ).items;
-    const township = (
-      (await county.call('registry', 'GET', '/v1/divisions', { token: office })).body as {
-        items: { name: string }[];
-      }
-    ).items[0]!.name;
+    const township = freshTownship();
+    const foreign = freshTownship();
+    const office = await county.token('office', township.code);
     const head = '主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态';
-    const csv = `${head}\n小店,,一号,${township},${village!.name},食品摊点\n别处,,二号,表白寺镇,崔许村委会,食品摊点\n`;
+    const csv = `${head}\n小店,,一号,${township.name},${township.villages[0]!.name},食品摊点\n别处,,二号,${foreign.name},${foreign.villages[0]!.name},食品摊点\n`;
     const done = await land(gb18030(csv), 'own.csv', '', office);
     expect(done.counts).toMatchObject({ rows: 2, created: 1, refused: 1 });
     const findings = await every<FindingBody>(`/v1/ledger-imports/${done.id}/findings`, office);
     expect(findings).toMatchObject([{ row: 3, rule: 'township-missing', column: '所属乡镇(街道)' }]);
-    const other = await county.token('office', '371425104');
+    const other = await county.token('office', foreign.code);
     expect((await county.call('registry', 'GET', `/v1/ledger-imports/${done.id}`, { token: other })).status).toBe(404);
     expect(await every(`/v1/ledger-imports`, other)).toEqual([]);
   }, 60_000); // prettier-ignore
 
   it('changes what differs, erases nothing with a blank, and keeps a refused row from costing a good one', async () => {
-    const office = await county.token('office', '371425105');
-    const { items } = (await county.call('registry', 'GET', '/v1/divisions?parent=371425105', { token: office })).body as { items: { name: string }[] }; // prettier-ignore
-    const { items: own } = (await county.call('registry', 'GET', '/v1/divisions', { token: office })).body as { items: { name: string }[] }; // prettier-ignore
+    const township = freshTownship();
+    const office = await county.token('office', township.code);
     const sheet = (...rows: string[]): Buffer =>
       Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态,经营面积(㎡)\n${rows.map((row) => `${row}\n`).join('')}`); // prettier-ignore
-    const place = `${own[0]!.name},${items[0]!.name}`;
+    const place = `${township.name},${township.villages[0]!.name}`;
     await land(sheet(`甲店,,一号,${place},餐饮服务,80`), 'a.csv', '', office);
     const second = await land(
       sheet(`甲店,,一号,${place},餐饮服务,`, `乙店,,二号,${place},不知道,50`, `甲店,,一号,${place},餐饮服务,900`),
@@ -123,10 +115,9 @@ describe('a ledger of an office', () => {
 });
 
 it('goes on where it was when the worker loses it, and takes each row once', async () => {
-  const office = await county.token('office', '371425106');
-  const { items } = (await county.call('registry', 'GET', '/v1/divisions?parent=371425106', { token: office })).body as { items: { name: string }[] }; // prettier-ignore
-  const { items: own } = (await county.call('registry', 'GET', '/v1/divisions', { token: office })).body as { items: { name: string }[] }; // prettier-ignore
-  const rows = Array.from({ length: 4000 }, (_, n) => `摊${n} ,,${n}号,${own[0]!.name},${items[n % items.length]!.name},食品摊点`); // prettier-ignore
+  const { code, name, villages } = freshTownship();
+  const office = await county.token('office', code);
+  const rows = Array.from({ length: 4000 }, (_, n) => `摊${n} ,,${n}号,${name},${villages[n % villages.length]!.name},食品摊点`); // prettier-ignore
   const csv = Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n${rows.join('\n')}\n`); // prettier-ignore
   const { body } = await county.upload('registry', '/v1/ledger-imports', office, csv, 'long.csv');
   const { id } = body as Landed;
@@ -145,7 +136,7 @@ it('goes on where it was when the worker loses it, and takes each row once', asy
     30_000,
   );
   expect(done.counts).toMatchObject({ rows: 4000, created: 4000, unchanged: 0, repaired: 4000 });
-  const [kept] = await county.rows<{ shops: number; facts: number; findings: number }>('registry', `select (select count(*)::int from establishment where division like '371425106%' and name like '摊%') as shops, (select count(*)::int from journal where division like '371425106%' and event->'data'->>'name' like '摊%') as facts, (select count(*)::int from ledger_import_finding where import_id = $1) as findings`, [id]); // prettier-ignore
+  const [kept] = await county.rows<{ shops: number; facts: number; findings: number }>('registry', `select (select count(*)::int from establishment where starts_with(division, $2) and name like '摊%') as shops, (select count(*)::int from journal where starts_with(division, $2) and event->'data'->>'name' like '摊%') as facts, (select count(*)::int from ledger_import_finding where import_id = $1) as findings`, [id, code]); // prettier-ignore
   expect(kept).toEqual({ shops: 4000, facts: 4000, findings: 4000 });
 }, 90_000);
 

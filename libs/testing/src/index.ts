@@ -3,3 +3,4 @@ export * from './county.js';
 export * from './eventually.js';
 export * from './fleet.js';
 export * from './random.js';
+export * from './township.js';
