@@ -252,6 +252,11 @@ export class County {
     return `http://127.0.0.1:${port}/api/${service}`;
   }
 
+  /** Where a service listens, for what `call` would not send. */
+  base(service: Service): URL {
+    return new URL(this.baseOf(service));
+  }
+
   async call(
     service: Service,
     method: string,
