@@ -2,6 +2,7 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   afterOf,
   Caller,
+  IsInstant,
   Line,
   type Page,
   PageOf,
@@ -27,12 +28,10 @@ import {
   IsArray,
   IsIn,
   IsInt,
-  IsISO8601,
   IsNumber,
   IsObject,
   IsOptional,
   IsUUID,
-  Matches,
   Max,
   Min,
   ValidateIf,
@@ -136,7 +135,9 @@ export class OperatorAnswer {
   answer: 'signed' | 'refused';
 
   @ApiPropertyOptional({ type: String, description: 'Who signed', example: '王某' })
-  @ValidateIf(({ answer }: OperatorAnswer) => answer === 'signed')
+  @ValidateIf(
+    ({ answer, signedBy }: OperatorAnswer) => answer === 'signed' || signedBy !== undefined,
+  )
   @Line(100)
   signedBy?: string;
 
@@ -145,7 +146,7 @@ export class OperatorAnswer {
     description: 'When refused: why',
     example: '负责人不在现场',
   })
-  @ValidateIf(({ answer }: OperatorAnswer) => answer === 'refused')
+  @ValidateIf(({ answer, reason }: OperatorAnswer) => answer === 'refused' || reason !== undefined)
   @Prose(1000)
   reason?: string;
 
@@ -154,7 +155,9 @@ export class OperatorAnswer {
     description: 'When refused: who saw it, or where the recording is kept (order 49, art. 34)',
     example: '村委会委员李某',
   })
-  @ValidateIf(({ answer }: OperatorAnswer) => answer === 'refused')
+  @ValidateIf(
+    ({ answer, witness }: OperatorAnswer) => answer === 'refused' || witness !== undefined,
+  )
   @Line(200)
   witness?: string;
 }
@@ -169,10 +172,7 @@ export class SubmitInspection {
   method: Method;
 
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T09:30:00+08:00' })
-  @IsISO8601({ strict: true, strictSeparator: true })
-  @Matches(/^20\d\d-.*T.*(?:Z|[+-]\d\d:\d\d)$/, {
-    message: '$property must be an instant with its offset, like 2026-11-23T09:30:00+08:00',
-  })
+  @IsInstant()
   visitedAt: string;
 
   @ApiPropertyOptional({

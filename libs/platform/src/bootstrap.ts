@@ -9,6 +9,7 @@ import multipart from '@fastify/multipart';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
@@ -16,10 +17,11 @@ import { Gauge, Histogram, Registry } from 'prom-client';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { type Config, configFrom } from './config.js';
 import { completed } from './openapi.js';
-import { EtagInterceptor, ProblemFilter, RepeatInterceptor, validation } from './http.js';
+import { EtagInterceptor, ProblemFilter, RepeatInterceptor, tell, validation } from './http.js';
 import { DeadLetterController } from './dead-letter.controller.js';
 import { Housekeeping } from './housekeeping.js';
 import { type Job, Jobs } from './jobs.js';
+import { DomainError } from './problem.js';
 
 export interface ServiceDefinition {
   service: Service;
@@ -58,6 +60,37 @@ class PlatformModule {
   }
 }
 
+const unreadable = new DomainError(
+  'bad-request',
+  'The address is not percent-encoded UTF-8, or too long.',
+);
+
+/** Bodies are JSON in UTF-8, and files where sheets are imported; anything else is 415 or 400, not a guess. */
+function takeJsonAlone(fastify: FastifyInstance): void {
+  const parse = fastify.getDefaultJsonParser('error', 'error');
+  const utf8 = new TextDecoder('utf-8', { fatal: true });
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    (request, body: Buffer, done) => {
+      let text: string;
+      try {
+        text = utf8.decode(body);
+      } catch {
+        done(new DomainError('bad-request', 'The body is not UTF-8.'));
+        return;
+      }
+      void parse(request, text, done);
+    },
+  );
+  fastify.addHook('preValidation', (request, _reply, done) => {
+    const misplaced =
+      request.isMultipart() && !/(-imports|\/evidence)$/.test(request.routeOptions.url ?? '');
+    done(misplaced ? new DomainError('media-type', 'Send application/json.') : undefined);
+  });
+}
+
 /** Starts one service: HTTP first (health tells the truth), NATS whenever it is there. */
 export async function startService(
   definition: ServiceDefinition,
@@ -76,9 +109,18 @@ export async function startService(
   const applier = new Applier(service, database);
   @Module({ imports: [definition.module, PlatformModule.with(database, applier)] })
   class Root {}
-  const adapter = new FastifyAdapter({ bodyLimit: 1024 * 1024, forceCloseConnections: 'idle' });
+  const adapter = new FastifyAdapter({
+    bodyLimit: 1024 * 1024,
+    forceCloseConnections: 'idle',
+    // The router's own refusals come before any hook.
+    frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      request.traceId = traceIdOf(undefined, randomBytes(16).toString('hex'));
+      tell(unreadable, request, reply);
+    },
+  });
   const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, {
     logger: ['error', 'warn'],
+    bodyParser: false,
   });
   app.setGlobalPrefix(`api/${service}/v1`);
   app.useGlobalGuards(new OidcGuard(config.issuer, config.audience));
@@ -87,6 +129,7 @@ export async function startService(
   app.useGlobalFilters(new ProblemFilter(log));
 
   const fastify = adapter.getInstance();
+  takeJsonAlone(fastify);
   await fastify.register(multipart, { throwFileSizeLimit: true });
   await fastify.register(helmet, {
     contentSecurityPolicy: {
@@ -100,6 +143,12 @@ export async function startService(
       randomBytes(16).toString('hex'),
     );
     void reply.header('x-trace-id', request.traceId).header('cache-control', 'no-store');
+    try {
+      decodeURIComponent(request.url);
+    } catch {
+      done(unreadable);
+      return;
+    }
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {

@@ -4,9 +4,18 @@ import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } fr
 import {
   ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
-import { IsISO8601, IsOptional } from 'class-validator';
+import { IsOptional } from 'class-validator';
 import { Caller, Roles } from './auth.js';
-import { afterOf, IsDivision, Line, type Page, PageOf, pageOf, PageQuery } from './fields.js';
+import {
+  afterOf,
+  IsDivision,
+  IsInstant,
+  Line,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+} from './fields.js';
 import { oneOf } from './problem.js';
 
 class DeadLetterView implements DeadLetter {
@@ -41,12 +50,12 @@ class Replay {
 
   @ApiPropertyOptional({ type: String, format: 'date-time', description: 'Set aside at or after' })
   @IsOptional()
-  @IsISO8601({ strict: true })
+  @IsInstant()
   since?: string;
 
   @ApiPropertyOptional({ type: String, format: 'date-time', description: 'Set aside before' })
   @IsOptional()
-  @IsISO8601({ strict: true })
+  @IsInstant()
   until?: string;
 }
 

@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsInt, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
+import { IsInt, IsISO8601, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
 
 /** A text of one line: no control characters (PostgreSQL takes no NUL) and no halves of a surrogate pair. */
 export const Line = (max: number, min = 1): PropertyDecorator =>
@@ -24,6 +24,15 @@ export const IsDivision = (): PropertyDecorator =>
   Matches(/^(\d{6}|\d{9}|\d{12})$/, {
     message: '$property must be a division code of 6, 9 or 12 digits',
   });
+
+/** An instant with its offset; of the many forms of ISO 8601 the one that every reader takes. */
+export const IsInstant = (): PropertyDecorator =>
+  applyDecorators(
+    IsISO8601({ strict: true, strictSeparator: true }),
+    Matches(/^20\d\d-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d)$/, {
+      message: '$property must be an instant with its offset, like 2026-11-23T09:30:00+08:00',
+    }),
+  ); // prettier-ignore
 
 /** A keyset page: send `next` of the page before as `after`. */
 export class PageQuery {

@@ -1,26 +1,59 @@
 import { CommitUnknown, KeyReused, Repeated } from '#database';
 import {
-  type ArgumentsHost, Catch, type CallHandler, type ExceptionFilter, type ExecutionContext, HttpException,
+  type ArgumentMetadata, type ArgumentsHost, Catch, type CallHandler, type ExceptionFilter, type ExecutionContext, HttpException,
   type NestInterceptor, type ValidationError, ValidationPipe,
 } from '@nestjs/common'; // prettier-ignore
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Logger } from 'pino';
 import { catchError, of, tap, throwError, type Observable } from 'rxjs';
+import { remedyFor } from './remedies.js';
 import { DomainError, type FieldError, type ProblemCode, problems } from './problem.js';
+
+const deepest = 16;
+
+/** What class-transformer and class-validator pass over in silence: names of every object, arrays in arrays, depth. */
+function oddities(value: unknown, pointer: string, depth: number): FieldError[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if (depth > deepest)
+    return [{ pointer, rule: 'depth', value: null, remedy: `At most ${deepest} levels are taken.` }];
+  return Object.entries(value).flatMap(([name, inner]) => {
+    const here = `${pointer}/${name}`;
+    if (name in Object.prototype || name === 'prototype')
+      return [{ pointer: here, rule: 'whitelistValidation', value: shown(inner), remedy: `property ${name} should not exist` }];
+    if (Array.isArray(value) && Array.isArray(inner))
+      return [{ pointer: here, rule: 'nestedArray', value: shown(inner), remedy: 'An array holds no arrays.' }];
+    return oddities(inner, here, depth + 1);
+  });
+} // prettier-ignore
+
+class StrictPipe extends ValidationPipe {
+  override transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    if (metadata.type === 'body' && value === null)
+      throw refusal([{ pointer: '/', rule: 'isObject', value: null, remedy: 'Send a JSON object.' }]);
+    const odd = oddities(value, '', 0);
+    if (odd.length > 0) throw refusal(odd);
+    return super.transform(value, metadata);
+  }
+} // prettier-ignore
+
+const refusal = (errors: FieldError[]): DomainError =>
+  new DomainError('validation-failed', 'Mend the fields named in errors.', errors.slice(0, 50)); // a hostile body has as many as it has commas
 
 /** Unknown fields are refused, and each wrong one is named with its rule, value and remedy. */
 export const validation = (): ValidationPipe =>
-  new ValidationPipe({
+  new StrictPipe({
     transform: true,
     whitelist: true,
     forbidNonWhitelisted: true,
-    exceptionFactory: (found) =>
-      new DomainError(
-        'validation-failed',
-        'Mend the fields named in errors.',
-        found.flatMap((one) => fieldErrors(one, '')),
-      ),
+    exceptionFactory: (found) => refusal(found.flatMap((one) => fieldErrors(one, ''))),
   });
+
+/** What was sent, as far as it helps to find it; never the whole of a large body. */
+function shown(value: unknown): unknown {
+  if (typeof value === 'string') return value.slice(0, 200);
+  const text = JSON.stringify(value ?? null);
+  return text.length > 200 ? text.slice(0, 200) : (value ?? null);
+}
 
 function fieldErrors(error: ValidationError, above: string): FieldError[] {
   const pointer = `${above}/${error.property}`;
@@ -28,8 +61,8 @@ function fieldErrors(error: ValidationError, above: string): FieldError[] {
     ...Object.entries(error.constraints ?? {}).map(([rule, remedy]) => ({
       pointer,
       rule,
-      value: typeof error.value === 'string' ? error.value.slice(0, 200) : (error.value as unknown),
-      remedy,
+      value: shown(error.value),
+      remedy: remedyFor(rule, remedy),
     })),
     ...(error.children ?? []).flatMap((child) => fieldErrors(child, pointer)),
   ];
@@ -68,25 +101,9 @@ export class ProblemFilter implements ExceptionFilter {
 
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
-    const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const told = told_(error);
-    const [status, zh, en] = problems[told.code];
+    const status = tell(error, request, host.switchToHttp().getResponse<FastifyReply>());
     if (status === 500)
       this.log.error({ err: bare(error), traceId: request.traceId }, 'request failed');
-    const english = /^\s*en\b/i.test(request.headers['accept-language'] ?? '');
-    void reply
-      .status(status)
-      .header('content-type', 'application/problem+json; charset=utf-8')
-      .send({
-        type: `https://foodwarden.example/problems/${told.code}`,
-        title: english ? en : zh,
-        status,
-        detail: told.detail,
-        code: told.code,
-        traceId: request.traceId,
-        errors: told.errors,
-        ...(told.current === undefined ? {} : { current: told.current }),
-      });
   }
 }
 
@@ -94,6 +111,27 @@ export class ProblemFilter implements ExceptionFilter {
 function bare(error: unknown): object {
   const { name, message, code, stack } = error as Error & { code?: string };
   return { name, message, code, stack };
+}
+
+/** Answers with the problem. @returns its status */
+export function tell(error: unknown, request: FastifyRequest, reply: FastifyReply): number {
+  const told = told_(error);
+  const [status, zh, en] = problems[told.code];
+  const english = /^\s*en\b/i.test(request.headers['accept-language'] ?? '');
+  void reply
+    .status(status)
+    .header('content-type', 'application/problem+json; charset=utf-8')
+    .send({
+      type: `https://foodwarden.example/problems/${told.code}`,
+      title: english ? en : zh,
+      status,
+      detail: told.detail,
+      code: told.code,
+      traceId: request.traceId,
+      errors: told.errors,
+      ...(told.current === undefined ? {} : { current: told.current }),
+    });
+  return status;
 }
 
 function told_(error: unknown): {

@@ -125,6 +125,11 @@ export class County extends Apis {
     return `http://127.0.0.1:${port}/api/${service}`;
   }
 
+  /** Where a service listens, for what `call` would not send. */
+  base(service: Service): URL {
+    return new URL(this.baseOf(service));
+  }
+
   /**
    * What must be so after a test: every fact sent, applied and acknowledged, and no transaction left open.
    * @throws Error that names what is left after ten seconds
