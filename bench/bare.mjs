@@ -62,21 +62,19 @@ fastify.post('/create', async (request, reply) => {
       [JSON.stringify([event])],
     );
     await client.query('commit');
-    return reply
-      .status(201)
-      .send({
-        id,
-        division,
-        version: 1,
-        name,
-        address,
-        kind,
-        area,
-        tier: 'C',
-        tierDecision: decision,
-        createdAt: now,
-        changedAt: now,
-      });
+    return reply.status(201).send({
+      id,
+      division,
+      version: 1,
+      name,
+      address,
+      kind,
+      area,
+      tier: 'C',
+      tierDecision: decision,
+      createdAt: now,
+      changedAt: now,
+    });
   } catch (error) {
     await client.query('rollback');
     throw error;

@@ -163,6 +163,12 @@ describe('the assignment of a county', () => {
     expect(refused).toMatchObject({ status: 403, body: { code: 'out-of-scope' } });
   }, 60_000);
 
+  it('refuses a proposal that was made before another one was approved', async () => {
+    const [old, fresh] = [await propose('371425102'), await propose('371425')];
+    expect(await approve(fresh.id, second)).toMatchObject({ status: 200 });
+    expect(await approve(old.id, second)).toMatchObject({ status: 409, body: { code: 'wrong-state' } }); // prettier-ignore
+  }, 60_000);
+
   it('ends with the establishment, and shows a changed tier as a gap until it is mended', async () => {
     const [closing, growing] = establishments.filter(({ tier }) => tier === 'D');
     const patch = (one: Establishment, body: object): ReturnType<County['call']> =>

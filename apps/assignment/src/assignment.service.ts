@@ -180,6 +180,12 @@ export class AssignmentService {
     if (proposal.proposedBy === tx.caller.id)
       throw new DomainError('own-act', 'Another county admin approves what you proposed.');
     if (proposal.state === 'approved') return proposal;
+    const [newer] = await tx.query<{ id: string }>(
+      `select id from proposal where state = 'approved' and approved_at > $2 and (starts_with(division, $1) or starts_with($1, division)) limit 1`,
+      [proposal.division, proposal.proposedAt],
+    );
+    if (newer)
+      throw new DomainError('wrong-state', `Proposal ${newer.id} was approved for this ground since, and shares and caps are no longer what this one counted with: propose again.`); // prettier-ignore
     // Whoever closes or retiers one of these waits for us, and then finds the assignment.
     const wanted = await tx.query<Line & { name: string; sequence: number; fits: boolean; current: string | null; official: OfficialRow | null }>(
       `select l.division, l.establishment_id as "establishmentId", l.tier, l.official_id as "officialId", l.warning, p.name, p.sequence,
