@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type DataOf, type EventContract, type Envelope, type Service } from '#contracts';
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler';
 import { FormatRegistry, type TObject } from '@sinclair/typebox';
-import { DataSource, type DataSourceOptions, type EntityManager, type QueryRunner } from 'typeorm';
+import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm';
 import { v7 as uuidv7, validate as isUuid } from 'uuid';
 import { type Caller, scopeOf } from './scope.js';
 
@@ -44,6 +44,18 @@ export function checkerOf(contract: EventContract): TypeCheck<TObject> {
   return check;
 }
 
+/** Prepared once a connection, under its name. */
+interface Statement {
+  name: string;
+  text: string;
+  values: unknown[];
+}
+
+/** What TypeORM's runner lends us of `pg`: statements sent without waiting for the one before. */
+interface Connection {
+  query(statement: string | Statement): Promise<{ command: string; rows: unknown[] }>;
+}
+
 /** The caller's transaction: what a service method takes first. */
 export class Tx {
   private readonly facts: Fact[] = [];
@@ -82,9 +94,9 @@ export class Tx {
     });
   }
 
-  /** @returns how many facts were written. */
-  async flush(): Promise<number> {
-    if (this.facts.length === 0) return 0;
+  /** What writes the facts into journal and outbox, in one statement; undefined when there are none. */
+  statement(): Statement | undefined {
+    if (this.facts.length === 0) return undefined;
     const seen = new Set<string>();
     const rows = this.facts.map(({ contract, aggregate, data }) => {
       const step = `${aggregate.id}/${aggregate.version}`;
@@ -114,16 +126,16 @@ export class Tx {
       };
       return event;
     });
-    await this.manager.query(
-      `with written as (
+    return {
+      name: 'journal',
+      text: `with written as (
          insert into journal (event_id, type, division, aggregate_id, sequence, actor, event)
          select (e->>'id')::uuid, e->>'type', e->>'division', (e->>'subject')::uuid, (e->>'sequence')::int, e->>'actor', e
          from jsonb_array_elements($1::jsonb) with ordinality as t(e, n) order by n
          returning id, recorded_at)
        insert into outbox (journal_id, recorded_at) select id, recorded_at from written`,
-      [JSON.stringify(rows)],
-    );
-    return rows.length;
+      values: [JSON.stringify(rows)],
+    };
   }
 }
 
@@ -148,6 +160,7 @@ export class Database {
       url: options.url,
       entities: options.entities,
       poolSize: options.poolSize ?? 8,
+      extra: { pipeline: true },
       synchronize: false,
       invalidWhereValuesBehavior: { null: 'throw', undefined: 'throw' },
       logging: false,
@@ -179,39 +192,40 @@ export class Database {
   async within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
     const scope = scopeOf(caller.division);
     const runner = this.source.createQueryRunner();
-    await runner.connect();
+    const connection = (await runner.connect()) as Connection;
+    const active = runner as { isTransactionActive: boolean };
     try {
-      await runner.startTransaction();
-      const [begun] = (await runner.query(
-        `select set_config('app.lo', $1, true), set_config('app.hi', $2, true), set_config('app.actor', $3, true),
-                set_config('app.official', $4, true), set_config('transaction_read_only', $5, true), app_now() as now`,
-        [scope.lo, scope.hi, caller.id, caller.official ?? '', caller.readOnly ? 'on' : 'off'],
-      )) as [{ now: Date }];
+      active.isTransactionActive = true;
+      const [, { rows }] = await Promise.all([
+        connection.query('begin'),
+        connection.query({
+          name: 'within',
+          text: `select set_config('app.lo', $1, true), set_config('app.hi', $2, true), set_config('app.actor', $3, true),
+                        set_config('app.official', $4, true), set_config('transaction_read_only', $5, true), app_now() as now`,
+          values: [scope.lo, scope.hi, caller.id, caller.official ?? '', caller.readOnly ? 'on' : 'off'],
+        }),
+      ]);
+      const [begun] = rows as [{ now: Date }];
       const tx = new Tx(runner.manager, caller, begun.now, this.service);
       if (caller.idempotency) await this.claim(tx, caller.idempotency);
       const result = await work(tx);
-      const facts = await tx.flush();
-      if (caller.idempotency) {
-        await runner.query(
-          `update idempotency_key set answer = $4::jsonb where actor = $1 and route = $2 and key = $3`,
-          [
-            caller.id,
-            caller.idempotency.route,
-            caller.idempotency.key,
-            JSON.stringify(result ?? null),
-          ],
-        );
-      }
-      await this.commit(runner);
-      if (facts > 0) for (const wake of this.committed) wake();
+      const facts = tx.statement();
+      const last = [
+        ...(facts ? [facts] : []),
+        ...(caller.idempotency ? [answered(caller, caller.idempotency, result)] : []),
+      ];
+      await this.commit(connection, last);
+      active.isTransactionActive = false;
+      if (facts) for (const wake of this.committed) wake();
       return result;
     } catch (error) {
-      await runner.rollbackTransaction().catch(() => undefined); // the connection itself is gone: nothing was committed on it
+      await connection.query('rollback').catch(() => undefined); // the connection itself is gone: nothing was committed on it
+      active.isTransactionActive = false;
       throw error;
     } finally {
       await runner.release();
     }
-  }
+  } // prettier-ignore
 
   /**
    * The one exception to a scope: work over every county, or before one is known. Lint keeps the list of its call sites.
@@ -224,20 +238,18 @@ export class Database {
     );
   }
 
-  /** TypeORM's own commit drops PostgreSQL's answer, and after a swallowed error that is ROLLBACK without an error. */
-  private async commit(runner: QueryRunner): Promise<void> {
-    const connection = (await runner.connect()) as {
-      query(sql: string): Promise<{ command: string }>;
-    };
-    let command: string;
-    try {
-      ({ command } = await connection.query('commit'));
-    } catch (error) {
+  /**
+   * Sends the last statements and COMMIT in one go. TypeORM's own commit drops PostgreSQL's answer, and after an error,
+   * swallowed or just sent along, that answer is ROLLBACK without an error.
+   */
+  private async commit(connection: Connection, last: Statement[]): Promise<void> {
+    const sent = Promise.allSettled(last.map((statement) => connection.query(statement)));
+    const answer = await connection.query('commit').catch((error: unknown) => {
       throw new CommitUnknown('The connection was lost at commit.', { cause: error });
-    }
-    (runner as { isTransactionActive: boolean }).isTransactionActive = false;
-    if (command !== 'COMMIT')
-      throw new Error(`COMMIT was answered ${command}: an error was swallowed in the transaction.`);
+    });
+    for (const one of await sent) if (one.status === 'rejected') throw one.reason;
+    if (answer.command !== 'COMMIT')
+      throw new Error(`COMMIT was answered ${answer.command}: an error was swallowed in the transaction.`); // prettier-ignore
   }
 
   private async claim(
@@ -257,6 +269,18 @@ export class Database {
     if (first?.body_hash !== bodyHash) throw new KeyReused('The key was used for another body.');
     throw new Repeated(first.answer);
   }
+}
+
+function answered(
+  { id }: Caller,
+  { route, key }: NonNullable<Caller['idempotency']>,
+  result: unknown,
+): Statement {
+  return {
+    name: 'answered',
+    text: `update idempotency_key set answer = $4::jsonb where actor = $1 and route = $2 and key = $3`,
+    values: [id, route, key, JSON.stringify(result ?? null)],
+  };
 }
 
 export function hashOf(value: unknown): string {
