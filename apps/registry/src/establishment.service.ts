@@ -8,7 +8,7 @@ import {
   type EstablishmentQuery,
   type RegisterEstablishment,
 } from './establishment.controller.js';
-import { Establishment } from './establishment.entity.js';
+import { Establishment, insertEstablishments } from './establishment.entity.js';
 import { normaliseLicence } from './licence.js';
 import { TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
@@ -36,7 +36,7 @@ export class EstablishmentService {
       changedAt: tx.now,
     } satisfies Partial<Establishment>);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
-    await tx.manager.insert(Establishment, establishment);
+    await insertEstablishments(tx, [establishment]);
     tx.publish(EstablishmentRegistered, establishment, establishment.state());
     return establishment;
   }

@@ -7,7 +7,7 @@ import { type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
 import { type Static, Type } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
-import { Establishment } from './establishment.entity.js';
+import { Establishment, insertEstablishments } from './establishment.entity.js';
 import { licenceFits, normaliseLicence } from './licence.js';
 import { decideTier, TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
@@ -169,7 +169,7 @@ class LedgerRows implements RowTaker<LedgerMemory> {
     });
 
     if (mode === 'write') {
-      if (created.size > 0) await tx.manager.insert(Establishment, [...created]);
+      await insertEstablishments(tx, [...created]);
       for (const one of changed) await tx.manager.update(Establishment, { id: one.id }, one);
     }
     return judged;
