@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { connect } from '@nats-io/transport-node';
 import { freePort } from './port.js';
 import { ServerError } from './postgres.js';
+import { fetchRelease } from './release.js';
 
 const run = promisify(execFile);
 
@@ -43,7 +44,7 @@ async function versionOf(bin: string): Promise<string | undefined> {
   }
 }
 
-/** Finds or fetches nats-server: NATS_SERVER_BIN, PATH, the cache, then the machine's own Debian mirror. */
+/** Finds or fetches nats-server: NATS_SERVER_BIN, PATH, the cache, then the machine's own Debian mirror, then the pinned release on GitHub. */
 export async function obtainNatsServer(
   cacheDir: string,
   log: (line: string) => void = () => undefined,
@@ -65,23 +66,26 @@ export async function obtainNatsServer(
   }
   const remedy =
     'Install nats-server 2.10 or newer (https://github.com/nats-io/nats-server/releases) and set NATS_SERVER_BIN to it.';
-  if (!existsSync('/usr/bin/apt-get'))
-    throw new ServerError(
-      `nats-server was not found and this is no Debian-like machine. ${remedy}`,
-    );
-  for (const suite of ['sid', 'trixie']) {
-    log(`fetching nats-server from this machine's Debian mirror (${suite})`);
+  const troubles: string[] = [];
+  const sources: [string, () => Promise<void>][] = existsSync('/usr/bin/apt-get')
+    ? ['sid', 'trixie'].map((suite) => [
+        `this machine's Debian mirror (${suite})`,
+        () => fetchFromMirror(suite, cached),
+      ])
+    : [];
+  sources.push(['its release on GitHub', () => fetchRelease(cached)]);
+  for (const [source, get] of sources) {
+    log(`fetching nats-server from ${source}`);
     try {
-      await fetchFromMirror(suite, cached);
-    } catch {
-      continue; // the next suite, else the remedy
+      await get();
+      const version = await versionOf(cached);
+      if (version && usable(version)) return cached;
+      troubles.push(`${source}: version ${version ?? 'unknown'}`);
+    } catch (error) {
+      troubles.push(`${source}: ${(error as Error).message.split('\n')[0] ?? ''}`); // the next source, else the remedy
     }
-    const version = await versionOf(cached);
-    if (version && usable(version)) return cached;
   }
-  throw new ServerError(
-    `nats-server could not be fetched from this machine's Debian mirror. ${remedy}`,
-  );
+  throw new ServerError(`nats-server could not be fetched (${troubles.join('; ')}). ${remedy}`);
 }
 
 async function fetchFromMirror(suite: string, target: string): Promise<void> {
