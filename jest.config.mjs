@@ -5,7 +5,7 @@ const base = {
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest'] },
   moduleNameMapper: {
-    '^#(contracts|database|messaging|platform|sheet|servers|testing)$':
+    '^#(contracts|database|messaging|files|platform|sheet|servers|testing)$':
       '<rootDir>/libs/$1/src/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
