@@ -7,6 +7,7 @@ import { CorrectiveActionService } from './corrective-action.service.js';
 import { DeadlineSweep } from './deadline.sweep.js';
 import { InspectionController } from './inspection.controller.js';
 import { InspectionEvents } from './inspection.events.js';
+import { IndicatorController } from './inspection.indicators.js';
 import { loadInspection } from './inspection.loader.js';
 import { visits } from './migrations/0002-visits.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
@@ -20,6 +21,7 @@ import { VisitService } from './visit.service.js';
     ObligationController,
     InspectionController,
     CorrectiveActionController,
+    IndicatorController,
     PolicyController,
   ],
   providers: [
