@@ -4,9 +4,13 @@ import { type Counted, type Indicator, indicatorRoutes } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 
-/** Open establishments, each with who answers for it now, if anybody does: at most one current assignment a place. */
+/**
+ * Open establishments, each with who answers for it now, if anybody does. Lateral with a limit, so that a page of rows
+ * looks up its own fifty and does not join the whole county first.
+ */
 const open: Counted = {
-  from: 'premises p left join assignment a on a.establishment_id = p.establishment_id and a.ended_at is null',
+  from: `premises p left join lateral (
+    select official_name, official_level from assignment where establishment_id = p.establishment_id and ended_at is null limit 1) a on true`,
   id: 'p.establishment_id',
   division: 'p.division',
   name: 'p.name',

@@ -15,8 +15,9 @@ export const trainingIndicators: readonly Indicator[] = [
     },
     exclusions: { zh: '已离任的干部不计', en: 'Officials who are no longer active' },
     of: {
-      // One certificate an official and requirement at most.
-      from: `official o left join certificate c on c.official_id = o.official_id and c.requirement = 'official-induction'`,
+      // Lateral with a limit, so that a page of rows looks up its own fifty and does not join the whole county first.
+      from: `official o left join lateral (
+        select id from certificate where official_id = o.official_id and requirement = 'official-induction' limit 1) c on true`,
       id: 'o.official_id',
       division: 'o.division',
       name: 'o.name',
