@@ -523,9 +523,11 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
           return wide.flatMap((a) => narrow.map((b) => ({ query: `${one.name}=${encodeURIComponent(a.value)}&${other.name}=${encodeURIComponent(b.value)}`, stranger: a.stranger || b.stranger })));
         }),
       );
-      // The codes of one service share their code: one of them is asked for every pair of filters.
-      const first = routes.find((other) => other.service === route.service && other.code)?.code;
-      for (const { query, stranger } of refused || route.code !== (route.code && first) ? single : [...single, ...pairs]) {
+      // What a service's indicators share is asked of one of them; every one of them is asked for every place.
+      const shared = routes.find(({ service, code }) => service === route.service && code)?.code;
+      const queries = route.code === undefined || (route.code === shared && !refused) ? [...single, ...(refused ? [] : pairs)]
+        : single.filter(({ query }) => query.startsWith('division='));
+      for (const { query, stranger } of queries) {
         const answer = await send(person, eyes, route, `${route.path}?${query}`);
         if (refused) {
           if (plain(answer) !== plain(basis)) say(person, what, `answered ${plain(answer)} for ?${query}`);
