@@ -8,7 +8,7 @@ import { Caller, type Role, Roles } from './auth.js';
 import { afterOf, IsDivision, type Page, PageOf, pageOf, PageQuery } from './fields.js';
 import { oneOf } from './problem.js';
 
-class Words {
+class IndicatorWords {
   @ApiProperty({ type: String, example: '包保关系落实率' })
   zh: string;
   @ApiProperty({ type: String, example: 'Establishments with a responsible official' })
@@ -33,11 +33,11 @@ export interface Counted {
 export interface Indicator {
   readonly code: string;
   readonly version: number;
-  readonly title: Words;
-  readonly denominator: Words;
-  readonly numerator: Words;
+  readonly title: IndicatorWords;
+  readonly denominator: IndicatorWords;
+  readonly numerator: IndicatorWords;
   /** What is left out of both, and what is not known. */
-  readonly exclusions: Words;
+  readonly exclusions: IndicatorWords;
   readonly of: Counted;
   /** Which of the rows the numerator counts; unknown is no. */
   readonly counts: string;
@@ -49,7 +49,7 @@ export interface Periods {
   daysOf(period: string): { from: string; to: string };
 }
 
-class RowAddresses {
+class IndicatorRowAddresses {
   @ApiProperty({ type: String, example: '/api/assignment/v1/indicators/assignment-rate/rows?division=371425101&part=numerator' })
   numerator: string;
   @ApiProperty({ type: String, example: '/api/assignment/v1/indicators/assignment-rate/rows?division=371425101&part=denominator' })
@@ -61,8 +61,8 @@ export class IndicatorNumber {
   code: string;
   @ApiProperty({ type: Number, description: 'Of the definition', example: 1 })
   version: number;
-  @ApiProperty({ type: Words })
-  title: Words;
+  @ApiProperty({ type: IndicatorWords })
+  title: IndicatorWords;
   @ApiProperty({ type: String, example: '371425101' })
   division: string;
   @ApiProperty({ type: String, nullable: true, description: 'The calendar quarter; null: as it stands now', example: null })
@@ -75,8 +75,8 @@ export class IndicatorNumber {
   denominator: number;
   @ApiProperty({ type: Number, nullable: true, description: 'numerator / denominator, not rounded; null where there is nothing to count', example: 0.9833333333333333 })
   value: number | null;
-  @ApiProperty({ type: RowAddresses, description: 'Where the rows behind each number are listed' })
-  rows: RowAddresses;
+  @ApiProperty({ type: IndicatorRowAddresses, description: 'Where the rows behind each number are listed' })
+  rows: IndicatorRowAddresses;
 } // prettier-ignore
 
 class IndicatorNumbers {
@@ -91,14 +91,14 @@ class IndicatorDefinition {
   code: string;
   @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
   version: number;
-  @ApiProperty({ type: Words })
-  title: Words;
-  @ApiProperty({ type: Words })
-  denominator: Words;
-  @ApiProperty({ type: Words })
-  numerator: Words;
-  @ApiProperty({ type: Words })
-  exclusions: Words;
+  @ApiProperty({ type: IndicatorWords })
+  title: IndicatorWords;
+  @ApiProperty({ type: IndicatorWords })
+  denominator: IndicatorWords;
+  @ApiProperty({ type: IndicatorWords })
+  numerator: IndicatorWords;
+  @ApiProperty({ type: IndicatorWords })
+  exclusions: IndicatorWords;
   @ApiProperty({ enum: ['sample'], description: '`sample`: ours, no authority’s, whose formulas are not known', example: 'sample' })
   source: 'sample';
 } // prettier-ignore
