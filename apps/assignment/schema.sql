@@ -354,6 +354,57 @@ create policy ground_update on roster_import_finding for update to assignment_ap
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table undertaking (
+  id uuid not null,
+  division text collate "C" not null,
+  version integer not null,
+  official_id uuid not null,
+  official_name text not null,
+  official_post text not null,
+  official_level text not null,
+  state text not null,
+  establishments jsonb not null,
+  list_sha256 text not null,
+  text_version integer not null,
+  statement text not null,
+  document text not null,
+  document_sha256 text not null,
+  opened_at timestamp with time zone not null,
+  opened_by text not null,
+  signed_at timestamp with time zone,
+  signed_by text,
+  signed_name text,
+  stale_at timestamp with time zone,
+  stale_reason text,
+  stale_added integer,
+  stale_removed integer,
+  superseded_at timestamp with time zone,
+  copy_sha256 text,
+  copy_type text,
+  copy_bytes integer,
+  copy_at timestamp with time zone,
+  copy_by text,
+  constraint undertaking_pkey PRIMARY KEY (id),
+  constraint undertaking_check CHECK ((((signed_at IS NULL) = (signed_by IS NULL)) AND ((signed_at IS NULL) = (signed_name IS NULL)))),
+  constraint undertaking_check1 CHECK (((state = ANY (ARRAY['stale'::text, 'superseded'::text])) = (stale_at IS NOT NULL))),
+  constraint undertaking_check2 CHECK (((state <> 'signed'::text) OR (signed_at IS NOT NULL))),
+  constraint undertaking_state_check CHECK ((state = ANY (ARRAY['open'::text, 'signed'::text, 'stale'::text, 'superseded'::text])))
+);
+CREATE UNIQUE INDEX undertaking_current ON public.undertaking USING btree (official_id) WHERE (state <> 'superseded'::text);
+CREATE INDEX undertaking_official ON public.undertaking USING btree (official_id, division, id);
+CREATE INDEX undertaking_place ON public.undertaking USING btree (division, id);
+alter table undertaking enable row level security;
+alter table undertaking force row level security;
+create policy ground_delete on undertaking for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_insert on undertaking for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_select on undertaking for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_update on undertaking for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
@@ -378,3 +429,4 @@ grant insert, select, update on proposal to assignment_app;
 grant insert, select on proposal_line to assignment_app;
 grant insert, select, update on roster_import to assignment_app;
 grant insert, select on roster_import_finding to assignment_app;
+grant insert, select, update on undertaking to assignment_app;
