@@ -1,5 +1,5 @@
 import { foundation } from '#database';
-import { PolicyController, policyLoader, type ServiceDefinition } from '#platform';
+import { ChangeController, PolicyController, policyLoader, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { AssignmentController } from './assignment.controller.js';
 import { AssignmentEvents } from './assignment.events.js';
@@ -26,6 +26,7 @@ import { UndertakingService } from './undertaking.service.js';
     GapController,
     UndertakingController,
     PolicyController,
+    ChangeController,
   ],
   providers: [AssignmentEvents, AssignmentService, RosterImports, UndertakingService],
 })

@@ -12,3 +12,4 @@ export * from './sheet-import.js';
 export * from './upload.js';
 export * from './sheet-import.controller.js';
 export * from './dead-letter.controller.js';
+export * from './masked.js';

@@ -1,8 +1,9 @@
 import { type Migration, owned } from '#database';
+import { changeLogTables } from '#platform';
 
 const app = 'assignment_app';
 
-/** What each official signs for the establishments he answers for. */
+/** What each official signs for the establishments he answers for; who changed what of officials, and read whose telephone number. */
 export const undertakings: Migration = {
   name: '0005-undertakings',
   sql: `
@@ -34,11 +35,6 @@ create table undertaking (
   stale_added integer,
   stale_removed integer,
   superseded_at timestamptz,
-  copy_sha256 text,
-  copy_type text,
-  copy_bytes integer,
-  copy_at timestamptz,
-  copy_by text,
   check ((signed_at is null) = (signed_by is null) and (signed_at is null) = (signed_name is null)),
   check ((state in ('stale', 'superseded')) = (stale_at is not null)),
   check (state <> 'signed' or signed_at is not null)
@@ -47,5 +43,23 @@ create unique index undertaking_current on undertaking (official_id) where state
 create index undertaking_place on undertaking (division, id);
 create index undertaking_official on undertaking (official_id, division, id);
 ${owned('undertaking', app, 'select, insert, update')}
+
+-- Signed by hand and uploaded. The newest counts; one that it replaced stays.
+create table undertaking_copy (
+  id uuid primary key,
+  undertaking_id uuid not null references undertaking,
+  division text collate "C" not null,
+  official_id uuid not null,
+  sha256 text not null,
+  mime text not null,
+  size integer not null,
+  uploaded_at timestamptz not null,
+  uploaded_by text not null
+);
+create index undertaking_copy_undertaking on undertaking_copy (undertaking_id, id);
+create index undertaking_copy_file on undertaking_copy (sha256);
+${owned('undertaking_copy', app, 'select, insert')}
+
+${changeLogTables(app)}
 `,
 };
