@@ -46,5 +46,6 @@ export const assignment: ServiceDefinition = {
   ],
   events: [AssignmentEvents],
   jobs: [RosterImports],
+  fileTables: ['undertaking_copy'],
   load: policyLoader(AssignmentCap, Induction, UndertakingText),
 };

@@ -1,8 +1,11 @@
 import { type Level, levels, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
+import { fileKinds, FileStore, kindOf, sendFile } from '#files';
 import {
   afterOf,
   Caller,
+  DomainError,
+  holdFile,
   IsDivision,
   Line,
   oneOf,
@@ -11,6 +14,7 @@ import {
   pageOf,
   PageQuery,
   Roles,
+  uploadOf,
 } from '#platform';
 import {
   Body,
@@ -21,9 +25,12 @@ import {
   ParseUUIDPipe,
   Post,
   Query,
+  Req,
   Res,
 } from '@nestjs/common';
 import {
+  ApiBody,
+  ApiConsumes,
   ApiOperation,
   ApiProduces,
   ApiProperty,
@@ -32,10 +39,12 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
-import { type FastifyReply } from 'fastify';
+import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Listed } from './undertaking.document.js';
 import {
+  copyKinds,
   type OpenedUndertakings,
+  type UndertakingCopy as Copy,
   staleReasons,
   UndertakingService,
   undertakingStates,
@@ -43,6 +52,7 @@ import {
   undertakingView,
 } from './undertaking.service.js';
 
+const copyMaxBytes = 10 * 1024 * 1024;
 const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
 
 export class OpenUndertakings {
@@ -99,6 +109,19 @@ class ListedEstablishment implements Listed {
   division: string;
   @ApiProperty({ enum: tiers, example: 'D' })
   tier: Listed['tier'];
+}
+
+export class UndertakingCopy implements Copy {
+  @ApiProperty({ type: String, example: sha256 })
+  sha256: string;
+  @ApiProperty({ enum: copyKinds, description: 'By its content', example: 'application/pdf' })
+  mime: Copy['mime'];
+  @ApiProperty({ type: Number, description: 'Bytes', example: 183204 })
+  size: number;
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-24T02:00:00.000Z' })
+  uploadedAt: string;
+  @ApiProperty({ type: String, description: 'Account', example: 'office-371425101' })
+  uploadedBy: string;
 }
 
 export class Undertaking implements UndertakingView {
@@ -171,20 +194,12 @@ export class Undertaking implements UndertakingView {
   @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   supersededAt: Date | null;
   @ApiProperty({
-    type: String,
+    type: UndertakingCopy,
     nullable: true,
-    description: 'Of the copy signed by hand, where one was uploaded',
+    description: 'Signed by hand and uploaded, where it was',
     example: null,
   })
-  copySha256: string | null;
-  @ApiProperty({ type: String, nullable: true, example: null })
-  copyType: string | null;
-  @ApiProperty({ type: Number, nullable: true, example: null })
-  copyBytes: number | null;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
-  copyAt: Date | null;
-  @ApiProperty({ type: String, nullable: true, description: 'Account', example: null })
-  copyBy: string | null;
+  copy: Copy | null;
 }
 
 export class WholeUndertaking extends Undertaking {
@@ -217,6 +232,7 @@ export class UndertakingController {
   constructor(
     private readonly database: Database,
     private readonly undertakings: UndertakingService,
+    private readonly files: FileStore,
   ) {}
 
   @Post()
@@ -296,5 +312,51 @@ export class UndertakingController {
     @Body() { signedName, documentSha256 }: SignUndertaking,
   ): Promise<Undertaking> {
     return this.database.within(caller, (tx) => this.undertakings.sign(tx, id, signedName, documentSha256));
+  }
+
+  @Post(':id/copy')
+  @HttpCode(200)
+  @Roles('county-admin', 'office', 'official')
+  @ApiOperation({
+    summary: '上传签字件 · upload the scan of what was signed by hand',
+    description: 'PDF, JPEG or PNG by its content, at most 10 MB; the newest counts. It signs nothing by itself: see `…/signature`.',
+  })
+  @ApiConsumes('multipart/form-data')
+  @ApiBody({ schema: { type: 'object', required: ['file'], properties: { file: { type: 'string', format: 'binary' } } } })
+  @ApiResponse({ status: 200, type: Undertaking })
+  async upload(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Req() request: FastifyRequest,
+  ): Promise<Undertaking> {
+    const { idempotency: _, ...looking } = caller;
+    await this.database.within({ ...looking, readOnly: true }, (tx) => this.undertakings.one(tx, id)); // before 10 MB are read for nothing
+    const { bytes, fileName, caller: uploader } = await uploadOf(request, caller, copyMaxBytes);
+    const found = await kindOf(bytes);
+    const mime = copyKinds.find((kind) => kind === found);
+    if (!mime)
+      throw new DomainError('file-kind', 'The content is no PDF, JPEG or PNG, or more than one thing at once.', [
+        { pointer: '/file', rule: 'file-kind', value: fileName, remedy: '请上传 PDF、JPEG 或 PNG · send a PDF, JPEG or PNG' },
+      ]);
+    const { sha256, size } = await this.files.put(bytes);
+    return this.database.within(uploader, async (tx) => {
+      await holdFile(tx, this.files, sha256);
+      return this.undertakings.keepCopy(tx, id, { sha256, mime, size });
+    });
+  }
+
+  @Get(':id/copy')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '下载签字件 · the newest scan; 404 where there is none' })
+  @ApiProduces(...copyKinds)
+  @ApiResponse({ status: 200, schema: { type: 'string', format: 'binary' } })
+  async copy(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { copy } = await this.database.within(caller, (tx) => this.undertakings.one(tx, id));
+    const { sha256, mime } = oneOf(copy ? [copy] : []);
+    await sendFile(reply, this.files, { sha256, mime, name: `undertaking-${id}.${fileKinds[mime]}` });
   }
 } // prettier-ignore

@@ -23,6 +23,17 @@ export const undertakingStates = ['open', 'signed', 'stale', 'superseded'] as co
 export const staleReasons = ['proposal-approved', 'establishment-closed'] as const;
 type StaleReason = (typeof staleReasons)[number];
 
+export const copyKinds = ['application/pdf', 'image/jpeg', 'image/png'] as const;
+
+/** The scan of what was signed by hand. */
+export interface UndertakingCopy {
+  sha256: string;
+  mime: (typeof copyKinds)[number];
+  size: number;
+  uploadedAt: string;
+  uploadedBy: string;
+}
+
 export interface UndertakingView {
   id: string;
   division: string;
@@ -47,19 +58,17 @@ export interface UndertakingView {
   staleAdded: number | null;
   staleRemoved: number | null;
   supersededAt: Date | null;
-  copySha256: string | null;
-  copyType: string | null;
-  copyBytes: number | null;
-  copyAt: Date | null;
-  copyBy: string | null;
+  copy: UndertakingCopy | null;
 }
 
 export const undertakingView = `id, division, version, official_id as "officialId", official_name as "officialName", official_post as "officialPost",
   official_level as "officialLevel", state, jsonb_array_length(establishments) as "establishmentCount", list_sha256 as "listSha256",
   text_version as "textVersion", statement, document_sha256 as "documentSha256", opened_at as "openedAt", opened_by as "openedBy",
   signed_at as "signedAt", signed_by as "signedBy", signed_name as "signedName", stale_at as "staleAt", stale_reason as "staleReason",
-  stale_added as "staleAdded", stale_removed as "staleRemoved", superseded_at as "supersededAt", copy_sha256 as "copySha256",
-  copy_type as "copyType", copy_bytes as "copyBytes", copy_at as "copyAt", copy_by as "copyBy"`;
+  stale_added as "staleAdded", stale_removed as "staleRemoved", superseded_at as "supersededAt",
+  (select jsonb_build_object('sha256', c.sha256, 'mime', c.mime, 'size', c.size, 'uploadedBy', c.uploaded_by,
+                             'uploadedAt', to_char(c.uploaded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+   from undertaking_copy c where c.undertaking_id = undertaking.id order by c.id desc limit 1) as copy`;
 
 /** SHA-256 of the ids of `a`'s establishments, sorted, one a line. A list is which establishments: their names are for reading. */
 const listHash = `encode(sha256(convert_to(coalesce(string_agg(a.establishment_id::text, E'\\n' order by a.establishment_id), ''), 'UTF8')), 'hex')`;
@@ -170,14 +179,20 @@ export class UndertakingService {
     return rows.length;
   } // prettier-ignore
 
+  async one(tx: Tx, id: string, lock = false): Promise<UndertakingView> {
+    return oneOf(
+      await tx.query<UndertakingView>(
+        `select ${undertakingView} from undertaking where id = $1 ${lock ? 'for update' : ''}`,
+        [id],
+      ),
+    );
+  }
+
   /** The official's own signature under the very document he was shown. A repeat gives the same answer and changes nothing. */
   async sign(tx: Tx, id: string, signedName: string, documentSha256: string): Promise<UndertakingView> {
-    const undertaking = oneOf(
-      await tx.query<UndertakingView>(`select ${undertakingView} from undertaking where id = $1 for update`, [id]),
-    );
+    const undertaking = await this.one(tx, id, true);
     const { state, officialName } = undertaking;
-    if (state === 'stale' || state === 'superseded')
-      throw new DomainError('wrong-state', 'The list has changed since: sign the undertaking that was opened for the new one.');
+    refuseOutdated(undertaking);
     if (documentSha256 !== undertaking.documentSha256)
       throw new DomainError('document-differs', 'Read the document again and send the SHA-256 of what you read.');
     if (bare(signedName) !== bare(officialName))
@@ -193,6 +208,25 @@ export class UndertakingService {
     tx.publish(UndertakingSigned, signed, stateOf(signed));
     return signed;
   } // prettier-ignore
+
+  /** The scan, which replaces the one before it: that row stays. The same bytes again change nothing. */
+  async keepCopy(tx: Tx, id: string, { sha256, mime, size }: Pick<UndertakingCopy, 'sha256' | 'mime' | 'size'>): Promise<UndertakingView> {
+    const undertaking = await this.one(tx, id, true);
+    refuseOutdated(undertaking);
+    if (undertaking.copy?.sha256 === sha256) return undertaking;
+    await tx.query(
+      `insert into undertaking_copy (id, undertaking_id, division, official_id, sha256, mime, size, uploaded_at, uploaded_by)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+      [uuidv7(), id, undertaking.division, undertaking.officialId, sha256, mime, size, tx.now, tx.caller.id],
+    );
+    await tx.query(`update undertaking set version = version + 1 where id = $1`, [id]);
+    return this.one(tx, id);
+  } // prettier-ignore
+}
+
+function refuseOutdated({ state }: UndertakingView): void {
+  if (state === 'stale' || state === 'superseded')
+    throw new DomainError('wrong-state', 'The list has changed since: take the undertaking that was opened for the new one.'); // prettier-ignore
 }
 
 const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex');

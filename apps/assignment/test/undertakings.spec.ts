@@ -1,7 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type Envelope, subjectOf } from '#contracts';
 import { connectBus } from '#messaging';
-import { type Answer, County, eventually, freshTownship, password, type Township } from '#testing';
+import {
+  type Answer, County, eventually, freshTownship, jpeg, password, pdf, png, type Township,
+} from '#testing'; // prettier-ignore
 import { jetstream } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
 import fc from 'fast-check';
@@ -24,6 +26,7 @@ interface Undertaking {
   staleReason: string | null;
   staleAdded: number | null;
   staleRemoved: number | null;
+  copy: { sha256: string; mime: string; size: number; uploadedBy: string } | null;
 }
 interface Whole extends Undertaking {
   establishments: { establishmentId: string; name: string; division: string; tier: string }[];
@@ -242,6 +245,49 @@ it('is stale by a closure however often and late it is told, and by a new establ
   ]);
   const own = await county.every<{ kind: string; title: { zh: string } }>('notification', '/v1/messages?kind=undertaking-due', await as(first)); // prettier-ignore
   expect(own.map(({ title }) => title.zh)).toEqual(['请签署承诺书(包保主体3户)', '请签署承诺书(包保主体1户)', '请签署承诺书(包保主体2户)']); // prettier-ignore
+}, 60_000);
+
+it('takes the scan of what was signed by hand, by its content, from the official or his office', async () => {
+  const { office, first, other, town, village } = await ground();
+  const { id } = await signed(first);
+  const put = (token: string, file: Uint8Array, name: string, headers = {}): Promise<Answer> =>
+    county.upload('assignment', `/v1/undertakings/${id}/copy`, token, file, name, headers);
+  const own = await as(first);
+  expect((await county.call('assignment', 'GET', `/v1/undertakings/${id}/copy`, { token: own })).status).toBe(404); // prettier-ignore
+
+  expect(await put(own, Buffer.from('<script>alert(1)</script>'), 'scan.pdf')).toMatchObject({ status: 422, body: { code: 'file-kind' } }); // prettier-ignore
+  expect(await put(own, Buffer.concat([Buffer.from('RIFF\x1a\0\0\0WEBPVP8L'), Buffer.alloc(14)]), 'scan.jpg')).toMatchObject({ status: 422, body: { code: 'file-kind' } }); // prettier-ignore
+  expect(await put(own, png(10 * 1024 * 1024 + 1), 'scan.png')).toMatchObject({ status: 413, body: { code: 'file-too-large' } }); // prettier-ignore
+  expect(await county.call('assignment', 'POST', `/v1/undertakings/${id}/copy`, { token: own, body: {} })).toMatchObject({ status: 415 }); // prettier-ignore
+  expect((await current(first)).copy).toBeNull();
+
+  const scan = png();
+  const key = { 'idempotency-key': randomUUID() };
+  const kept = await put(own, scan, 'really-a-png.pdf', key);
+  const hash = createHash('sha256').update(scan).digest('hex');
+  expect(kept).toMatchObject({ status: 200, body: { state: 'signed', version: 3, copy: { sha256: hash, mime: 'image/png', size: scan.length } } }); // prettier-ignore
+  expect(await put(own, scan, 'again.png')).toMatchObject({ status: 200, body: kept.body as object }); // prettier-ignore
+  expect(await put(own, scan, 'the same.png', key)).toMatchObject({ status: 200, body: kept.body as object }); // prettier-ignore
+  expect(await put(own, jpeg(), 'other.jpg', key)).toMatchObject({ status: 422, body: { code: 'key-reused' } }); // prettier-ignore
+  const answer = await fetch(`${county.base('assignment').href}/v1/undertakings/${id}/copy`, { headers: { authorization: `Bearer ${office}` } }); // prettier-ignore
+  expect(Buffer.from(await answer.arrayBuffer()).equals(scan)).toBe(true);
+  expect(Object.fromEntries(answer.headers)).toMatchObject({
+    'content-type': 'image/png',
+    'content-disposition': `attachment; filename="undertaking-${id}.png"`,
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': expect.stringContaining('sandbox') as string,
+  });
+
+  const better = pdf();
+  expect(await put(office, better, 'scan.pdf')).toMatchObject({ status: 200, body: { version: 4, copy: { mime: 'application/pdf' } } }); // prettier-ignore
+  const rows = await county.rows<{ sha256: string }>('assignment', `select sha256 from undertaking_copy where undertaking_id = $1 order by id`, [id]); // prettier-ignore
+  expect(rows.map(({ sha256: one }) => one)).toEqual([hash, createHash('sha256').update(better).digest('hex')]); // prettier-ignore
+  for (const token of [await as(other), await county.token('office', freshTownship().code)])
+    expect(await put(token, pdf(), 'scan.pdf')).toMatchObject({ status: 404 });
+  expect(await put(await county.token('auditor', town.code), pdf(), 'scan.pdf')).toMatchObject({ status: 403 }); // prettier-ignore
+  const [late] = await shopsOf(village, 1);
+  await approve(town.code, [[late!, first]]);
+  expect(await put(own, pdf(), 'late.pdf')).toMatchObject({ status: 409, body: { code: 'wrong-state' } }); // prettier-ignore
 }, 60_000);
 
 it('lies on the ground of the post: an office neither opens nor sees the county’s, nor another township’s', async () => {
