@@ -4,6 +4,7 @@ export * from './auth.js';
 export * from './http.js';
 export * from './bootstrap.js';
 export * from './fields.js';
+export * from './file-sweep.js';
 export * from './jobs.js';
 export * from './policy.js';
 export * from './progress.js';
