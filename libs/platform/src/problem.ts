@@ -15,6 +15,8 @@ export const problems = {
   'body-too-large': [413, '请求内容过大', 'The body is too large'],
   'media-type': [415, '不支持的内容类型', 'This content type is not taken'],
   'file-too-large': [413, '文件过大', 'The file is too large'],
+  'file-kind': [422, '文件类型不支持', 'This kind of file is not taken'],
+  'files-not-configured': [503, '尚未配置文件存储', 'No place for files is configured'],
   'sheet-format': [422, '文件格式不支持', 'The file is no XLSX and no CSV'],
   'sheet-encoding': [422, '文件编码无法识别', 'The encoding of the file is not known'],
   'sheet-headers': [422, '缺少必要的列', 'Columns that are needed are missing'],

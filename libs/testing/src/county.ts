@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate } from '#database';
+import { type FilesConfig } from '#files';
 import { connectBus, deployBus, rightsOf } from '#messaging';
 import { type Role, type RunningService, type ServiceDefinition, startService } from '#platform';
 import { freePort, type Nats, startNats } from '#servers';
@@ -57,11 +58,16 @@ export class County extends Apis {
     servers: Servers,
     readonly nats: Nats,
     private readonly issuer: Awaited<ReturnType<typeof startIssuer>>,
+    /** Where its services keep files: a folder of its own unless a spec brings something else. */
+    private readonly files: FilesConfig | undefined,
   ) {
     super(servers);
   }
 
-  static async start(definitions: ServiceDefinition[]): Promise<County> {
+  static async start(
+    definitions: ServiceDefinition[],
+    how: { files?: FilesConfig | 'none' } = {},
+  ): Promise<County> {
     const servers = serversOfRun();
     const storeDir = await mkdtemp(join(tmpdir(), 'foodwarden-nats-'));
     const nats = await startNats({
@@ -72,8 +78,10 @@ export class County extends Apis {
         ...definitions.map(({ service }) => ({ user: service, password, ...rightsOf(service) })),
       ],
     });
-    const county = new County(servers, nats, await startIssuer());
-    county.folders.push(storeDir);
+    const folder = await mkdtemp(join(tmpdir(), 'foodwarden-files-'));
+    const files = how.files === 'none' ? undefined : (how.files ?? { folder });
+    const county = new County(servers, nats, await startIssuer(), files);
+    county.folders.push(storeDir, folder);
     const deploy = await connectBus({ url: nats.url, user: 'deploy', password, name: 'deploy' });
     await deployBus(deploy);
     await deploy.close();
@@ -100,7 +108,7 @@ export class County extends Apis {
       {
         service, host: '127.0.0.1', port: 0, databaseUrl: this.url(service, 'app'), relayUrl: this.url(service, 'relay'),
         natsUrl: this.nats.url, natsUser: service, natsPassword: password, issuer: this.issuer.issuer, audience,
-        logLevel: 'silent',
+        logLevel: 'silent', files: this.files,
       },
       { listen: true },
     ); // prettier-ignore

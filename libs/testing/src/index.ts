@@ -4,3 +4,5 @@ export * from './eventually.js';
 export * from './fleet.js';
 export * from './random.js';
 export * from './township.js';
+export * from './s3.js';
+export * from './samples.js';
