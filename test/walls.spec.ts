@@ -261,8 +261,17 @@ beforeAll(async () => {
     expect((await call('assignment', 'GET', '/v1/officials', office)).status).toBe(200); // and is written down for it
   }
   // The same scan lies with every undertaking.
-  const [one] = await county.rows<{ id: string }>('assignment', 'select id from undertaking limit 1');
-  const scanned = await county.upload('assignment', `/v1/undertakings/${one!.id}/copy`, admin, png(), 'scan.png');
+  const [one] = await county.rows<{ id: string }>(
+    'assignment',
+    'select id from undertaking limit 1',
+  );
+  const scanned = await county.upload(
+    'assignment',
+    `/v1/undertakings/${one!.id}/copy`,
+    admin,
+    png(),
+    'scan.png',
+  );
   expect(scanned.status).toBe(200);
   await county.rows(
     'assignment',
@@ -444,6 +453,9 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
     case 'parent': return places([countyCode, townA, townB, foreignCounty, `${foreignCounty}101`]);
     case 'establishment': return ids('registry.establishment');
     case 'official': return ids('assignment.official');
+    case 'subject': return ids(route.service === 'registry' ? 'registry.establishment' : 'assignment.official');
+    case 'noun': return free('official', 'establishment');
+    case 'actor': return free(randomUUID());
     case 'name': {
       const all = [...names];
       return [...some(all.filter((one) => eyes.strangers.has(one)), 4), ...Object.values(secrets)]

@@ -1,5 +1,10 @@
 import { foundation } from '#database';
-import { ChangeController, PolicyController, policyLoader, type ServiceDefinition } from '#platform';
+import {
+  ChangeController,
+  PolicyController,
+  policyLoader,
+  type ServiceDefinition,
+} from '#platform';
 import { Module } from '@nestjs/common';
 import { AssignmentController } from './assignment.controller.js';
 import { AssignmentEvents } from './assignment.events.js';

@@ -240,7 +240,9 @@ export class AssignmentService {
     );
     for (const one of ended) tx.publish(AssignmentEnded, one, stateOf(one));
     for (const one of made) tx.publish(AssignmentMade, one, stateOf(one));
-    await this.undertakings.renew(tx, [...new Set([...ended, ...made].map((one) => one.official_id))]);
+    await this.undertakings.renew(tx, [
+      ...new Set([...ended, ...made].map((one) => one.official_id)),
+    ]);
     await tx.query(
       `update proposal set state = 'approved', version = version + 1, approved_by = $2, approved_at = $3, counts = counts || $4 where id = $1`,
       [id, tx.caller.id, tx.now, JSON.stringify({ skipped })],

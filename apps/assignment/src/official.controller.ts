@@ -54,7 +54,8 @@ export class Official {
   @ApiProperty({
     type: String,
     nullable: true,
-    description: 'Whole for the county and the office, and that they read it is written down; `199****0001` for others',
+    description:
+      'Whole for the county and the office, and that they read it is written down; `199****0001` for others',
     example: '19900000001',
   })
   phone: string | null;
@@ -95,8 +96,10 @@ const view = `id, division, version, level, name, post, unit, phone, active, qua
 const mine = `division >= app_lo() and division < app_hi()`;
 
 /** Telephone numbers are for those who dispatch; that they were shown is written down. Everybody else sees them masked. */
-const dispatches = ({ role }: DatabaseCaller): boolean => role === 'county-admin' || role === 'office';
-const reading = (caller: DatabaseCaller): DatabaseCaller => (dispatches(caller) ? readingPersonalData(caller) : caller);
+const dispatches = ({ role }: DatabaseCaller): boolean =>
+  role === 'county-admin' || role === 'office';
+const reading = (caller: DatabaseCaller): DatabaseCaller =>
+  dispatches(caller) ? readingPersonalData(caller) : caller;
 
 async function shown(tx: Tx, officials: Official[], purpose: string): Promise<Official[]> {
   if (!dispatches(tx.caller)) return officials.map((one) => ({ ...one, phone: masked(one.phone) }));

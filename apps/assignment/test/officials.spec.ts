@@ -84,12 +84,22 @@ it('shows telephone numbers to the county and the office, who are written down, 
   expect(await numbers(await token('office', town.code, office))).toEqual(['19900000002', null]);
   expect(await numbers(await token('county-admin', '371425', 'somebody of the county'))).toEqual(['19900000002', null]); // prettier-ignore
   const [official] = await county.rows<{ id: string }>('assignment', `select id from official where phone is not null`); // prettier-ignore
-  const read = { division: town.code, noun: 'official', subjectIds: [official!.id], fields: ['phone'] };
+  const read = {
+    division: town.code,
+    noun: 'official',
+    subjectIds: [official!.id],
+    fields: ['phone'],
+  };
   expect(await reads()).toMatchObject([
     { ...read, actor: office, role: 'office', purpose: 'GET /officials' },
     { ...read, actor: office, role: 'office', purpose: 'GET /officials/{id}' },
     { ...read, actor: 'somebody of the county', role: 'county-admin', purpose: 'GET /officials' },
-    { ...read, actor: 'somebody of the county', role: 'county-admin', purpose: 'GET /officials/{id}' },
+    {
+      ...read,
+      actor: 'somebody of the county',
+      role: 'county-admin',
+      purpose: 'GET /officials/{id}',
+    },
   ]);
   expect(await county.call('assignment', 'GET', '/v1/personal-reads', { token: await token('authority', '371425') })).toMatchObject({ status: 403 }); // prettier-ignore
 }, 60_000);

@@ -82,7 +82,12 @@ async function signed(official: Official): Promise<Undertaking> {
 }
 
 /** What registry says of an establishment: a fact on its stream, as its relay sends it. */
-async function say(id: string, sequence: number, division: string, what: object = {}): Promise<void> {
+async function say(
+  id: string,
+  sequence: number,
+  division: string,
+  what: object = {},
+): Promise<void> {
   const type = sequence === 1 ? 'registry.establishment.registered.v1' : 'registry.establishment.changed.v1'; // prettier-ignore
   const fact: Envelope = {
     specversion: '1.0', id: uuidv7(), type, source: '/services/registry', subject: id, time: new Date().toISOString(),
@@ -300,7 +305,10 @@ it('lies on the ground of the post: an office neither opens nor sees the countyâ
   expect(await open({ officialId: leader.id }, office)).toMatchObject({ status: 404 });
   expect(await open({ officialId: randomUUID() }, office)).toMatchObject({ status: 404 });
   expect(await open({ division: countyCode }, office)).toMatchObject({ status: 403, body: { code: 'out-of-scope' } }); // prettier-ignore
-  expect(await open({}, office)).toMatchObject({ status: 422, body: { code: 'validation-failed' } });
+  expect(await open({}, office)).toMatchObject({
+    status: 422,
+    body: { code: 'validation-failed' },
+  });
   const foreign = await county.token('office', freshTownship().code);
   const { id } = await current(first);
   for (const [path, token] of [
