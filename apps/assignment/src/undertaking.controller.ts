@@ -329,8 +329,8 @@ export class UndertakingController {
     @Param('id', ParseUUIDPipe) id: string,
     @Req() request: FastifyRequest,
   ): Promise<Undertaking> {
-    const { idempotency: _, ...looking } = caller;
-    await this.database.within({ ...looking, readOnly: true }, (tx) => this.undertakings.one(tx, id)); // before 10 MB are read for nothing
+    const looking = { ...caller, readOnly: true, idempotency: undefined };
+    await this.database.within(looking, (tx) => this.undertakings.one(tx, id)); // before 10 MB are read for nothing
     const { bytes, fileName, caller: uploader } = await uploadOf(request, caller, copyMaxBytes);
     const found = await kindOf(bytes);
     const mime = copyKinds.find((kind) => kind === found);

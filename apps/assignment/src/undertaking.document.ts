@@ -68,7 +68,7 @@ small { font-size: 8pt }
 </head>
 <body>
 <h1>${escaped(title)}</h1>
-<p>承诺人:${escaped(official.name)}　职务:${escaped(official.post)}　层级:${levelName[official.level]}　任职地:${escaped(place(official.division))}</p>
+<p>承诺人:${escaped(official.name)}&emsp;职务:${escaped(official.post)}&emsp;层级:${levelName[official.level]}&emsp;任职地:${escaped(place(official.division))}</p>
 <p>${escaped(opening)}</p>
 <ol>
 ${duties.map((duty) => `<li>${escaped(duty)}</li>`).join('\n')}
@@ -82,8 +82,8 @@ ${rows.join('\n')}
 </table>
 <footer>
 <p>${escaped(statement)}</p>
-<p>承诺人(签名):________________　　　　日期:______年____月____日</p>
-<p><small>编号 ${id}　文本版本 ${text.version}　生成日期 ${dayOf(openedAt)}<br>名单校验 SHA-256 ${listSha256}</small></p>
+<p>承诺人(签名):________________&emsp;&emsp;&emsp;&emsp;日期:______年____月____日</p>
+<p><small>编号 ${id}&emsp;文本版本 ${text.version}&emsp;生成日期 ${dayOf(openedAt)}<br>名单校验 SHA-256 ${listSha256}</small></p>
 </footer>
 </body>
 </html>

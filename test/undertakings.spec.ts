@@ -8,8 +8,8 @@ import { jetstream } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
-import { notification } from '../../notification/src/notification.definition.js';
-import { assignment } from '../src/assignment.definition.js';
+import { notification } from '../apps/notification/src/notification.definition.js';
+import { assignment } from '../apps/assignment/src/assignment.definition.js';
 
 interface Undertaking {
   id: string;
