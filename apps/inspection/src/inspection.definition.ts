@@ -5,10 +5,13 @@ import { ChecklistController } from './checklist.controller.js';
 import { CorrectiveActionController } from './corrective-action.controller.js';
 import { CorrectiveActionService } from './corrective-action.service.js';
 import { DeadlineSweep } from './deadline.sweep.js';
+import { EvidenceController } from './evidence.controller.js';
+import { EvidenceService } from './evidence.service.js';
 import { InspectionController } from './inspection.controller.js';
 import { InspectionEvents } from './inspection.events.js';
 import { loadInspection } from './inspection.loader.js';
 import { visits } from './migrations/0002-visits.js';
+import { evidence } from './migrations/0003-evidence.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -19,6 +22,7 @@ import { VisitService } from './visit.service.js';
     ObligationRunController,
     ObligationController,
     InspectionController,
+    EvidenceController,
     CorrectiveActionController,
     PolicyController,
   ],
@@ -26,6 +30,7 @@ import { VisitService } from './visit.service.js';
     InspectionEvents,
     ObligationService,
     VisitService,
+    EvidenceService,
     CorrectiveActionService,
     ObligationRuns,
     DeadlineSweep,
@@ -38,8 +43,9 @@ export const inspection: ServiceDefinition = {
   title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('inspection') }, visits],
+  migrations: [{ name: '0001-foundation', sql: foundation('inspection') }, visits, evidence],
   events: [InspectionEvents],
+  fileTables: ['evidence'],
   jobs: [ObligationRuns, DeadlineSweep],
   load: loadInspection,
 };

@@ -18,7 +18,14 @@ import { Gauge, Histogram, Registry } from 'prom-client';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { type Config, configFrom } from './config.js';
 import { completed } from './openapi.js';
-import { EtagInterceptor, ProblemFilter, RepeatInterceptor, tell, validation } from './http.js';
+import {
+  EtagInterceptor,
+  LocationInterceptor,
+  ProblemFilter,
+  RepeatInterceptor,
+  tell,
+  validation,
+} from './http.js';
 import { DeadLetterController } from './dead-letter.controller.js';
 import { FileSweep } from './file-sweep.js';
 import { Housekeeping } from './housekeeping.js';
@@ -136,7 +143,11 @@ export async function startService(
   app.setGlobalPrefix(`api/${service}/v1`);
   app.useGlobalGuards(new OidcGuard(config.issuer, config.audience));
   app.useGlobalPipes(validation());
-  app.useGlobalInterceptors(new EtagInterceptor(), new RepeatInterceptor());
+  app.useGlobalInterceptors(
+    new EtagInterceptor(),
+    new LocationInterceptor(),
+    new RepeatInterceptor(),
+  );
   app.useGlobalFilters(new ProblemFilter(log));
 
   const fastify = adapter.getInstance();

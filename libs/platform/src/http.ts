@@ -95,6 +95,21 @@ export class EtagInterceptor implements NestInterceptor {
   }
 }
 
+/** What was accepted for later has its address in `Location`, in the first answer and in its repeats. */
+export class LocationInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const reply = context.switchToHttp().getResponse<FastifyReply>();
+    return next.handle().pipe(
+      tap((answer: unknown) => {
+        const id = (answer as { id?: unknown } | null)?.id;
+        if (reply.statusCode === 202 && typeof id === 'string')
+          void reply.header('location', `${request.url.split('?')[0] ?? ''}/${id}`);
+      }),
+    );
+  }
+}
+
 /** The one place where errors become answers. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {

@@ -94,7 +94,7 @@ async function partsOf<Fields extends object>(
     : {}) as Fields;
   const { bytes, fileName } = taken;
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const bodyHash = hashOf([request.url, sha256, ...(Fields ? [fields] : [])]);
+  const bodyHash = hashOf([request.url, sha256, ...(Fields ? [Object.entries(fields).sort()] : [])]);
   return {
     upload: {
       caller: caller.idempotency ? { ...caller, idempotency: { ...caller.idempotency, bodyHash } } : caller,

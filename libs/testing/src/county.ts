@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate } from '#database';
-import { type FilesConfig } from '#files';
+import { filesOf, type FilesConfig, type FileStore } from '#files';
 import { connectBus, deployBus, rightsOf } from '#messaging';
 import { type Role, type RunningService, type ServiceDefinition, startService } from '#platform';
 import { freePort, type Nats, startNats } from '#servers';
@@ -131,6 +131,11 @@ export class County extends Apis {
   protected baseOf(service: Service): string {
     const port = this.running.find((one) => one.service === service)?.port;
     return `http://127.0.0.1:${port}/api/${service}`;
+  }
+
+  /** The files of a service, as it has them itself. */
+  filesOf(service: Service): FileStore {
+    return filesOf(this.files, service);
   }
 
   /** Where a service listens, for what `call` would not send. */

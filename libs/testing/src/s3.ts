@@ -5,7 +5,7 @@ import { createServer, request as send, type IncomingMessage, type Server } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { type FilesConfig } from '#files';
+import { type S3Config } from '#files';
 import { freePort } from '#servers';
 import { eventually } from './eventually.js';
 
@@ -57,7 +57,7 @@ export class S3Server {
   }
 
   /** What a service needs to use it. */
-  get config(): FilesConfig {
+  get config(): S3Config {
     const endpoint = `http://127.0.0.1:${this.port}`;
     return { endpoint, bucket: 'foodwarden', region: 'us-east-1', accessKey, secretKey };
   }
