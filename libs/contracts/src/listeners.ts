@@ -1,5 +1,11 @@
 import { type EventContract, type Service } from './event.js';
-import { AssignmentEnded, AssignmentMade, OfficialChanged } from './assignment.js';
+import {
+  AssignmentEnded,
+  AssignmentMade,
+  OfficialChanged,
+  UndertakingOpened,
+  UndertakingStale,
+} from './assignment.js';
 import {
   CalendarMissing,
   CorrectiveActionChanged,
@@ -34,6 +40,8 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
   training: [OfficialChanged],
   notification: [
     AssignmentMade,
+    UndertakingOpened,
+    UndertakingStale,
     ObligationOpened,
     ObligationReassigned,
     CorrectiveActionDue,
