@@ -5,6 +5,7 @@ import {
   CorrectiveActionChanged,
   CorrectiveActionDue,
   CorrectiveActionVerified,
+  InspectionSubmitted,
   ObligationOpened,
   ObligationReassigned,
 } from './inspection.js';
@@ -22,6 +23,7 @@ import { CertificateIssued } from './training.js';
  * and this table differ.
  */
 export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
+  registry: [InspectionSubmitted],
   assignment: [EstablishmentRegistered, EstablishmentChanged, DivisionsListed, CertificateIssued],
   inspection: [
     EstablishmentRegistered,
