@@ -13,6 +13,7 @@ import { establishments } from './migrations/0002-establishments.js';
 import { ledger } from './migrations/0003-ledger.js';
 import { records } from './migrations/0005-records.js';
 import { RegistryEvents } from './registry.events.js';
+import { IndicatorController } from './registry.indicators.js';
 import { loadRegistry } from './registry.loader.js';
 
 @Module({
@@ -22,6 +23,7 @@ import { loadRegistry } from './registry.loader.js';
     LedgerImportController,
     LedgerController,
     CalendarController,
+    IndicatorController,
     PolicyController,
     ChangeController,
   ],
