@@ -11,6 +11,7 @@ import {
   CorrectiveActionChanged,
   CorrectiveActionDue,
   CorrectiveActionVerified,
+  InspectionSubmitted,
   ObligationOpened,
   ObligationReassigned,
 } from './inspection.js';
@@ -28,6 +29,7 @@ import { CertificateIssued } from './training.js';
  * and this table differ.
  */
 export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
+  registry: [InspectionSubmitted],
   assignment: [EstablishmentRegistered, EstablishmentChanged, DivisionsListed, CertificateIssued],
   inspection: [
     EstablishmentRegistered,

@@ -8,6 +8,7 @@ export * from './fields.js';
 export * from './indicators.js';
 export * from './change-log.js';
 export * from './file-sweep.js';
+export * from './download.js';
 export * from './jobs.js';
 export * from './policy.js';
 export * from './progress.js';
