@@ -15,7 +15,7 @@ import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import { OidcGuard, traceIdOf } from './auth.js';
-import { type Config, configFrom } from './config.js';
+import { type Config, configFrom, Settings } from './config.js';
 import { completed } from './openapi.js';
 import { EtagInterceptor, ProblemFilter, RepeatInterceptor, tell, validation } from './http.js';
 import { DeadLetterController } from './dead-letter.controller.js';
@@ -47,15 +47,16 @@ export interface RunningService {
 
 @Module({ controllers: [DeadLetterController] })
 class PlatformModule {
-  static with(database: Database, applier: Applier): DynamicModule {
+  static with(database: Database, applier: Applier, env: NodeJS.ProcessEnv): DynamicModule {
     return {
       module: PlatformModule,
       global: true,
       providers: [
         { provide: Database, useValue: database },
         { provide: Applier, useValue: applier },
+        { provide: Settings, useValue: new Settings(env) },
       ],
-      exports: [Database, Applier],
+      exports: [Database, Applier, Settings],
     };
   }
 }
@@ -107,7 +108,9 @@ export async function startService(
   await database.open();
 
   const applier = new Applier(service, database);
-  @Module({ imports: [definition.module, PlatformModule.with(database, applier)] })
+  @Module({
+    imports: [definition.module, PlatformModule.with(database, applier, config.env ?? {})],
+  })
   class Root {}
   const adapter = new FastifyAdapter({
     bodyLimit: 1024 * 1024,
@@ -348,7 +351,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   await database.open();
   try {
     const applier = new Applier(definition.service, database);
-    @Module({ imports: [definition.module, PlatformModule.with(database, applier)] })
+    @Module({ imports: [definition.module, PlatformModule.with(database, applier, process.env)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
     applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));
@@ -379,9 +382,7 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       const { DATABASE_URL: url } = process.env;
       const folder = process.argv[3];
       if (!url || !folder || !definition.load)
-        throw new Error(
-          'Give `load <folder>` and DATABASE_URL; identity and notification load nothing.',
-        );
+        throw new Error('Give `load <folder>` and DATABASE_URL; identity loads nothing.');
       const database = new Database({
         service: definition.service,
         url,

@@ -13,6 +13,13 @@ export interface Config {
   issuer: string;
   audience: string;
   logLevel: string;
+  /** Where a service reads what it alone needs: `Settings`. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/** The environment as a service's own settings are read from it, once at its start (`<service>.config.ts`). */
+export class Settings {
+  constructor(readonly env: NodeJS.ProcessEnv) {}
 }
 
 /** @throws Error that names every variable that is missing or wrong, in one sentence. */
@@ -43,6 +50,7 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
     issuer: need('OIDC_ISSUER', /^https?:\/\//, 'https://host/identity'),
     audience: env['OIDC_AUDIENCE'] ?? 'urn:foodwarden',
     logLevel: env['LOG_LEVEL'] ?? 'info',
+    env,
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
     wrong.push('PORT (like 3000)');

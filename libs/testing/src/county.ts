@@ -57,11 +57,16 @@ export class County extends Apis {
     servers: Servers,
     readonly nats: Nats,
     private readonly issuer: Awaited<ReturnType<typeof startIssuer>>,
+    private readonly env: NodeJS.ProcessEnv,
   ) {
     super(servers);
   }
 
-  static async start(definitions: ServiceDefinition[]): Promise<County> {
+  /** @param env what services read beside their `Config`, as from the environment */
+  static async start(
+    definitions: ServiceDefinition[],
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<County> {
     const servers = serversOfRun();
     const storeDir = await mkdtemp(join(tmpdir(), 'foodwarden-nats-'));
     const nats = await startNats({
@@ -72,7 +77,7 @@ export class County extends Apis {
         ...definitions.map(({ service }) => ({ user: service, password, ...rightsOf(service) })),
       ],
     });
-    const county = new County(servers, nats, await startIssuer());
+    const county = new County(servers, nats, await startIssuer(), env);
     county.folders.push(storeDir);
     const deploy = await connectBus({ url: nats.url, user: 'deploy', password, name: 'deploy' });
     await deployBus(deploy);
@@ -100,7 +105,7 @@ export class County extends Apis {
       {
         service, host: '127.0.0.1', port: 0, databaseUrl: this.url(service, 'app'), relayUrl: this.url(service, 'relay'),
         natsUrl: this.nats.url, natsUser: service, natsPassword: password, issuer: this.issuer.issuer, audience,
-        logLevel: 'silent',
+        logLevel: 'silent', env: this.env,
       },
       { listen: true },
     ); // prettier-ignore
