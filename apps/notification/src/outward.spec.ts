@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
-import { addressOf, isOutward, outwardUrl, Refused } from './outward.js';
+import { addressOf, isOutward, outwardUrl, Refused, type Rules } from './outward.js';
 
-const rules = { allowHttp: false, allowInward: [], ports: [443, 8443] };
+const rules: Rules = { allowHttp: false, allowInward: [], ports: [443, 8443] };
 const inwardAllowed = { ...rules, allowInward: [ipaddr.parseCIDR('10.20.0.0/16'), ipaddr.parseCIDR('fd12::/16')] }; // prettier-ignore
 const names: Record<string, string[]> = {
   'hooks.example': ['93.184.216.34'],

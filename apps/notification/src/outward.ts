@@ -9,7 +9,7 @@ export class Refused extends Error {}
 /** All addresses that a name has. */
 export type Resolve = (name: string) => Promise<string[]>;
 
-type Rules = Pick<NotificationConfig, 'allowHttp' | 'allowInward' | 'ports'>;
+export type Rules = Pick<NotificationConfig, 'allowHttp' | 'allowInward' | 'ports'>;
 
 /**
  * Reads the URL of a webhook. It has to be written the way it is read: a host in another spelling (0x7f.1, 2130706433,
