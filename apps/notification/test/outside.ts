@@ -52,6 +52,8 @@ export interface MailServerDouble {
   mails: Mail[];
   /** What RCPT is answered with instead of 250. */
   refuse: { code: number; text: string } | undefined;
+  /** Runs when a mail is here and not yet acknowledged. */
+  before: (() => Promise<unknown>) | undefined;
   stop(): Promise<void>;
 }
 
@@ -61,6 +63,7 @@ export async function startMailServer(options: SMTPServerOptions = {}): Promise<
     port: 0,
     mails: [],
     refuse: undefined,
+    before: undefined,
     stop: () => new Promise((done) => server.close(() => done())),
   };
   const server = new SMTPServer({
@@ -86,7 +89,7 @@ export async function startMailServer(options: SMTPServerOptions = {}): Promise<
           user: session.user,
           ...read(Buffer.concat(parts).toString('utf8')),
         });
-        done();
+        void (double.before?.() ?? Promise.resolve()).then(() => done());
       });
     },
     ...options,
