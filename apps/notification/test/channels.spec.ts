@@ -40,13 +40,15 @@ beforeAll(async () => {
   receiver = await startReceiver();
   trap = await startReceiver({ host: '127.0.0.2', port: receiver.port });
   county = await County.start([notification], {
-    NOTIFICATION_KEYS: key,
-    SMTP_URL: `smtp://foodwarden:right@127.0.0.1:${mail.port}`,
-    SMTP_FROM: 'Foodwarden 食安 <no-reply@county.example>',
-    WEBHOOK_ALLOW_INWARD: '127.0.0.1/32',
-    WEBHOOK_PORTS: String(receiver.port),
-    WEBHOOK_DNS: dns.address,
-    DELIVERY_TIMEOUT_MS: '1500',
+    env: {
+      NOTIFICATION_KEYS: key,
+      SMTP_URL: `smtp://foodwarden:right@127.0.0.1:${mail.port}`,
+      SMTP_FROM: 'Foodwarden 食安 <no-reply@county.example>',
+      WEBHOOK_ALLOW_INWARD: '127.0.0.1/32',
+      WEBHOOK_PORTS: String(receiver.port),
+      WEBHOOK_DNS: dns.address,
+      DELIVERY_TIMEOUT_MS: '1500',
+    },
   });
   bus = await connectBus({ url: county.nats.url, user: 'deploy', password: 'only-for-tests', name: 'test' }); // prettier-ignore
   await county.clock('notification', now.toISOString());

@@ -2,6 +2,7 @@ export * from './config.js';
 export * from './problem.js';
 export * from './auth.js';
 export * from './http.js';
+export * from './limits.js';
 export * from './bootstrap.js';
 export * from './fields.js';
 export * from './jobs.js';
