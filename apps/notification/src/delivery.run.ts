@@ -16,7 +16,7 @@ export class DeliveryRun implements Job, OnModuleDestroy {
   readonly intervalMs = 500;
   readonly queue = 'delivery';
   private readonly underWay = new Set<Promise<void>>();
-  private trouble: unknown;
+  private trouble: Error | undefined;
   private stopped = false;
 
   constructor(
@@ -47,7 +47,7 @@ export class DeliveryRun implements Job, OnModuleDestroy {
         : undefined;
     if (claimed) {
       const work: Promise<void> = this.deliver(claimed)
-        .catch((error: unknown) => void (this.trouble = error))
+        .catch((error: Error) => void (this.trouble = error))
         .finally(() => this.underWay.delete(work));
       this.underWay.add(work);
       return true;

@@ -44,9 +44,8 @@ export interface Wanted {
 }
 
 interface Row extends Subscription {
-  account: string;
-  keyHash: string;
-  tries: number;
+  /** What nobody is shown. */
+  own: { account: string; keyHash: string; tries: number };
 }
 
 /** So that nobody has our mail server write to strangers. */
@@ -56,14 +55,15 @@ const codeTries = 5;
 const codeHours = 24;
 
 const view = `id, division, version, channel, state, role, official_id as "officialId", address, url, language, kinds,
-  created_at as "createdAt", confirmed_at as "confirmedAt", ended_at as "endedAt", account, key_hash as "keyHash", confirmation_tries as tries`;
+  created_at as "createdAt", confirmed_at as "confirmedAt", ended_at as "endedAt",
+  json_build_object('account', account, 'keyHash', key_hash, 'tries', confirmation_tries) as own`;
 
 /** A mail address whole for its owner alone; a webhook's URL whole for those who may change it. */
 function shownTo(caller: Caller, row: Row): Subscription {
-  const { account, keyHash: _key, tries: _tries, ...shown } = row;
+  const { own, ...shown } = row;
   return {
     ...shown,
-    address: shown.address && (account === caller.id ? shown.address : masked(shown.address)),
+    address: shown.address && (own.account === caller.id ? shown.address : masked(shown.address)),
     url: shown.url && (caller.role === 'auditor' ? maskedUrl(shown.url) : shown.url),
   };
 }
@@ -174,10 +174,9 @@ export class SubscriptionService {
   /** Only with the code that was sent to the address; five tries, and a day. */
   async confirm(caller: Caller, id: string, code: string): Promise<Subscription> {
     // Counted in a transaction of its own, before it is judged: a refusal takes nothing back.
-    const { idempotency: _none, ...counting } = caller;
-    const tried = await this.database.within(counting, async (tx) => {
+    const tried = await this.database.within({ ...caller, idempotency: undefined }, async (tx) => {
       const row = await this.row(tx, id);
-      if (row.account !== caller.id)
+      if (row.own.account !== caller.id)
         throw new DomainError('not-allowed', 'Only the one whose address it is confirms it.');
       if (row.state !== 'unconfirmed') return row;
       const [counted] = await tx.query<Row>(
@@ -190,11 +189,11 @@ export class SubscriptionService {
       throw new DomainError('wrong-state', 'It has ended: subscribe again.');
     return this.database.within(caller, async (tx) => {
       if (tried.state === 'active') return this.one(tx, id); // a repeat is not an error
-      if (tried.tries > codeTries || tx.now.getTime() - tried.createdAt.getTime() > codeHours * 3_600_000)
+      if (tried.own.tries > codeTries || tx.now.getTime() - tried.createdAt.getTime() > codeHours * 3_600_000)
         throw new DomainError('wrong-state', 'The code is no longer taken: end this subscription, and subscribe again.');
-      const key = keyOf(this.config.keys, tried.keyHash);
+      const key = keyOf(this.config.keys, tried.own.keyHash);
       if (key === undefined || !sameCode(code, confirmationCodeOf(key, id)))
-        throw new DomainError('code-wrong', `That is not the code of the mail; ${codeTries - tried.tries} more tries.`, [
+        throw new DomainError('code-wrong', `That is not the code of the mail; ${codeTries - tried.own.tries} more tries.`, [
           { pointer: '/code', rule: 'matches', value: null, remedy: 'Copy the eight digits of the newest mail.' },
         ]);
       const [active] = await tx.query<Row>(
