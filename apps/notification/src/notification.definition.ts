@@ -11,12 +11,19 @@ import { messages } from './migrations/0002-messages.js';
 import { channels } from './migrations/0003-channels.js';
 import { NotificationConfig } from './notification.config.js';
 import { NotificationEvents } from './notification.events.js';
+import { IndicatorController } from './notification.indicators.js';
 import { SubscriptionController } from './subscription.controller.js';
 import { SubscriptionService } from './subscription.service.js';
 import { WebhookSender } from './webhook.sender.js';
 
 @Module({
-  controllers: [MessageController, SubscriptionController, DeliveryController, PolicyController],
+  controllers: [
+    MessageController,
+    SubscriptionController,
+    DeliveryController,
+    PolicyController,
+    IndicatorController,
+  ],
   providers: [
     {
       provide: NotificationConfig,

@@ -5,6 +5,7 @@ export * from './http.js';
 export * from './limits.js';
 export * from './bootstrap.js';
 export * from './fields.js';
+export * from './indicators.js';
 export * from './jobs.js';
 export * from './policy.js';
 export * from './progress.js';
