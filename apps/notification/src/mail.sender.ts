@@ -6,6 +6,8 @@ import { confirmationCodeOf, keyOf, masked } from './secrets.js';
 
 interface SmtpError extends Error {
   code?: string;
+  /** What was answered. */
+  command?: string;
   responseCode?: number;
   response?: string;
 }
@@ -73,15 +75,19 @@ export class MailSender {
 }
 
 /**
- * A 5xx about the recipient or the mail is final. One about the sign-in or the connection is the configuration's fault,
- * and would bury every mail until somebody mends it.
+ * A 5xx about the recipient or the mail is final. One about the sign-in, our own address or the connection is the
+ * configuration's fault, and would bury every mail until somebody mends it.
  */
-function outcomeOf({ code, responseCode, response }: SmtpError, address: string): Outcome {
-  const final = (code === 'EENVELOPE' || code === 'EMESSAGE') && (responseCode ?? 0) >= 500;
+function outcomeOf(
+  { code, command, responseCode = 0, response }: SmtpError,
+  address: string,
+): Outcome {
+  const ours = responseCode >= 530 && responseCode < 540; // RFC 4954: authentication
+  const final = (command === 'RCPT TO' || command === 'DATA') && responseCode >= 500 && !ours;
   const reply = code === 'EAUTH' ? undefined : response; // some servers repeat what was tried
   return {
     outcome: final ? 'dead' : 'failed',
-    status: responseCode ?? null,
+    status: responseCode || null,
     reply: reply ? short(reply, address) : (code ?? 'failed'),
   };
 }

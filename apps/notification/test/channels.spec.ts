@@ -341,6 +341,8 @@ describe('a mail', () => {
   it('is not buried for a wrong password, and the password is in no record', async () => {
     const refused = await sending(`smtp://u:wrong-secret@127.0.0.1:${mail.port}`);
     expect(refused).toEqual({ outcome: 'failed', status: 535, reply: 'EAUTH' });
+    const anonymous = await sending(`smtp://127.0.0.1:${mail.port}`);
+    expect(anonymous).toMatchObject({ outcome: 'failed', status: 530 });
     const away = await sending(`smtp://u:right@127.0.0.1:1`);
     expect(away).toMatchObject({ outcome: 'failed', status: null });
   });

@@ -14,7 +14,7 @@ let receiver: Receiver;
 let fleet: Fleet;
 
 beforeAll(async () => {
-  mail = await startMailServer();
+  mail = await startMailServer({ authOptional: true });
   receiver = await startReceiver({ secure: false });
   fleet = await Fleet.make(['notification'], {
     NOTIFICATION_KEYS: `another-key-that-is-newer-than-the-subscription,${key}`,
