@@ -46,6 +46,7 @@ export default tseslint.config(
       'libs/platform/src/housekeeping.ts', // forgets answers older than a day
       'libs/platform/src/sheet-import.ts', // claims a queued import of any county
       'apps/inspection/src/obligation.service.ts', // looks for queued runs, and for a quarter that has begun
+      'apps/notification/src/delivery.run.ts', // claims what is to be sent, of any county
       'apps/inspection/src/deadline.sweep.ts', // marks what is past its day in every county
       '**/*.spec.ts',
     ],

@@ -42,14 +42,16 @@ const nouns: Record<string, string> = {
   'training/sessions': 'session',
   'training/certificates': 'certificate',
   'notification/messages': 'message',
+  'notification/subscriptions': 'subscription',
+  'notification/deliveries': 'delivery',
   ...Object.fromEntries(
     ['registry', 'assignment', 'inspection', 'training', 'notification'].map((service) => [`${service}/dead-letters`, 'dead_letter']),
   ), // prettier-ignore
 };
 /** Rows that belong to one official: nobody else among the officials sees them. */
-const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message']); // prettier-ignore
+const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message', 'notification.subscription', 'notification.delivery']); // prettier-ignore
 /** Kept by the county for all below it, and to be read from below. */
-const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy']); // prettier-ignore
+const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy', 'notification.policy']); // prettier-ignore
 /** Not shown by any route as rows. */
 const hidden = new Set(['journal', 'dead_letter', 'idempotency_key']);
 
@@ -264,6 +266,24 @@ beforeAll(async () => {
     const attended = await call('training', 'POST', `/v1/sessions/${(session.body as { id: string }).id}/attendances`, office, { officials: visited.map(({ official }) => official) }); // prettier-ignore
     expect(attended.body).toMatchObject({ certified: visited.length });
     expect((await call('assignment', 'GET', '/v1/officials', office)).status).toBe(200); // and is written down for it
+    // One who was told and subscribed, and a webhook of the office; nothing of either is under way.
+    for (const owner of [...visited.map(({ official }) => official), null]) {
+      const [subscription, delivery] = [randomUUID(), randomUUID()];
+      await county.rows(
+        'notification',
+        `insert into subscription (id, division, version, channel, state, account, role, official_id, address, url, language, key_hash, created_at)
+         values ($1, $2, 1, $3, 'active', $1::text, $4, $5, $6, $7, 'zh-CN', 'none', now())`,
+        owner
+          ? [subscription, town, 'email', 'official', owner, `${town}@county.example`, null]
+          : [subscription, town, 'webhook', 'office', null, null, `https://${town}.example/`],
+      );
+      await county.rows(
+        'notification',
+        `insert into delivery (id, division, official_id, version, subscription_id, channel, kind, state, subject, body, queued_at, created_at)
+         values ($1, $2, $3, 1, $4, $5, 'confirmation', 'dead', $6, $6, now(), now())`,
+        [delivery, town, owner, subscription, owner ? 'email' : 'webhook', secret],
+      );
+    }
   }
   // The same scan lies with every undertaking.
   const [one] = await county.rows<{ id: string }>(
@@ -472,6 +492,7 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
     case 'subject': return ids(route.service === 'registry' ? 'registry.establishment' : 'assignment.official');
     case 'noun': return free('official', 'establishment');
     case 'actor': return free(randomUUID());
+    case 'subscription': return ids('notification.subscription');
     case 'name': {
       const all = [...names];
       return [...some(all.filter((one) => eyes.strangers.has(one)), 4), ...Object.values(secrets)]

@@ -16,7 +16,7 @@ import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import { OidcGuard, traceIdOf } from './auth.js';
-import { type Config, configFrom } from './config.js';
+import { type Config, configFrom, Settings } from './config.js';
 import { completed } from './openapi.js';
 import {
   EtagInterceptor,
@@ -59,7 +59,12 @@ export interface RunningService {
 
 @Module({ controllers: [DeadLetterController] })
 class PlatformModule {
-  static with(database: Database, applier: Applier, files: FileStore): DynamicModule {
+  static with(
+    database: Database,
+    applier: Applier,
+    files: FileStore,
+    env: NodeJS.ProcessEnv,
+  ): DynamicModule {
     return {
       module: PlatformModule,
       global: true,
@@ -67,8 +72,9 @@ class PlatformModule {
         { provide: Database, useValue: database },
         { provide: Applier, useValue: applier },
         { provide: FileStore, useValue: files },
+        { provide: Settings, useValue: new Settings(env) },
       ],
-      exports: [Database, Applier, FileStore],
+      exports: [Database, Applier, FileStore, Settings],
     };
   }
 }
@@ -126,7 +132,9 @@ export async function startService(
     log.warn(
       'No place for files: uploads are refused (503 files-not-configured) until FILES_DIR or FILES_S3_… is set.',
     );
-  @Module({ imports: [definition.module, PlatformModule.with(database, applier, files)] })
+  @Module({
+    imports: [definition.module, PlatformModule.with(database, applier, files, config.env ?? {})],
+  })
   class Root {}
   const adapter = new FastifyAdapter({
     bodyLimit: 1024 * 1024,
@@ -381,7 +389,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   try {
     const applier = new Applier(definition.service, database);
     const noFiles = new FileStore(undefined); // facts carry none
-    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles)] })
+    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles, process.env)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
     applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));
@@ -412,9 +420,7 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       const { DATABASE_URL: url } = process.env;
       const folder = process.argv[3];
       if (!url || !folder || !definition.load)
-        throw new Error(
-          'Give `load <folder>` and DATABASE_URL; identity and notification load nothing.',
-        );
+        throw new Error('Give `load <folder>` and DATABASE_URL; identity loads nothing.');
       const database = new Database({
         service: definition.service,
         url,
