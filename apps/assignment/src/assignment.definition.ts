@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import { PolicyController, policyLoader, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { AssignmentController } from './assignment.controller.js';
@@ -33,7 +33,7 @@ export const assignment: ServiceDefinition = {
   module: AssignmentModule,
   entities: [],
   migrations: [
-    { name: '0001-foundation', sql: foundation('assignment') },
+    ...foundationOf('assignment'),
     premises,
     officials,
     premisesSequence,

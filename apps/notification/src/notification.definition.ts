@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import { type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { MessageController } from './message.controller.js';
@@ -13,6 +13,6 @@ export const notification: ServiceDefinition = {
   title: '消息 · Notification: who was told',
   module: NotificationModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('notification') }, messages],
+  migrations: [...foundationOf('notification'), messages],
   events: [NotificationEvents],
 };

@@ -6,7 +6,7 @@ import { Database, migrate, type Migration } from '#database';
 import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { type DynamicModule, type INestApplicationContext, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -14,6 +14,7 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
+import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { type Config, configFrom } from './config.js';
 import { completed } from './openapi.js';
@@ -123,7 +124,7 @@ export async function startService(
     bodyParser: false,
   });
   app.setGlobalPrefix(`api/${service}/v1`);
-  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience));
+  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database));
   app.useGlobalPipes(validation());
   app.useGlobalInterceptors(new EtagInterceptor(), new RepeatInterceptor());
   app.useGlobalFilters(new ProblemFilter(log));
@@ -173,9 +174,7 @@ export async function startService(
   let relay: Relay | undefined;
   let consumers: Consumers | undefined;
   let stopped = false;
-  applier.register(
-    (definition.events ?? []).map((type) => app.get<object>(type, { strict: false })),
-  );
+  applier.register(earsOf(definition, app));
   const work = (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false }));
   const jobs = new Jobs([...work, new Housekeeping(database)], say);
   const joined = connectBus({
@@ -330,6 +329,12 @@ export async function startService(
   };
 }
 
+/** What hears the facts of a service. Identity itself notes the change of an account in the step that makes it. */
+function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicationContext): object[] {
+  const own = events.map((type) => app.get<object>(type, { strict: false }));
+  return service === 'identity' ? own : [...own, new AccountCutoffs()];
+} // prettier-ignore
+
 async function answers(connection: NatsConnection): Promise<boolean> {
   const late = new Promise<false>((done) => setTimeout(() => done(false), 1000).unref());
   return Promise.race([connection.flush().then(() => true, () => false), late]); // prettier-ignore
@@ -351,7 +356,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
     @Module({ imports: [definition.module, PlatformModule.with(database, applier)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
-    applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));
+    applier.register(earsOf(definition, app));
     const { replayed, failed } = await applier.replay('', {
       ...filter,
       since: since ? new Date(since) : undefined,

@@ -32,6 +32,8 @@ export const problems = {
   'visited-in-future': [422, '督导时间不能晚于现在', 'The visit lies in the future'],
   'establishment-closed': [409, '该主体已停业或关闭', 'The establishment is not open'],
   'official-untrained': [403, '包保干部尚未完成岗前培训', 'The official has not been trained yet'],
+  'name-taken': [409, '账号名已被占用', 'The name is taken'],
+  'last-admin': [409, '不能移除本县最后一名管理员', 'The last administrator of a county stays'],
   'wrong-state': [409, '当前状态不允许此操作', 'The state of this does not allow it'],
   'period-unknown': [422, '期间格式有误', 'The period is unknown'],
   'officials-unknown': [422, '名单中有不存在的包保干部', 'Officials of the list are unknown'],
