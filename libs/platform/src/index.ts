@@ -5,6 +5,7 @@ export * from './auth.js';
 export * from './http.js';
 export * from './bootstrap.js';
 export * from './fields.js';
+export * from './change-log.js';
 export * from './jobs.js';
 export * from './policy.js';
 export * from './progress.js';
