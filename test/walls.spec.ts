@@ -6,7 +6,7 @@ import { type Role } from '#platform';
 import { type Answer, County, eventually } from '#testing';
 import pg from 'pg';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
-import { identityMigrations } from '../apps/identity/src/issuer.js';
+import { identity } from '../apps/identity/src/identity.definition.js';
 import { inspection } from '../apps/inspection/src/inspection.definition.js';
 import { notification } from '../apps/notification/src/notification.definition.js';
 import { registry } from '../apps/registry/src/registry.definition.js';
@@ -691,7 +691,7 @@ describe('the catalogs of all six databases', () => {
   beforeAll(async () => {
     const passwords = { owner: 'only-for-tests', app: 'only-for-tests', relay: 'only-for-tests' };
     await provision(superuser, 'identity', passwords, identity);
-    await migrate(as('identity_owner', identity), identityMigrations);
+    await migrate(as('identity_owner', identity), identity.migrations);
     for (const town of [townA, townB]) {
       const id = randomUUID();
       await ask(

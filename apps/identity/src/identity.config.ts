@@ -1,16 +1,22 @@
-/** What the issuer needs, from the environment alone. */
-export interface IdentityConfig {
-  databaseUrl: string;
-  /** Public address, path included. */
-  issuer: string;
-  audience: string;
+import { roles } from '#contracts';
+import { type Config } from '#platform';
+import { type AddressLimits, guardedRoutes } from './address.guard.js';
+
+/** What the issuer needs beside what every service needs. */
+export interface IdentityConfig extends Config {
   /** The first signs; all are taken, so that a key can be replaced. */
   cookieKeys: string[];
   swaggerRedirectUris: string[];
-  host: string;
-  port: number;
-  logLevel: string;
+  /** Roles of people who need a second factor. Programs have none. */
+  totpRoles: string[];
+  /** The first encrypts the secrets of second factors; all are tried. */
+  totpKeys: string[];
+  limits: AddressLimits;
+  trustProxy: number;
 }
+
+/** Requests a minute from one address; an office shares one. */
+export const defaultLimits: AddressLimits = { auth: 600, token: 3000, interaction: 600 };
 
 /** @throws Error that names every variable that is missing or wrong, in one sentence, and never its value. */
 export function identityConfigFrom(env: NodeJS.ProcessEnv): IdentityConfig {
@@ -22,35 +28,52 @@ export function identityConfigFrom(env: NodeJS.ProcessEnv): IdentityConfig {
   };
   const list = (name: string, right: (value: string) => boolean, example: string): string[] =>
     need(name, (value) => value.split(',').every(right), example).split(',');
+  const whole = (name: string, normally: number, greatest: number): number => {
+    const value = Number(env[name] || normally);
+    if (!Number.isInteger(value) || value < 0 || value > greatest)
+      wrong.push(`${name} (like ${normally})`);
+    return value;
+  };
+  const postgres = (value: string): boolean => /^postgres(ql)?:\/\//.test(value);
+  const long = (key: string): boolean => key.length >= 32;
+  const aKey =
+    'a random text of 32 characters or more; several with commas, the newest first';
+  const cookieKeys = list('COOKIE_KEYS', long, aKey);
   const config: IdentityConfig = {
-    databaseUrl: need(
-      'DATABASE_URL',
-      (value) => /^postgres(ql)?:\/\//.test(value),
-      'postgresql://identity_app:…@host:5432/identity',
-    ),
+    service: 'identity',
+    databaseUrl: need('DATABASE_URL', postgres, 'postgresql://identity_app:…@host:5432/identity'),
+    relayUrl: need('DATABASE_RELAY_URL', postgres, 'postgresql://identity_relay:…@host:5432/identity'),
+    natsUrl: need('NATS_URL', (value) => /^(nats|tls):\/\//.test(value), 'nats://host:4222'),
+    natsUser: env['NATS_USER'],
+    natsPassword: env['NATS_PASSWORD'],
     issuer: need(
       'OIDC_ISSUER',
       (value) => /^https?:\/\/[^/?#]+\/identity$/.test(value) && URL.canParse(value),
       'https://host/identity',
     ),
     audience: env['OIDC_AUDIENCE'] ?? 'urn:foodwarden',
-    cookieKeys: list(
-      'COOKIE_KEYS',
-      (key) => key.length >= 32,
-      'a random text of 32 characters or more; several with commas, the newest first',
-    ),
+    cookieKeys,
     swaggerRedirectUris: list(
       'SWAGGER_REDIRECT_URIS',
       (uri) => /^https?:\/\//.test(uri) && URL.canParse(uri),
       'https://host/docs/oauth2-redirect.html; several with commas',
     ),
+    totpRoles: (env['TOTP_ROLES'] ?? 'county-admin').split(',').filter((role) => role !== ''),
+    totpKeys: env['TOTP_KEYS'] ? list('TOTP_KEYS', long, aKey) : cookieKeys,
+    limits: Object.fromEntries(
+      guardedRoutes.map((route) => [
+        route,
+        whole(`${route.toUpperCase()}_LIMIT`, defaultLimits[route], 1_000_000),
+      ]),
+    ) as AddressLimits,
+    trustProxy: whole('TRUST_PROXY', 0, 10),
     host: env['HOST'] ?? '127.0.0.1',
-    port: Number(env['PORT'] ?? 3000),
+    port: whole('PORT', 3000, 65535),
     logLevel: env['LOG_LEVEL'] ?? 'info',
-  };
+  }; // prettier-ignore
   if (config.audience === '') wrong.push('OIDC_AUDIENCE (like urn:foodwarden)');
-  if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
-    wrong.push('PORT (like 3000)');
+  if (config.totpRoles.some((role) => !(roles as readonly string[]).includes(role)))
+    wrong.push('TOTP_ROLES (like county-admin,office; empty for none)');
   if (wrong.length > 0)
     throw new Error(`identity cannot start: set ${wrong.join(', ')} in the environment.`);
   return config;

@@ -1,9 +1,10 @@
+import 'reflect-metadata';
 import { migrate } from '#database';
 import { pino } from 'pino';
 import { addAccountStep } from './account.step.js';
 import { identityConfigFrom } from './identity.config.js';
+import { identity } from './identity.definition.js';
 import { startIdentity } from './identity.server.js';
-import { identityMigrations } from './issuer.js';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -16,7 +17,7 @@ function need(name: string, step: string): string {
 /** Runs the issuer, or with the argument `migrate` or `add-account` does that one deploy step. */
 async function main(step: string | undefined, file: string | undefined): Promise<void> {
   if (step === 'migrate') {
-    const applied = await migrate(need('DATABASE_OWNER_URL', step), identityMigrations);
+    const applied = await migrate(need('DATABASE_OWNER_URL', step), identity.migrations);
     say(`identity: ${applied.length} migrations applied`);
     return;
   }

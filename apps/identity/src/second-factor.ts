@@ -5,6 +5,8 @@ import type pg from 'pg';
 import { secretHash } from './account.service.js';
 import { onceWord } from './password.js';
 
+const bare = (code: string): string => code.toLowerCase().replaceAll('-', '');
+
 const periodS = 30;
 const recoveryCodes = 10;
 
@@ -80,7 +82,7 @@ export class SecondFactors {
       `with gone as (delete from recovery_code where account_id = $1), confirmed as (
          update totp set confirmed_at = app_now() where account_id = $1)
        insert into recovery_code (account_id, code_hash) select $1, unnest($2::text[])`,
-      [accountId, codes.map(secretHash)],
+      [accountId, codes.map((one) => secretHash(bare(one)))],
     );
     return codes;
   }
@@ -90,7 +92,7 @@ export class SecondFactors {
     if (/^\d{6}$/.test(code)) return this.takeStep(accountId, code);
     const { rowCount } = await this.pool.query(
       `update recovery_code set used_at = app_now() where account_id = $1 and code_hash = $2 and used_at is null`,
-      [accountId, secretHash(code.toLowerCase())],
+      [accountId, secretHash(bare(code))],
     );
     return rowCount === 1;
   }

@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
-import { type RunningService, startService } from '#platform';
+import { type Role, type RunningService, startService } from '#platform';
 import {
   checkTrigrams,
   type Nats,
@@ -16,9 +16,12 @@ import {
   startNats,
   startPostgres,
 } from '#servers';
-import pg from 'pg';
+import { pino } from 'pino';
 import { assignment } from '../../assignment/src/assignment.definition.js';
-import { addAccount, createIssuer, identityMigrations } from '../../identity/src/issuer.js';
+import { AccountService } from '../../identity/src/account.service.js';
+import { defaultLimits } from '../../identity/src/identity.config.js';
+import { identity } from '../../identity/src/identity.definition.js';
+import { type Identity, openIdentity } from '../../identity/src/identity.server.js';
 import { inspection } from '../../inspection/src/inspection.definition.js';
 import { notification } from '../../notification/src/notification.definition.js';
 import { registry } from '../../registry/src/registry.definition.js';
@@ -29,7 +32,7 @@ import { serveDocs } from './swagger.page.js';
 const dataDir = resolve(process.env['FOODWARDEN_DATA'] ?? '.data');
 const audience = 'urn:foodwarden';
 const sample = resolve('apps/platform/sample');
-const definitions = [registry, assignment, inspection, training, notification];
+const definitions = [registry, assignment, inspection, training, notification, identity];
 const secret = (): string => randomBytes(24).toString('base64url');
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -174,10 +177,7 @@ async function start(): Promise<() => Promise<void>> {
     const passwords = { owner: known.database, app: known.database, relay: known.database };
     const url = (service: Service, role: string): string =>
       postgres.url(service, `${service}_${role}`, known.database);
-    for (const { service, migrations } of [
-      ...definitions,
-      { service: 'identity' as const, migrations: identityMigrations },
-    ]) {
+    for (const { service, migrations } of definitions) {
       await provision(postgres.url('postgres'), service, passwords);
       await migrate(url(service, 'owner'), migrations);
     }
@@ -194,34 +194,21 @@ async function start(): Promise<() => Promise<void>> {
       say(`  ${service}: ${loaded}`);
     }
 
-    const pool = new pg.Pool({ connectionString: url('identity', 'app'), max: 5 });
-    pool.on('error', () => undefined); // an idle connection was cut; the next query opens another
-    undo.push(() => pool.end());
-    const open = (one: DemoAccount): Promise<void> =>
-      addAccount(
-        pool,
-        { ...one, id: one.clientId },
-        { password: one.password, clientSecret: one.clientSecret },
+    const accounts = new AccountService();
+    const open = (database: Database, one: DemoAccount): Promise<unknown> =>
+      database.everywhere('opens the demo accounts', (tx) =>
+        accounts.put(tx, { ...one, role: one.role as Role, id: one.clientId }),
       );
-    const { rows: others } = await pool.query<{ name: string }>(
-      'select name from account where not id = any($1::uuid[])',
-      [known.accounts.map(({ clientId }) => clientId)],
-    );
-    if (others.length > 0)
-      throw new Error(
-        `this installation has real accounts (${others.length}, e.g. ${others[0]?.name}), beside which no demo account is opened: run the services each by itself (deploy/README.md), or set FOODWARDEN_DATA to another folder.`,
-      );
-    for (const one of known.accounts) await open(one);
 
     const services = new Map<string, RunningService>();
-    let issue: Awaited<ReturnType<typeof createIssuer>> | undefined = undefined;
+    let issuing: Identity | undefined = undefined;
     const server = createServer((request, response) => {
       try {
         const path = request.url ?? '/';
         const [, first = '', second = ''] = path.split(/[/?]/);
         const service = first === 'api' ? services.get(second) : undefined;
         if (service) service.handle(request, response);
-        else if (first === 'identity' && issue) issue(request, response);
+        else if (first === 'identity' && issuing) issuing.issue(request, response);
         else if (first === 'docs')
           serveDocs(path, [...services.keys()], response).catch(() =>
             response.writeHead(500).end(),
@@ -240,23 +227,38 @@ async function start(): Promise<() => Promise<void>> {
     const port = await listen(server, 8080);
     const baseUrl = `http://127.0.0.1:${port}`;
     const issuer = `${baseUrl}/identity`;
-    issue = await createIssuer({
-      issuer, pool, audience, cookieKeys: [known.cookie], swaggerRedirectUris: [`${baseUrl}/docs/oauth2-redirect.html`],
-    }); // prettier-ignore
+    const logLevel = process.env['LOG_LEVEL'] ?? 'warn';
     for (const definition of definitions) {
       const { service } = definition;
-      const running = await startService(
-        definition,
-        {
-          service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
-          natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience,
-          logLevel: process.env['LOG_LEVEL'] ?? 'warn',
-        },
-        { listen: false },
-      ); // prettier-ignore
+      const config = {
+        service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
+        natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience, logLevel,
+      }; // prettier-ignore
+      const running =
+        service === 'identity'
+          ? (issuing = await openIdentity(
+              {
+                ...config, cookieKeys: [known.cookie], totpKeys: [known.cookie], totpRoles: [], limits: defaultLimits, trustProxy: 0,
+                swaggerRedirectUris: [`${baseUrl}/docs/oauth2-redirect.html`],
+              },
+              pino({ level: logLevel, base: { service } }),
+            )) // prettier-ignore
+          : await startService(definition, config, { listen: false });
       services.set(service, running);
       undo.push(() => running.stop());
     }
+    if (!issuing) throw new Error('identity is not among the services.');
+    const { database } = issuing as Identity;
+    const others = await database.everywhere('looks for real accounts', (tx) =>
+      tx.query<{ name: string }>('select name from account where not id = any($1::uuid[])', [
+        known.accounts.map(({ clientId }) => clientId),
+      ]),
+    );
+    if (others.length > 0)
+      throw new Error(
+        `this installation has real accounts (${others.length}, e.g. ${others[0]?.name}), beside which no demo account is opened: run the services each by itself (deploy/README.md), or set FOODWARDEN_DATA to another folder.`,
+      );
+    for (const one of known.accounts) await open(database, one);
     // Stopping begins at the front: no new requests, those under way are answered, then the services.
     undo.push(
       () =>
@@ -274,7 +276,7 @@ async function start(): Promise<() => Promise<void>> {
         for (const [index, official] of (await counties.villageOfficials(township, 2)).entries()) {
           const name = `official-${township.slice(6)}-${index + 1}`;
           const made = account(name, `${official.name}(${official.post})`, 'official', township, official.id); // prettier-ignore
-          await open(made);
+          await open(database, made);
           known.accounts.push(made);
         }
       await keep(known);

@@ -160,7 +160,8 @@ export class OidcGuard implements CanActivate {
 
   /**
    * Our issuer's tokens carry their account's version, which needs no clock. A foreign issuer's carry none: those issued
-   * before the change, or in its second, are refused, by the clocks of that issuer and of identity.
+   * before the change, or in its second, are refused, by the clocks of that issuer and of identity; what was only opened
+   * ends nothing.
    * @throws DomainError `not-signed-in` when the account changed after the token was issued
    */
   private async refuseEnded({ sub = '', iat = 0, account_version }: JWTPayload): Promise<void> {
@@ -171,7 +172,7 @@ export class OidcGuard implements CanActivate {
     const given = Number.isInteger(account_version) ? (account_version as number) : undefined;
     const ended =
       given === undefined
-        ? !active || iat * 1000 <= changedAt.getTime()
+        ? !active || (version > 1 && iat * 1000 <= changedAt.getTime())
         : given < version || (given === version && !active);
     if (ended)
       throw new DomainError(

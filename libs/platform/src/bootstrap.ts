@@ -41,6 +41,8 @@ export interface ServiceDefinition {
 export interface RunningService {
   service: Service;
   port: number;
+  /** For what runs beside the service in its process: the issuer. */
+  database: Database;
   /** Serves one request, for the process that runs every service behind one port. */
   handle(request: IncomingMessage, response: ServerResponse): void;
   stop(): Promise<void>;
@@ -314,6 +316,7 @@ export async function startService(
   return {
     service,
     port,
+    database,
     handle: (request, response) => fastify.routing(request, response),
     async stop(): Promise<void> {
       stopped = true;

@@ -120,6 +120,10 @@ export class Fleet extends Apis {
       HOST: '127.0.0.1',
       LOG_LEVEL: 'warn',
       DATABASE_URL: this.url(service, 'app'),
+      DATABASE_RELAY_URL: this.url(service, 'relay'),
+      NATS_URL: this.natsUrl,
+      NATS_USER: service,
+      NATS_PASSWORD: password,
       OIDC_ISSUER: this.issuer,
       OIDC_AUDIENCE: audience,
     };
@@ -130,14 +134,7 @@ export class Fleet extends Apis {
         COOKIE_KEYS: this.cookieKey,
         SWAGGER_REDIRECT_URIS: 'https://county.example/docs/oauth2-redirect.html',
       };
-    return {
-      ...common,
-      PORT: '0',
-      DATABASE_RELAY_URL: this.url(service, 'relay'),
-      NATS_URL: this.natsUrl,
-      NATS_USER: service,
-      NATS_PASSWORD: password,
-    };
+    return { ...common, PORT: '0' };
   }
 
   private spawn(service: Service, args: string[], env: Record<string, string>): ChildProcess {
@@ -297,7 +294,7 @@ export class Fleet extends Apis {
   /** How many facts there are, and how many of them the broker has not acknowledged. */
   private async facts(): Promise<{ written: number; unsent: number }> {
     const sum = { written: 0, unsent: 0 };
-    for (const service of this.services.filter((one) => one !== 'identity')) {
+    for (const service of this.services) {
       const [counts] = await this.rows<{ written: number; unsent: number }>(
         service,
         'select (select count(*)::int from journal) as written, (select count(*)::int from outbox) as unsent',
