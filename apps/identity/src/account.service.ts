@@ -154,9 +154,16 @@ export class AccountService {
     const before = await this.lock(tx, id);
     if (tx.caller.id === id)
       throw new DomainError('own-act', 'Nobody resets his own second factor: ask another county admin.'); // prettier-ignore
-    await tx.query(`delete from recovery_code where account_id = $1`, [id]);
-    await tx.query(`delete from totp where account_id = $1`, [id]);
+    await this.dropSecondFactor(tx, id);
     return this.step(tx, before, null, 'active = active', [], 'secondFactor');
+  }
+
+  /** The deploy step for an account that nobody else can help: a one-time password, and no second factor any more. */
+  async rescue(tx: Tx, name: string): Promise<Once> {
+    const [found] = await tx.query<{ id: string }>(`select id from account where name = $1`, [name]);
+    if (!found) throw new DomainError('not-found', `There is no account ${name}.`);
+    await this.dropSecondFactor(tx, found.id);
+    return this.resetPassword(tx, found.id);
   }
 
   /** The account's own password, in place of a one-time one. @returns undefined when the account changed meanwhile */
@@ -280,6 +287,11 @@ export class AccountService {
         [accountId],
       );
     return after;
+  }
+
+  private async dropSecondFactor(tx: Tx, id: string): Promise<void> {
+    await tx.query(`delete from recovery_code where account_id = $1`, [id]);
+    await tx.query(`delete from totp where account_id = $1`, [id]);
   }
 
   private async keepClient(tx: Tx, id: string, secret: string): Promise<void> {

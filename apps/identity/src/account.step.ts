@@ -49,6 +49,21 @@ export async function addAccountStep(url: string, file: string | undefined): Pro
   }
 } // prettier-ignore
 
+/** Deploy step: who lost his password or telephone and has no other admin to ask. @returns what was done, to be told once */
+export async function resetAccountStep(url: string, name: string | undefined): Promise<string> {
+  if (!name) throw new Error('Give reset-account <name>.');
+  const database = new Database({ service: 'identity', url, entities: [], poolSize: 1 });
+  await database.open();
+  try {
+    const { word } = await database.everywhere('deploy step reset-account', (tx) =>
+      new AccountService().rescue(tx, name),
+    );
+    return `account ${name} has the one-time password ${word}, good for 24 hours, and no second factor`;
+  } finally {
+    await database.close();
+  }
+}
+
 /** @throws Error that names the fields that are wrong, and no value. */
 function parse(words: string): Static<typeof AccountFile> {
   let value: unknown;

@@ -247,6 +247,13 @@ export class Fleet extends Apis {
     return access_token;
   }
 
+  /** One that was not asked for before: as after a sign-in. */
+  freshToken(name: string): Promise<string> {
+    const known = this.credentials.get(name);
+    if (known) delete known.token;
+    return this.token(name);
+  }
+
   /** One gauge of every running replica that has it. */
   async metric(service: Service, name: string): Promise<number[]> {
     const found: number[] = [];
