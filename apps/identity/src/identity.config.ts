@@ -11,12 +11,12 @@ export interface IdentityConfig extends Config {
   totpRoles: string[];
   /** The first encrypts the secrets of second factors; all are tried. */
   totpKeys: string[];
-  limits: AddressLimits;
+  addressLimits: AddressLimits;
   trustProxy: number;
 }
 
 /** Requests a minute from one address; an office shares one. */
-export const defaultLimits: AddressLimits = { auth: 600, token: 3000, interaction: 600 };
+export const defaultAddressLimits: AddressLimits = { auth: 600, token: 3000, interaction: 600 };
 
 /** @throws Error that names every variable that is missing or wrong, in one sentence, and never its value. */
 export function identityConfigFrom(env: NodeJS.ProcessEnv): IdentityConfig {
@@ -60,10 +60,10 @@ export function identityConfigFrom(env: NodeJS.ProcessEnv): IdentityConfig {
     ),
     totpRoles: (env['TOTP_ROLES'] ?? 'county-admin').split(',').filter((role) => role !== ''),
     totpKeys: env['TOTP_KEYS'] ? list('TOTP_KEYS', long, aKey) : cookieKeys,
-    limits: Object.fromEntries(
+    addressLimits: Object.fromEntries(
       guardedRoutes.map((route) => [
         route,
-        whole(`${route.toUpperCase()}_LIMIT`, defaultLimits[route], 1_000_000),
+        whole(`LIMIT_${route.toUpperCase()}_PER_MINUTE`, defaultAddressLimits[route], 1_000_000),
       ]),
     ) as AddressLimits,
     trustProxy: whole('TRUST_PROXY', 0, 10),

@@ -132,7 +132,7 @@ export interface IssuerOptions extends SignInSettings {
   database: Database;
   audience: string;
   swaggerRedirectUris: string[];
-  limits: AddressLimits;
+  addressLimits: AddressLimits;
   /** How many proxies of ours add to X-Forwarded-For. */
   trustProxy: number;
   /** Hears of sign-ins and of what went wrong: never a secret, never a name that was typed. */
@@ -154,7 +154,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const { pool, issuer, audience } = options;
   const say = options.log ?? ((): void => undefined);
   const path = new URL(issuer).pathname.replace(/\/$/, '');
-  const guard = new AddressGuard(pool, options.limits, options.trustProxy);
+  const guard = new AddressGuard(pool, options.addressLimits, options.trustProxy);
   const signIns = new SignIns(pool, options.database, options, say);
   const accountOf = async (id: string | undefined): Promise<AccountRow | undefined> =>
     (await pool.query<AccountRow>('select * from account where id::text = $1 and active', [id ?? ''])).rows[0]; // prettier-ignore

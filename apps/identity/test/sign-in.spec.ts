@@ -4,7 +4,7 @@ import { type Answer, County } from '#testing';
 import { jwtVerify, createRemoteJWKSet } from 'jose';
 import { Secret, TOTP } from 'otpauth';
 import { pino } from 'pino';
-import { defaultLimits, type IdentityConfig } from '../src/identity.config.js';
+import { defaultAddressLimits, type IdentityConfig } from '../src/identity.config.js';
 import { identity } from '../src/identity.definition.js';
 import { startIdentity } from '../src/identity.server.js';
 import { brokenRule } from '../src/password.js';
@@ -112,7 +112,7 @@ beforeAll(async () => {
     service: 'identity', host: '127.0.0.1', port, databaseUrl: county.url('identity', 'app'), relayUrl: county.url('identity', 'relay'),
     natsUrl: county.nats.url, natsUser: 'identity', natsPassword: 'only-for-tests', issuer: `http://127.0.0.1:${port}/identity`,
     audience: 'urn:foodwarden', logLevel: 'info', cookieKeys: [randomBytes(24).toString('base64url')], swaggerRedirectUris: [redirect],
-    totpRoles: ['county-admin'], totpKeys: ['old-key-'.repeat(5)], limits: defaultLimits, trustProxy: 1,
+    totpRoles: ['county-admin'], totpKeys: ['old-key-'.repeat(5)], addressLimits: defaultAddressLimits, trustProxy: 1,
   }; // prettier-ignore
   const log = pino({ level: 'info' }, { write: (line: string) => void (said += line) });
   replicas = [await startIdentity(config, log)];
@@ -340,7 +340,7 @@ describe('sign-ins', () => {
 describe('the issuer’s public routes', () => {
   it('take so many requests a minute from one address, over all replicas, and say when to come again', async () => {
     const port = await freePort();
-    const narrow = { ...config, limits: { auth: 3, token: 3, interaction: 3 } };
+    const narrow = { ...config, addressLimits: { auth: 3, token: 3, interaction: 3 } };
     const two = await Promise.all([freePort().then((one) => startIdentity({ ...narrow, port: one }, pino({ level: 'silent' }))), startIdentity({ ...narrow, port }, pino({ level: 'silent' }))]); // prettier-ignore
     try {
       const from = (address: string, path: string, method: string, at: number): Promise<Response> =>

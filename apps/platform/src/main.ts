@@ -20,7 +20,7 @@ import {
 import { pino } from 'pino';
 import { assignment } from '../../assignment/src/assignment.definition.js';
 import { AccountService } from '../../identity/src/account.service.js';
-import { defaultLimits } from '../../identity/src/identity.config.js';
+import { defaultAddressLimits } from '../../identity/src/identity.config.js';
 import { identity } from '../../identity/src/identity.definition.js';
 import { type Identity, openIdentity } from '../../identity/src/identity.server.js';
 import { inspection } from '../../inspection/src/inspection.definition.js';
@@ -269,7 +269,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
         service === 'identity'
           ? (issuing = await openIdentity(
               {
-                ...config, cookieKeys: [known.cookie], totpKeys: [known.totp ?? known.cookie], totpRoles: county ? ['county-admin'] : [], limits: defaultLimits, trustProxy: 0,
+                ...config, cookieKeys: [known.cookie], totpKeys: [known.totp ?? known.cookie], totpRoles: county ? ['county-admin'] : [], addressLimits: defaultAddressLimits, trustProxy: 0,
                 swaggerRedirectUris: [`${baseUrl}/docs/oauth2-redirect.html`],
               },
               pino({ level: logLevel, base: { service } }),

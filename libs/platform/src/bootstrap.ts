@@ -22,6 +22,7 @@ import { EtagInterceptor, ProblemFilter, RepeatInterceptor, tell, validation } f
 import { DeadLetterController } from './dead-letter.controller.js';
 import { Housekeeping } from './housekeeping.js';
 import { type Job, Jobs } from './jobs.js';
+import { defaultLimits, LimitGuard } from './limits.js';
 import { DomainError } from './problem.js';
 
 export interface ServiceDefinition {
@@ -115,6 +116,7 @@ export async function startService(
   const adapter = new FastifyAdapter({
     bodyLimit: 1024 * 1024,
     forceCloseConnections: 'idle',
+    requestTimeout: 120_000, // a request that is still being sent after two minutes is given up
     // The router's own refusals come before any hook.
     frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
       request.traceId = traceIdOf(undefined, randomBytes(16).toString('hex'));
@@ -126,7 +128,8 @@ export async function startService(
     bodyParser: false,
   });
   app.setGlobalPrefix(`api/${service}/v1`);
-  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database));
+  const limit = new LimitGuard(config.limits ?? defaultLimits);
+  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database), limit);
   app.useGlobalPipes(validation());
   app.useGlobalInterceptors(new EtagInterceptor(), new RepeatInterceptor());
   app.useGlobalFilters(new ProblemFilter(log));
@@ -211,6 +214,7 @@ export async function startService(
     'Facts committed and not yet acknowledged by the broker; the leading replica alone knows',
     () => relay?.depth(),
   );
+  gauge('foodwarden_uploads', 'Files being received', () => limit.uploads);
   gauge(
     'foodwarden_facts_sent',
     'Facts acknowledged by the broker since start',
@@ -320,7 +324,10 @@ export async function startService(
     handle: (request, response) => fastify.routing(request, response),
     async stop(): Promise<void> {
       stopped = true;
+      // Whoever is still sending after ten seconds does not hold up a restart.
+      const patience = setTimeout(() => fastify.server.closeAllConnections(), 10_000);
       await app.close();
+      clearTimeout(patience);
       await jobs.stop();
       await consumers?.stop();
       await relay?.stop();

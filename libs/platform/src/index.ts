@@ -3,6 +3,7 @@ export * from './problem.js';
 export * from './account-cutoff.js';
 export * from './auth.js';
 export * from './http.js';
+export * from './limits.js';
 export * from './bootstrap.js';
 export * from './fields.js';
 export * from './change-log.js';
