@@ -32,12 +32,7 @@ export const assignment: ServiceDefinition = {
   title: '包保关系 · Assignment: who answers for what',
   module: AssignmentModule,
   entities: [],
-  migrations: [
-    ...foundationOf('assignment'),
-    premises,
-    officials,
-    premisesSequence,
-  ],
+  migrations: [...foundationOf('assignment'), premises, officials, premisesSequence],
   events: [AssignmentEvents],
   jobs: [RosterImports],
   load: policyLoader(AssignmentCap, Induction),

@@ -68,7 +68,8 @@ class Account implements AccountState {
   changedAt: Date;
 } // prettier-ignore
 
-const shownOnce = '只显示这一次;同一 Idempotency-Key 的重复请求得到 null · shown this once; null in the repeat of a request, for it is kept nowhere';
+const shownOnce =
+  '只显示这一次;同一 Idempotency-Key 的重复请求得到 null · shown this once; null in the repeat of a request, for it is kept nowhere';
 
 class NewAccountAnswer extends Account {
   @ApiProperty({ type: String, nullable: true, description: `一次性密码 · one-time password. ${shownOnce}`, example: 'k7mq-3xwd-9fhp-2tnc' })

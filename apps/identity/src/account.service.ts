@@ -111,7 +111,7 @@ export class AccountService {
     const after = {
       ...before,
       ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-    } as AccountState;
+    };
     const rights = (['role', 'division', 'official', 'active'] as const).some((field) => before[field] !== after[field]);
     if (rights && tx.caller.id === id)
       throw new DomainError('own-act', 'Nobody changes his own role, place or activity: ask another county admin.');
@@ -160,7 +160,9 @@ export class AccountService {
 
   /** The deploy step for an account that nobody else can help: a one-time password, and no second factor any more. */
   async rescue(tx: Tx, name: string): Promise<Once> {
-    const [found] = await tx.query<{ id: string }>(`select id from account where name = $1`, [name]);
+    const [found] = await tx.query<{ id: string }>(`select id from account where name = $1`, [
+      name,
+    ]);
     if (!found) throw new DomainError('not-found', `There is no account ${name}.`);
     await this.dropSecondFactor(tx, found.id);
     return this.resetPassword(tx, found.id);
@@ -219,7 +221,14 @@ export class AccountService {
       before,
       'deploy',
       'name = $3, display_name = $4, role = $5, division = $6, official = $7, password_hash = $8, password_until = null, active = true',
-      [name, displayName, role, division, official, samePassword ? kept.hash : await hashOfPassword(password)],
+      [
+        name,
+        displayName,
+        role,
+        division,
+        official,
+        samePassword ? kept.hash : await hashOfPassword(password),
+      ],
       ...(samePassword ? [] : ['password']),
       ...(sameSecret ? [] : ['clientSecret']),
     );

@@ -1,5 +1,5 @@
 import { roles } from '#contracts';
-import { type Config } from '#platform';
+import { type Config, readConfig, refuse } from '#platform';
 import { type AddressLimits, guardedRoutes } from './address.guard.js';
 
 /** What the issuer needs beside what every service needs. */
@@ -34,24 +34,14 @@ export function identityConfigFrom(env: NodeJS.ProcessEnv): IdentityConfig {
       wrong.push(`${name} (like ${normally})`);
     return value;
   };
-  const postgres = (value: string): boolean => /^postgres(ql)?:\/\//.test(value);
   const long = (key: string): boolean => key.length >= 32;
-  const aKey =
-    'a random text of 32 characters or more; several with commas, the newest first';
+  const aKey = 'a random text of 32 characters or more; several with commas, the newest first';
   const cookieKeys = list('COOKIE_KEYS', long, aKey);
+  const every = readConfig('identity', env, wrong);
+  if (every.issuer && !/^https?:\/\/[^/?#]+\/identity$/.test(every.issuer))
+    wrong.push('OIDC_ISSUER (like https://host/identity)');
   const config: IdentityConfig = {
-    service: 'identity',
-    databaseUrl: need('DATABASE_URL', postgres, 'postgresql://identity_app:…@host:5432/identity'),
-    relayUrl: need('DATABASE_RELAY_URL', postgres, 'postgresql://identity_relay:…@host:5432/identity'),
-    natsUrl: need('NATS_URL', (value) => /^(nats|tls):\/\//.test(value), 'nats://host:4222'),
-    natsUser: env['NATS_USER'],
-    natsPassword: env['NATS_PASSWORD'],
-    issuer: need(
-      'OIDC_ISSUER',
-      (value) => /^https?:\/\/[^/?#]+\/identity$/.test(value) && URL.canParse(value),
-      'https://host/identity',
-    ),
-    audience: env['OIDC_AUDIENCE'] ?? 'urn:foodwarden',
+    ...every,
     cookieKeys,
     swaggerRedirectUris: list(
       'SWAGGER_REDIRECT_URIS',
@@ -67,14 +57,10 @@ export function identityConfigFrom(env: NodeJS.ProcessEnv): IdentityConfig {
       ]),
     ) as AddressLimits,
     trustProxy: whole('TRUST_PROXY', 0, 10),
-    host: env['HOST'] ?? '127.0.0.1',
-    port: whole('PORT', 3000, 65535),
-    logLevel: env['LOG_LEVEL'] ?? 'info',
-  }; // prettier-ignore
+  };
   if (config.audience === '') wrong.push('OIDC_AUDIENCE (like urn:foodwarden)');
   if (config.totpRoles.some((role) => !(roles as readonly string[]).includes(role)))
     wrong.push('TOTP_ROLES (like county-admin,office; empty for none)');
-  if (wrong.length > 0)
-    throw new Error(`identity cannot start: set ${wrong.join(', ')} in the environment.`);
+  refuse('identity', wrong);
   return config;
 }

@@ -46,13 +46,13 @@ export async function openIdentity(config: IdentityConfig, log: Logger): Promise
       database,
       log: (line, details) => log.info(details, line),
     });
-    const { stop } = running;
+    const service = running;
     return {
-      ...running,
+      ...service,
       issue: (request, response) => issuer.serve(request, response),
       async stop(): Promise<void> {
         await issuer.settled();
-        await stop();
+        await service.stop();
         await pool.end();
       },
     };

@@ -51,7 +51,11 @@ export async function isPassword(
   return same(given, key) || (oldGiven !== undefined && same(oldGiven, oldKey));
 }
 
-const rows = ['qwertyuiopasdfghjklzxcvbnm', '1qaz2wsx3edc4rfv5tgb6yhn7ujm', 'qazwsxedcrfvtgbyhnujm'];
+const rows = [
+  'qwertyuiopasdfghjklzxcvbnm',
+  '1qaz2wsx3edc4rfv5tgb6yhn7ujm',
+  'qazwsxedcrfvtgbyhnujm',
+];
 const words =
   'password|passwort|passw0rd|p@ssw0rd|p@ssword|mima|woaini|wodemima|admin|administrator|root|user|test|guest|welcome|letmein|iloveyou|default|secret|changeme|hello|system|foodwarden|shipin|shian|anquan|xianshian|baobao|ganbu|qwerty|asdf|zxcv|abc|aaa|china|zhongguo|dezhou|qihe|jan|feb|spring|summer|autumn|winter';
 
@@ -65,7 +69,9 @@ function isCommon(password: string): boolean {
     new Set(text).size < 5 ||
     /^(.{1,6})\1+.{0,3}$/su.test(text) || // abcabcabcabc
     (steps.length > 0 && runs / steps.length > 0.8) || // 1234567890123, abcdefghijkl
-    rows.some((row) => bare.length >= 4 && `${row}${row}`.includes(bare.replace(/\d+$/, '') || bare)) || // prettier-ignore
+    rows.some(
+      (row) => bare.length >= 4 && `${row}${row}`.includes(bare.replace(/\d+$/, '') || bare),
+    ) || // prettier-ignore
     new RegExp(`^(?:${words})+[\\d\\W_]*$`, 'u').test(text) ||
     new RegExp(`^[\\d\\W_]*(?:${words})+$`, 'u').test(text)
   );

@@ -47,7 +47,8 @@ export interface SignInSettings {
 const proofMs = 10 * 60_000;
 const lockedText =
   '密码错误次数过多,请 15 分钟后再试。Too many wrong passwords: try again in 15 minutes.';
-const lostText = '登录已过期,请重新输入账号和密码。The sign-in took too long, or the account was changed: start again.';
+const lostText =
+  '登录已过期,请重新输入账号和密码。The sign-in took too long, or the account was changed: start again.';
 
 /**
  * Signs people in, page by page: the password; one's own in place of a one-time password; the second factor where the

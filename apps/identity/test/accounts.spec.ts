@@ -128,10 +128,10 @@ describe('a county admin', () => {
     const { id } = await open();
     await signedIn(id);
     const reset = await call('POST', `/accounts/${id}/password-reset`, admin);
-    expect(reset.body).toMatchObject({ accountId: id, version: 2, password: expect.stringMatching(/^\S{19}$/) }); // prettier-ignore
+    expect(reset.body).toMatchObject({ accountId: id, version: 2, password: expect.stringMatching(/^\S{19}$/) as unknown }); // prettier-ignore
     expect(await stillSignedIn(id)).toBe(0);
     const renewed = await call('POST', `/accounts/${id}/client-secret`, admin);
-    expect(renewed.body).toMatchObject({ clientId: id, version: 3, clientSecret: expect.stringMatching(/^\S{43}$/) }); // prettier-ignore
+    expect(renewed.body).toMatchObject({ clientId: id, version: 3, clientSecret: expect.stringMatching(/^\S{43}$/) as unknown }); // prettier-ignore
     const log = (await call('GET', `/changes?subject=${id}`, admin)).body as { items: { field: string; from: unknown; to: unknown }[] }; // prettier-ignore
     expect(log.items.map(({ field, from, to }) => [field, from, to])).toEqual(
       expect.arrayContaining([['password', null, null], ['clientSecret', null, null]]),
@@ -161,7 +161,10 @@ describe('a county admin', () => {
       ),
     ); // prettier-ignore
     const told = answers.map(({ status }) => status).sort();
-    expect([[200, 409], [200, 401]]).toContainEqual(told); // the second is refused, or his token has ended already
+    expect([
+      [200, 409],
+      [200, 401],
+    ]).toContainEqual(told); // the second is refused, or his token has ended already
     const left = await county.rows('identity', `select 1 from account where division = $1 and active`, [other]); // prettier-ignore
     expect(left).toHaveLength(1);
     const [kept] = two.filter(({ id }, at) => answers[1 - at]!.status !== 200 || id === '');

@@ -28,7 +28,13 @@ import { notification } from '../../notification/src/notification.definition.js'
 import { registry } from '../../registry/src/registry.definition.js';
 import { training } from '../../training/src/training.definition.js';
 import { SampleCounty, tokenOf } from './sample.js';
-import { type Installed, refuseForeign, type StartOptions, startOptionsFrom, warningOf } from './start.options.js';
+import {
+  type Installed,
+  refuseForeign,
+  type StartOptions,
+  startOptionsFrom,
+  warningOf,
+} from './start.options.js';
 import { serveDocs } from './swagger.page.js';
 
 const dataDir = resolve(process.env['FOODWARDEN_DATA'] ?? '.data');
@@ -279,12 +285,14 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
       undo.push(() => running.stop());
     }
     if (!issuing) throw new Error('identity is not among the services.');
-    const { database } = issuing as Identity;
-    const others = county ? [] : await database.everywhere('looks for real accounts', (tx) =>
-      tx.query<{ name: string }>('select name from account where not id = any($1::uuid[])', [
-        known.accounts.map(({ clientId }) => clientId),
-      ]),
-    );
+    const { database } = issuing;
+    const others = county
+      ? []
+      : await database.everywhere('looks for real accounts', (tx) =>
+          tx.query<{ name: string }>('select name from account where not id = any($1::uuid[])', [
+            known.accounts.map(({ clientId }) => clientId),
+          ]),
+        );
     if (others.length > 0)
       throw new Error(
         `this installation has real accounts (${others.length}, e.g. ${others[0]?.name}), beside which no demo account is opened: run the services each by itself (deploy/README.md), or set FOODWARDEN_DATA to another folder.`,
@@ -313,7 +321,12 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
       await keep(known);
     }
     const admin = county ? await administrator(database, county, options.resetAdmin) : undefined;
-    const run = { baseUrl, issuer, dataDir: postgres.dataDir, ...(county ? { county } : { accounts: known.accounts }) };
+    const run = {
+      baseUrl,
+      issuer,
+      dataDir: postgres.dataDir,
+      ...(county ? { county } : { accounts: known.accounts }),
+    };
     await writeFile(join(dataDir, 'run.json'), JSON.stringify(run, null, 2), { mode: 0o600 });
     say(`\nFoodwarden is ready after ${((Date.now() - begun) / 1000).toFixed(1)} s`);
     say(`  APIs        ${baseUrl}/docs/`);
@@ -322,11 +335,18 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
     for (const one of known.accounts)
       say(`  account     ${one.name}  ${one.role} of ${one.division}  password ${one.password}`);
     if (!county)
-      say('  demo        county admins need no second factor here; an installation for real use asks for one');
-    if (admin) say(`  account     admin  county-admin of ${county ?? ''}  one-time password ${admin} (24 hours; shown only now)`);
+      say(
+        '  demo        county admins need no second factor here; an installation for real use asks for one',
+      );
+    if (admin)
+      say(
+        `  account     admin  county-admin of ${county ?? ''}  one-time password ${admin} (24 hours; shown only now)`,
+      );
     const warning = warningOf(options);
     if (warning) say(warning);
-    say(`  for scripts ${join(dataDir, 'run.json')}\nCtrl-C stops it${county ? '' : '; npm start -- --fresh starts over'}.`);
+    say(
+      `  for scripts ${join(dataDir, 'run.json')}\nCtrl-C stops it${county ? '' : '; npm start -- --fresh starts over'}.`,
+    );
     return stop;
   } catch (error) {
     await stop();

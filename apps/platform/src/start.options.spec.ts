@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path';
 import { refuseForeign, startOptionsFrom, warningOf } from './start.options.js';
 
 const sample = resolve('apps/platform/sample');
-const from = (...args: string[]): ReturnType<typeof startOptionsFrom> => startOptionsFrom(args, sample);
+const from = (...args: string[]): ReturnType<typeof startOptionsFrom> =>
+  startOptionsFrom(args, sample);
 
 function folder(files: Record<string, string>): string {
   const made = mkdtempSync(join(tmpdir(), 'foodwarden-county-'));
@@ -81,7 +82,9 @@ describe('a data folder', () => {
     expect(refused({ county: '371425' }, demo)).toMatch(/^\.data holds the installation of county 371425, .*: add --county/); // prettier-ignore
     expect(refused({ county: '371425' }, { ...demo, fresh: true })).toMatch(/^\.data holds the installation/); // prettier-ignore
     expect(refused({}, county)).toMatch(/^\.data holds a demo, .*: set FOODWARDEN_DATA/);
-    expect(refused({ county: '371482' }, county)).toMatch(/^\.data holds county 371482, not 371425/);
+    expect(refused({ county: '371482' }, county)).toMatch(
+      /^\.data holds county 371482, not 371425/,
+    );
     expect(refused({ county: '371425' }, { ...county, fresh: true })).toMatch(/throw away everything .*: if that is meant, add --erase 371425/); // prettier-ignore
     expect(refused({ county: '371425' }, { ...county, fresh: true, erase: '371482' })).toMatch(/add --erase 371425/); // prettier-ignore
   });

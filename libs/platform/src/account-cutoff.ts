@@ -24,10 +24,7 @@ export async function keepCutoff(
 }
 
 /** From the database, not from memory: the fact reached one replica, the next request may reach another. */
-export async function cutoffOf(
-  database: Database,
-  accountId: string,
-): Promise<Cutoff | undefined> {
+export async function cutoffOf(database: Database, accountId: string): Promise<Cutoff | undefined> {
   const [found] = await database.machine<Cutoff>(
     `select version, active, changed_at as "changedAt" from account_cutoff where account_id = $1`,
     [accountId],

@@ -21,6 +21,18 @@ export interface Config {
 /** @throws Error that names every variable that is missing or wrong, in one sentence. */
 export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
   const wrong: string[] = [];
+  const config = readConfig(service, env, wrong);
+  refuse(service, wrong);
+  return config;
+}
+
+export function refuse(service: Service, wrong: readonly string[]): void {
+  if (wrong.length > 0)
+    throw new Error(`${service} cannot start: set ${wrong.join(', ')} in the environment.`);
+}
+
+/** What every service needs; adds to `wrong` what is missing or wrong. */
+export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: string[]): Config {
   const need = (name: string, pattern: RegExp, example: string): string => {
     const value = env[name] ?? '';
     if (!pattern.test(value)) wrong.push(`${name} (like ${example})`);
@@ -60,7 +72,5 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
     wrong.push('PORT (like 3000)');
-  if (wrong.length > 0)
-    throw new Error(`${service} cannot start: set ${wrong.join(', ')} in the environment.`);
   return config;
 }
