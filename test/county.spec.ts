@@ -134,7 +134,7 @@ describe('npm start -- --county', () => {
     expect(await list('identity/v1/accounts')).toEqual([expect.objectContaining({ name: 'admin', role: 'county-admin', secondFactor: true })]); // prettier-ignore
     for (const empty of ['registry/v1/establishments', 'registry/v1/ledger-imports', 'assignment/v1/officials'])
       expect([empty, await list(empty)]).toEqual([empty, []]); // prettier-ignore
-    for (const full of ['registry/v1/divisions?parent=371425', 'registry/v1/calendar', 'registry/v1/policies', 'inspection/v1/checklists'])
+    for (const full of ['registry/v1/divisions?parent=371425', 'registry/v1/calendar-years', 'registry/v1/policies', 'inspection/v1/checklists'])
       expect([full, (await list(full)).length > 0]).toEqual([full, true]); // prettier-ignore
   }, 90_000);
 
