@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import { ChangeController, PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CalendarController } from './calendar.controller.js';
@@ -36,12 +36,7 @@ export const registry: ServiceDefinition = {
   title: '主体登记 · Registry: premises and tiers',
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [
-    { name: '0001-foundation', sql: foundation('registry') },
-    establishments,
-    ledger,
-    records,
-  ],
+  migrations: [...foundationOf('registry'), establishments, ledger, records],
   events: [RegistryEvents],
   jobs: [LedgerImports],
   load: loadRegistry,
