@@ -230,12 +230,16 @@ describe('an indicator', () => {
     const visitDue = (period: string): string => `message where division like '${townB}%' and about->>'period' = '${period}'`; // prettier-ignore
     await reaches('notification', visitDue('2026-Q4'), 1);
     await reaches('notification', visitDue('2027-Q1'), 1);
-    expect(await of('notification', 'messages-read', '', officeB)).toBe('0/3'); // assigned, and a visit a quarter
+    await county.quiet();
+    // Assigned, a visit a quarter, and whatever else an official is told of.
+    const told = await count('notification', `message where division like '${townB}%' and audience = 'official'`); // prettier-ignore
+    expect(told).toBeGreaterThanOrEqual(3);
+    expect(await of('notification', 'messages-read', '', officeB)).toBe(`0/${told}`);
     const token = officials['戊']!.token;
     const [first] = await county.every<{ id: string }>('notification', '/v1/messages', token);
     await done('notification', 'POST', `/v1/messages/${first!.id}/receipt`, token);
     for (const eyes of [officeB, token])
-      expect(await of('notification', 'messages-read', '', eyes)).toBe('1/3');
+      expect(await of('notification', 'messages-read', '', eyes)).toBe(`1/${told}`);
     expect(await of('notification', 'messages-read', '', officials['乙']!.token)).toMatch(/^0\/[1-9]/); // prettier-ignore
   });
 });
