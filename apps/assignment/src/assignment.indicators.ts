@@ -1,5 +1,4 @@
 import { levelOfTier, tiers } from '#contracts';
-import { Database } from '#database';
 import { type Counted, type Indicator, indicatorRoutes } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
@@ -43,8 +42,4 @@ export const assignmentIndicators: readonly Indicator[] = [
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   assignmentIndicators,
-) {
-  constructor(database: Database) {
-    super(database);
-  }
-}
+) {}
