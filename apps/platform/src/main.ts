@@ -250,7 +250,7 @@ async function start(): Promise<() => Promise<void>> {
         {
           service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
           natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience,
-          logLevel: process.env['LOG_LEVEL'] ?? 'warn',
+          logLevel: process.env['LOG_LEVEL'] ?? 'warn', files: { folder: join(dataDir, 'files') },
         },
         { listen: false },
       ); // prettier-ignore

@@ -141,6 +141,7 @@ export class Fleet extends Apis {
       NATS_URL: this.natsUrl,
       NATS_USER: service,
       NATS_PASSWORD: password,
+      FILES_DIR: join(this.storeDir, 'files'),
     };
   }
 
