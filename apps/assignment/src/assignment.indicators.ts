@@ -16,6 +16,16 @@ const open: Counted = {
   detail: 'a.official_name',
   where: `p.status = 'open'`,
 };
+/** Active officials who answer for something. One whose list changed since he signed is `stale`, and has not signed this one. */
+const answering: Counted = {
+  from: 'official o',
+  id: 'o.id',
+  division: 'o.division',
+  name: 'o.name',
+  detail: 'o.post',
+  where:
+    'o.active and exists (select from assignment a where a.official_id = o.id and a.ended_at is null)',
+};
 const levelAsked = `case p.tier ${tiers.map((tier) => `when '${tier}' then '${levelOfTier[tier]}'`).join(' ')} end`;
 
 export const assignmentIndicators: readonly Indicator[] = [
@@ -34,6 +44,25 @@ export const assignmentIndicators: readonly Indicator[] = [
     },
     of: open,
     counts: `a.official_level = ${levelAsked}`,
+  },
+  {
+    code: 'undertakings-signed',
+    version: 1,
+    title: { zh: '承诺书签订率', en: 'Officials who signed their undertaking' },
+    denominator: {
+      zh: '在任且有现行包保关系的干部数',
+      en: 'Active officials with at least one current assignment',
+    },
+    numerator: {
+      zh: '其中已按现行清单签订承诺书的',
+      en: 'Those whose undertaking is signed for the list as it is now',
+    },
+    exclusions: {
+      zh: '没有包保对象的干部不计;清单变动后未重新签订的不算已签',
+      en: 'Officials who answer for nothing; one signed for an earlier list counts as not signed',
+    },
+    of: answering,
+    counts: `exists (select from undertaking u where u.official_id = o.id and u.state = 'signed')`,
   },
 ];
 
