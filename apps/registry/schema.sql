@@ -27,6 +27,14 @@ CREATE OR REPLACE FUNCTION public.app_official()
 AS $function$ select coalesce(current_setting('app.official', true), '') $function$
 ;
 
+create table account_cutoff (
+  account_id uuid not null,
+  version integer not null,
+  active boolean not null,
+  changed_at timestamp with time zone not null,
+  constraint account_cutoff_pkey PRIMARY KEY (account_id)
+);
+
 create table calendar_year (
   id uuid not null,
   division text collate "C" not null,
@@ -404,6 +412,7 @@ alter table ledger_import_effect add constraint ledger_import_effect_import_id_f
 alter table ledger_import_finding add constraint ledger_import_finding_import_id_fkey FOREIGN KEY (import_id) REFERENCES ledger_import(id);
 
 grant usage on schema public to public;
+grant insert, select, update on account_cutoff to registry_app;
 grant insert, select, update on calendar_year to registry_app;
 grant insert, select on change to registry_app;
 grant insert, select, update on dead_letter to registry_app;
