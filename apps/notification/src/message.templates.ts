@@ -13,6 +13,8 @@ export const placeholders: Record<MessageKind, readonly string[]> = {
   'correction-due': ['establishmentName', 'number', 'finding', 'dueOn'],
   'correction-verified': ['establishmentName', 'number', 'finding'],
   'calendar-missing': ['year'],
+  'undertaking-due': ['establishments'],
+  'undertaking-stale': ['added', 'removed'],
 };
 
 /** Words with `{names}` from the list alone, so that a misspelt one is refused when it is loaded and not when it is sent. */

@@ -3,10 +3,16 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { parseArgs } from 'node:util';
 import { type Service } from '#contracts';
 import { Database, migrate, type Migration } from '#database';
+import { filesOf, FileStore } from '#files';
 import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import {
+  type DynamicModule,
+  type INestApplicationContext,
+  Module,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -14,11 +20,20 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
+import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { type Config, configFrom, Settings } from './config.js';
 import { completed } from './openapi.js';
-import { EtagInterceptor, ProblemFilter, RepeatInterceptor, tell, validation } from './http.js';
+import {
+  EtagInterceptor,
+  LocationInterceptor,
+  ProblemFilter,
+  RepeatInterceptor,
+  tell,
+  validation,
+} from './http.js';
 import { DeadLetterController } from './dead-letter.controller.js';
+import { FileSweep } from './file-sweep.js';
 import { Housekeeping } from './housekeeping.js';
 import { type Job, Jobs } from './jobs.js';
 import { defaultLimits, LimitGuard } from './limits.js';
@@ -34,6 +49,8 @@ export interface ServiceDefinition {
   events?: Type[];
   /** Providers that do work no request waits for. */
   jobs?: Type<Job>[];
+  /** Tables whose `sha256` names a file: what none of them names is swept away. A service without files leaves it out. */
+  fileTables?: readonly string[];
   /** Deploy step: what a county starts with, from the files of a folder. Repeating it changes nothing. @returns what was loaded */
   load?: (database: Database, folder: string) => Promise<string>;
 }
@@ -41,6 +58,8 @@ export interface ServiceDefinition {
 export interface RunningService {
   service: Service;
   port: number;
+  /** For what runs beside the service in its process: the issuer. */
+  database: Database;
   /** Serves one request, for the process that runs every service behind one port. */
   handle(request: IncomingMessage, response: ServerResponse): void;
   stop(): Promise<void>;
@@ -48,16 +67,22 @@ export interface RunningService {
 
 @Module({ controllers: [DeadLetterController] })
 class PlatformModule {
-  static with(database: Database, applier: Applier, env: NodeJS.ProcessEnv): DynamicModule {
+  static with(
+    database: Database,
+    applier: Applier,
+    files: FileStore,
+    env: NodeJS.ProcessEnv,
+  ): DynamicModule {
     return {
       module: PlatformModule,
       global: true,
       providers: [
         { provide: Database, useValue: database },
         { provide: Applier, useValue: applier },
+        { provide: FileStore, useValue: files },
         { provide: Settings, useValue: new Settings(env) },
       ],
-      exports: [Database, Applier, Settings],
+      exports: [Database, Applier, FileStore, Settings],
     };
   }
 }
@@ -67,7 +92,7 @@ const unreadable = new DomainError(
   'The address is not percent-encoded UTF-8, or too long.',
 );
 
-/** Bodies are JSON in UTF-8, and files where sheets are imported; anything else is 415 or 400, not a guess. */
+/** Bodies are JSON in UTF-8, and files where some are taken; anything else is 415 or 400, not a guess. */
 function takeJsonAlone(fastify: FastifyInstance): void {
   const parse = fastify.getDefaultJsonParser('error', 'error');
   const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -88,7 +113,8 @@ function takeJsonAlone(fastify: FastifyInstance): void {
   );
   fastify.addHook('preValidation', (request, _reply, done) => {
     const misplaced =
-      request.isMultipart() && !/(-imports|\/evidence)$/.test(request.routeOptions.url ?? '');
+      request.isMultipart() &&
+      !/(-imports|\/evidence|\/copy)$/.test(request.routeOptions.url ?? '');
     done(misplaced ? new DomainError('media-type', 'Send application/json.') : undefined);
   });
 }
@@ -109,8 +135,13 @@ export async function startService(
   await database.open();
 
   const applier = new Applier(service, database);
+  const files = filesOf(config.files, service);
+  if (definition.fileTables && !files.configured)
+    log.warn(
+      'No place for files: uploads are refused (503 files-not-configured) until FILES_DIR or FILES_S3_… is set.',
+    );
   @Module({
-    imports: [definition.module, PlatformModule.with(database, applier, config.env ?? {})],
+    imports: [definition.module, PlatformModule.with(database, applier, files, config.env ?? {})],
   })
   class Root {}
   const adapter = new FastifyAdapter({
@@ -129,9 +160,13 @@ export async function startService(
   });
   app.setGlobalPrefix(`api/${service}/v1`);
   const limit = new LimitGuard(config.limits ?? defaultLimits);
-  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience), limit);
+  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database), limit);
   app.useGlobalPipes(validation());
-  app.useGlobalInterceptors(new EtagInterceptor(), new RepeatInterceptor());
+  app.useGlobalInterceptors(
+    new EtagInterceptor(),
+    new LocationInterceptor(),
+    new RepeatInterceptor(),
+  );
   app.useGlobalFilters(new ProblemFilter(log));
 
   const fastify = adapter.getInstance();
@@ -179,11 +214,12 @@ export async function startService(
   let relay: Relay | undefined;
   let consumers: Consumers | undefined;
   let stopped = false;
-  applier.register(
-    (definition.events ?? []).map((type) => app.get<object>(type, { strict: false })),
-  );
+  applier.register(earsOf(definition, app));
   const work = (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false }));
-  const jobs = new Jobs([...work, new Housekeeping(database)], say);
+  const sweep = definition.fileTables
+    ? [new FileSweep(database, files, definition.fileTables)]
+    : [];
+  const jobs = new Jobs([...work, ...sweep, new Housekeeping(database)], say);
   const joined = connectBus({
     url: config.natsUrl,
     ...(config.natsUser ? { user: config.natsUser, password: config.natsPassword ?? '' } : {}),
@@ -322,6 +358,7 @@ export async function startService(
   return {
     service,
     port,
+    database,
     handle: (request, response) => fastify.routing(request, response),
     async stop(): Promise<void> {
       stopped = true;
@@ -339,6 +376,12 @@ export async function startService(
     },
   };
 }
+
+/** What hears the facts of a service. Identity itself notes the change of an account in the step that makes it. */
+function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicationContext): object[] {
+  const own = events.map((type) => app.get<object>(type, { strict: false }));
+  return service === 'identity' ? own : [...own, new AccountCutoffs()];
+} // prettier-ignore
 
 async function answers(connection: NatsConnection): Promise<boolean> {
   const late = new Promise<false>((done) => setTimeout(() => done(false), 1000).unref());
@@ -358,10 +401,11 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   await database.open();
   try {
     const applier = new Applier(definition.service, database);
-    @Module({ imports: [definition.module, PlatformModule.with(database, applier, process.env)] })
+    const noFiles = new FileStore(undefined); // facts carry none
+    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles, process.env)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
-    applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));
+    applier.register(earsOf(definition, app));
     const { replayed, failed } = await applier.replay('', {
       ...filter,
       since: since ? new Date(since) : undefined,
