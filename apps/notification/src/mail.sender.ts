@@ -56,7 +56,7 @@ export class MailSender {
       const late = new Promise<never>((_done, failed) => {
         timer = setTimeout(() => failed(Object.assign(new Error('late'), { code: 'ETIMEDOUT' })), 2 * timeoutMs); // prettier-ignore
       });
-      const { response } = await Promise.race([sent, late]);
+      const { response } = (await Promise.race([sent, late])) as { response: string };
       const status = Number(/^\d{3}/.exec(response)?.[0] ?? 250);
       return { outcome: 'delivered', status, reply: short(response, address) };
     } catch (error) {

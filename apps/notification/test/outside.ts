@@ -86,7 +86,7 @@ export async function startMailServer(options: SMTPServerOptions = {}): Promise<
           from: envelope.mailFrom ? envelope.mailFrom.address : '',
           to: envelope.rcptTo.map(({ address }) => address),
           secure: session.secure,
-          user: session.user,
+          user: session.user as string | undefined,
           ...read(Buffer.concat(parts).toString('utf8')),
         });
         void (double.before?.() ?? Promise.resolve()).then(() => done());

@@ -15,7 +15,7 @@ describe('notification without SMTP and keys', () => {
         expect((await ask(body)).body).toMatchObject({
           status: 409,
           code: 'channel-not-configured',
-          detail: expect.stringContaining(setting),
+          detail: expect.stringContaining(setting) as unknown,
         });
       for (const body of [
         { channel: 'email', url: 'https://hooks.example/' },
