@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import {
   ChangeController,
   PolicyController,
@@ -8,6 +8,7 @@ import {
 import { Module } from '@nestjs/common';
 import { AssignmentController } from './assignment.controller.js';
 import { AssignmentEvents } from './assignment.events.js';
+import { IndicatorController } from './assignment.indicators.js';
 import { AssignmentCap, Induction, UndertakingText } from './assignment.policies.js';
 import { AssignmentService } from './assignment.service.js';
 import { GapController } from './gap.controller.js';
@@ -29,6 +30,7 @@ import { UndertakingService } from './undertaking.service.js';
     ProposalController,
     AssignmentController,
     GapController,
+    IndicatorController,
     UndertakingController,
     PolicyController,
     ChangeController,
@@ -42,13 +44,7 @@ export const assignment: ServiceDefinition = {
   title: '包保关系 · Assignment: who answers for what',
   module: AssignmentModule,
   entities: [],
-  migrations: [
-    { name: '0001-foundation', sql: foundation('assignment') },
-    premises,
-    officials,
-    premisesSequence,
-    undertakings,
-  ],
+  migrations: [...foundationOf('assignment'), premises, officials, premisesSequence, undertakings],
   events: [AssignmentEvents],
   jobs: [RosterImports],
   fileTables: ['undertaking_copy'],

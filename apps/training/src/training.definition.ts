@@ -1,14 +1,21 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import { PolicyController, policyLoader, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CertificateController, TraineeController } from './certificate.controller.js';
 import { sessions } from './migrations/0002-sessions.js';
 import { SessionController } from './session.controller.js';
 import { TrainingEvents } from './training.events.js';
+import { IndicatorController } from './training.indicators.js';
 import { Induction } from './training.policies.js';
 
 @Module({
-  controllers: [SessionController, CertificateController, TraineeController, PolicyController],
+  controllers: [
+    SessionController,
+    CertificateController,
+    TraineeController,
+    IndicatorController,
+    PolicyController,
+  ],
   providers: [TrainingEvents],
 })
 class TrainingModule {}
@@ -18,7 +25,7 @@ export const training: ServiceDefinition = {
   title: '培训 · Training: who was trained before the first visit',
   module: TrainingModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('training') }, sessions],
+  migrations: [...foundationOf('training'), sessions],
   events: [TrainingEvents],
   load: policyLoader(Induction),
 };

@@ -7,7 +7,12 @@ import { filesOf, FileStore } from '#files';
 import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import {
+  type DynamicModule,
+  type INestApplicationContext,
+  Module,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -15,8 +20,9 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
+import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
-import { type Config, configFrom } from './config.js';
+import { type Config, configFrom, Settings } from './config.js';
 import { completed } from './openapi.js';
 import {
   EtagInterceptor,
@@ -30,6 +36,7 @@ import { DeadLetterController } from './dead-letter.controller.js';
 import { FileSweep } from './file-sweep.js';
 import { Housekeeping } from './housekeeping.js';
 import { type Job, Jobs } from './jobs.js';
+import { defaultLimits, LimitGuard } from './limits.js';
 import { DomainError } from './problem.js';
 
 export interface ServiceDefinition {
@@ -51,6 +58,8 @@ export interface ServiceDefinition {
 export interface RunningService {
   service: Service;
   port: number;
+  /** For what runs beside the service in its process: the issuer. */
+  database: Database;
   /** Serves one request, for the process that runs every service behind one port. */
   handle(request: IncomingMessage, response: ServerResponse): void;
   stop(): Promise<void>;
@@ -58,7 +67,12 @@ export interface RunningService {
 
 @Module({ controllers: [DeadLetterController] })
 class PlatformModule {
-  static with(database: Database, applier: Applier, files: FileStore): DynamicModule {
+  static with(
+    database: Database,
+    applier: Applier,
+    files: FileStore,
+    env: NodeJS.ProcessEnv,
+  ): DynamicModule {
     return {
       module: PlatformModule,
       global: true,
@@ -66,8 +80,9 @@ class PlatformModule {
         { provide: Database, useValue: database },
         { provide: Applier, useValue: applier },
         { provide: FileStore, useValue: files },
+        { provide: Settings, useValue: new Settings(env) },
       ],
-      exports: [Database, Applier, FileStore],
+      exports: [Database, Applier, FileStore, Settings],
     };
   }
 }
@@ -125,11 +140,14 @@ export async function startService(
     log.warn(
       'No place for files: uploads are refused (503 files-not-configured) until FILES_DIR or FILES_S3_… is set.',
     );
-  @Module({ imports: [definition.module, PlatformModule.with(database, applier, files)] })
+  @Module({
+    imports: [definition.module, PlatformModule.with(database, applier, files, config.env ?? {})],
+  })
   class Root {}
   const adapter = new FastifyAdapter({
     bodyLimit: 1024 * 1024,
     forceCloseConnections: 'idle',
+    requestTimeout: 120_000, // a request that is still being sent after two minutes is given up
     // The router's own refusals come before any hook.
     frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
       request.traceId = traceIdOf(undefined, randomBytes(16).toString('hex'));
@@ -141,7 +159,8 @@ export async function startService(
     bodyParser: false,
   });
   app.setGlobalPrefix(`api/${service}/v1`);
-  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience));
+  const limit = new LimitGuard(config.limits ?? defaultLimits);
+  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database), limit);
   app.useGlobalPipes(validation());
   app.useGlobalInterceptors(
     new EtagInterceptor(),
@@ -195,9 +214,7 @@ export async function startService(
   let relay: Relay | undefined;
   let consumers: Consumers | undefined;
   let stopped = false;
-  applier.register(
-    (definition.events ?? []).map((type) => app.get<object>(type, { strict: false })),
-  );
+  applier.register(earsOf(definition, app));
   const work = (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false }));
   const sweep = definition.fileTables
     ? [new FileSweep(database, files, definition.fileTables)]
@@ -235,6 +252,7 @@ export async function startService(
     'Facts committed and not yet acknowledged by the broker; the leading replica alone knows',
     () => relay?.depth(),
   );
+  gauge('foodwarden_uploads', 'Files being received', () => limit.uploads);
   gauge(
     'foodwarden_facts_sent',
     'Facts acknowledged by the broker since start',
@@ -340,10 +358,14 @@ export async function startService(
   return {
     service,
     port,
+    database,
     handle: (request, response) => fastify.routing(request, response),
     async stop(): Promise<void> {
       stopped = true;
+      // Whoever is still sending after ten seconds does not hold up a restart.
+      const patience = setTimeout(() => fastify.server.closeAllConnections(), 10_000);
       await app.close();
+      clearTimeout(patience);
       await jobs.stop();
       await consumers?.stop();
       await relay?.stop();
@@ -354,6 +376,12 @@ export async function startService(
     },
   };
 }
+
+/** What hears the facts of a service. Identity itself notes the change of an account in the step that makes it. */
+function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicationContext): object[] {
+  const own = events.map((type) => app.get<object>(type, { strict: false }));
+  return service === 'identity' ? own : [...own, new AccountCutoffs()];
+} // prettier-ignore
 
 async function answers(connection: NatsConnection): Promise<boolean> {
   const late = new Promise<false>((done) => setTimeout(() => done(false), 1000).unref());
@@ -374,10 +402,10 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   try {
     const applier = new Applier(definition.service, database);
     const noFiles = new FileStore(undefined); // facts carry none
-    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles)] })
+    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles, process.env)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
-    applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));
+    applier.register(earsOf(definition, app));
     const { replayed, failed } = await applier.replay('', {
       ...filter,
       since: since ? new Date(since) : undefined,
@@ -405,9 +433,7 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       const { DATABASE_URL: url } = process.env;
       const folder = process.argv[3];
       if (!url || !folder || !definition.load)
-        throw new Error(
-          'Give `load <folder>` and DATABASE_URL; identity and notification load nothing.',
-        );
+        throw new Error('Give `load <folder>` and DATABASE_URL; identity loads nothing.');
       const database = new Database({
         service: definition.service,
         url,

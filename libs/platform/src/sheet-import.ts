@@ -90,9 +90,15 @@ export interface RowTaker<Memory> {
   /** Refuses an import that cannot be judged yet. */
   ready?(tx: Tx): Promise<void>;
   memory(): Memory;
-  /** @param write false for a dry run, and for rows that an earlier, interrupted run has landed already (`seen`). */
-  take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]>;
+  /**
+   * @param mode nothing is written in a dry run, and for rows that an earlier, interrupted run has landed already (`seen`)
+   * @param id the import: the cause of what is written
+   */
+  take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen', id: string): Promise<Judged[]>;
 } // prettier-ignore
+
+/** Imports of one ground that may wait at once; each keeps a file of up to 50 MB. */
+const mostWaiting = 20;
 
 /** The tables of one kind of import, e.g. `ledger_import`. The original file is kept. */
 export function importTables(noun: string, app: string): string {
@@ -135,7 +141,7 @@ ${ground(`${noun}_finding`, app, 'select, insert')}`;
 }
 
 const view = `id, division, file_name as "fileName", state, dry_run as "dryRun", counts, failure,
-  case when state = 'done' then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
+  case when state in ('done', 'undone') then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
   created_at as "createdAt", finished_at as "finishedAt"`;
 
 const nothing: ImportCounts = {
@@ -173,6 +179,12 @@ export class SheetImports<Memory> implements Job {
     });
     return this.database.within(caller, async (tx) => {
       await this.taker.ready?.(tx);
+      const [waiting] = await tx.query<{ n: number }>(
+        `select count(*)::int as n from ${this.noun} where state in ('queued', 'running') and division = $1`,
+        [caller.division],
+      );
+      if ((waiting?.n ?? 0) >= mostWaiting)
+        throw new DomainError('too-many-requests', `${mostWaiting} imports of ${caller.division} wait already: let them land first.`);
       const id = uuidv7();
       await tx.query(
         `insert into ${this.noun} (id, division, file_name, file, sha256, dry_run, state, total_rows, counts, requested_by, created_at)
@@ -216,16 +228,19 @@ export class SheetImports<Memory> implements Job {
   } // prettier-ignore
 
   /**
-   * Takes the oldest import that nobody works on, and says so as long as it lives. A worker that dies is followed by
-   * another after half a minute; one that was only slow finds its claim gone, and stops.
+   * Takes the oldest import that nobody works on of the ground that was served longest ago, so that nobody's ten files
+   * make another wait for all of them, and says so as long as it lives. A worker that dies is followed by another after
+   * half a minute; one that was only slow finds its claim gone, and stops.
    */
   async run(): Promise<boolean> {
     const claim = uuidv7();
     const claimed = await this.database.everywhere('claims a queued import of any county', (tx) =>
       tx.query<{ id: string; division: string; requested_by: string }>(
         `update ${this.noun} set state = 'running', claim = $1, claimed_until = app_now() + interval '30 seconds'
-         where id = (select id from ${this.noun} where state in ('queued', 'running')
-                     and (claimed_until is null or claimed_until < app_now()) order by id limit 1 for update skip locked)
+         where id = (select id from ${this.noun} waiting where state in ('queued', 'running')
+                       and (claimed_until is null or claimed_until < app_now())
+                     order by (select max(finished_at) from ${this.noun} served where served.division = waiting.division) nulls first, id
+                     limit 1 for update skip locked)
          returning id, division, requested_by`,
         [claim],
       ),
@@ -283,10 +298,16 @@ export class SheetImports<Memory> implements Job {
       read += rows.length;
       const rest = rows.slice(landed);
       const next = await this.database.within(caller, async (tx) => {
-        if (landed > 0) await this.taker.take(tx, rows.slice(0, landed), memory, 'seen');
+        if (landed > 0) await this.taker.take(tx, rows.slice(0, landed), memory, 'seen', id);
         if (rest.length === 0) return counts;
         await this.hold(tx, id, claim);
-        const judged = await this.taker.take(tx, rest, memory, work.dryRun ? 'dry-run' : 'write');
+        const judged = await this.taker.take(
+          tx,
+          rest,
+          memory,
+          work.dryRun ? 'dry-run' : 'write',
+          id,
+        );
         const sum = add(counts, judged);
         await this.keepFindings(tx, id, judged);
         await tx.query(`update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [

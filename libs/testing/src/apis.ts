@@ -6,6 +6,13 @@ import { eventually } from './eventually.js';
 
 export const audience = 'urn:foodwarden';
 export const password = 'only-for-tests';
+/** A test asks more in a second than a township in a day. */
+export const unlimited = {
+  personPer10s: 1_000_000,
+  townshipPer10s: 1_000_000,
+  uploadsOfTownship: 100,
+  uploads: 100,
+};
 
 export interface Servers {
   postgres: string;
@@ -115,6 +122,12 @@ export abstract class Apis {
     });
     return { status: answer.status, headers: answer.headers, body: await answer.json() };
   }
+
+  /** The bytes of an answer that is a file. */
+  async download(service: Service, path: string, token: string): Promise<{ status: number; headers: Headers; bytes: Buffer }> {
+    const answer = await fetch(`${this.baseOf(service)}${path}`, { headers: { authorization: `Bearer ${token}` } });
+    return { status: answer.status, headers: answer.headers, bytes: Buffer.from(await answer.arrayBuffer()) };
+  } // prettier-ignore
 
   /** Uploads a sheet and waits until it has landed or failed. */
   async land(service: Service, path: string, token: string, file: Uint8Array, name = 'sheet.xlsx'): Promise<Landed> {
