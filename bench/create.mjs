@@ -103,6 +103,8 @@ try {
       NATS_PASSWORD: password,
       OIDC_ISSUER: issuer,
       LOG_LEVEL: 'info',
+      LIMIT_PERSON_PER_10S: '1000000', // one account makes all the load
+      LIMIT_TOWNSHIP_PER_10S: '1000000',
     }),
     path: '/api/registry/v1/establishments',
   };

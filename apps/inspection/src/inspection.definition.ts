@@ -9,9 +9,11 @@ import { EvidenceController } from './evidence.controller.js';
 import { EvidenceService } from './evidence.service.js';
 import { InspectionController } from './inspection.controller.js';
 import { InspectionEvents } from './inspection.events.js';
+import { IndicatorController } from './inspection.indicators.js';
 import { loadInspection } from './inspection.loader.js';
 import { visits } from './migrations/0002-visits.js';
 import { evidence } from './migrations/0003-evidence.js';
+import { indicators } from './migrations/0099-indicators.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -24,6 +26,7 @@ import { VisitService } from './visit.service.js';
     InspectionController,
     EvidenceController,
     CorrectiveActionController,
+    IndicatorController,
     PolicyController,
   ],
   providers: [
@@ -43,7 +46,12 @@ export const inspection: ServiceDefinition = {
   title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('inspection') }, visits, evidence],
+  migrations: [
+    { name: '0001-foundation', sql: foundation('inspection') },
+    visits,
+    evidence,
+    indicators,
+  ],
   events: [InspectionEvents],
   fileTables: ['evidence'],
   jobs: [ObligationRuns, DeadlineSweep],

@@ -30,8 +30,8 @@ class Desk {
     readonly token: string,
   ) {}
 
-  static async start(files?: FilesConfig | 'none'): Promise<Desk> {
-    const county = await County.start([inspection], files ? { files } : {});
+  static async start(settings: { files?: FilesConfig | undefined } = {}): Promise<Desk> {
+    const county = await County.start([inspection], settings);
     await county.clock('inspection', '2026-11-23T09:00:00+08:00');
     const official = randomUUID();
     return new Desk(county, official, await county.official(official, '371425101'));
@@ -67,12 +67,12 @@ class Desk {
 }
 
 describe.each([
-  ['a folder', (): FilesConfig | undefined => undefined],
-  ['a bucket', (): FilesConfig => s3.config],
-])('evidence, kept in %s', (_, filesAt) => {
+  ['a folder', (): { files?: FilesConfig } => ({})],
+  ['a bucket', (): { files?: FilesConfig } => ({ files: s3.config })],
+])('evidence, kept in %s', (_, settings) => {
   let desk: Desk;
   beforeAll(async () => {
-    desk = await Desk.start(filesAt());
+    desk = await Desk.start(settings());
   }, 60_000);
   afterEach(() => desk.county.quiet(), 15_000);
   afterAll(() => desk.county.stop(), 30_000);
@@ -238,7 +238,7 @@ describe('evidence', () => {
 });
 
 it('leaves no row while the file service is away, and takes the repeat when it is back', async () => {
-  const desk = await Desk.start(s3.config);
+  const desk = await Desk.start({ files: s3.config });
   try {
     const [visit, photo, key] = [await desk.visit(), png(), randomUUID()];
     const before = await desk.add(visit, png());
@@ -257,7 +257,7 @@ it('leaves no row while the file service is away, and takes the repeat when it i
 }, 60_000);
 
 it('leaves no row where the file service refuses our key', async () => {
-  const desk = await Desk.start({ ...s3.config, secretKey: 'wrong-secret' });
+  const desk = await Desk.start({ files: { ...s3.config, secretKey: 'wrong-secret' } });
   try {
     const visit = await desk.visit();
     const refused = await desk.add(visit, png());
@@ -270,7 +270,7 @@ it('leaves no row where the file service refuses our key', async () => {
 }, 60_000);
 
 it('says what to set where no place for files is configured, and everything else is served', async () => {
-  const desk = await Desk.start('none');
+  const desk = await Desk.start({ files: undefined });
   try {
     const visit = await desk.visit();
     const refused = await desk.add(visit, png());

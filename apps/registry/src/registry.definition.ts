@@ -10,6 +10,7 @@ import { LedgerImportController } from './ledger-import.controller.js';
 import { LedgerImports } from './ledger.service.js';
 import { establishments } from './migrations/0002-establishments.js';
 import { ledger } from './migrations/0003-ledger.js';
+import { IndicatorController } from './registry.indicators.js';
 import { loadRegistry } from './registry.loader.js';
 
 @Module({
@@ -18,6 +19,7 @@ import { loadRegistry } from './registry.loader.js';
     EstablishmentController,
     LedgerImportController,
     CalendarController,
+    IndicatorController,
     PolicyController,
   ],
   providers: [EstablishmentService, LedgerImports],

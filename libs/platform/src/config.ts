@@ -1,5 +1,6 @@
 import { type Service } from '#contracts';
 import { type FilesConfig } from '#files';
+import { defaultLimits, type Limits } from './limits.js';
 
 /** What a service needs, from the environment alone. */
 export interface Config {
@@ -16,6 +17,8 @@ export interface Config {
   logLevel: string;
   /** Where uploaded files are kept; without it the routes that take or give files answer `files-not-configured`. */
   files: FilesConfig | undefined;
+  /** Without them the defaults. */
+  limits?: Limits;
 }
 
 /** @throws Error that names every variable that is missing or wrong, in one sentence. */
@@ -24,6 +27,11 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
   const need = (name: string, pattern: RegExp, example: string): string => {
     const value = env[name] ?? '';
     if (!pattern.test(value)) wrong.push(`${name} (like ${example})`);
+    return value;
+  };
+  const count = (name: string, otherwise: number): number => {
+    const value = Number(env[name] ?? otherwise);
+    if (!Number.isInteger(value) || value < 1) wrong.push(`${name} (like ${otherwise})`);
     return value;
   };
   const config: Config = {
@@ -47,6 +55,12 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
     audience: env['OIDC_AUDIENCE'] ?? 'urn:foodwarden',
     logLevel: env['LOG_LEVEL'] ?? 'info',
     files: filesFrom(env, need),
+    limits: {
+      personPer10s: count('LIMIT_PERSON_PER_10S', defaultLimits.personPer10s),
+      townshipPer10s: count('LIMIT_TOWNSHIP_PER_10S', defaultLimits.townshipPer10s),
+      uploadsOfTownship: count('LIMIT_UPLOADS_OF_TOWNSHIP', defaultLimits.uploadsOfTownship),
+      uploads: count('LIMIT_UPLOADS', defaultLimits.uploads),
+    },
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
     wrong.push('PORT (like 3000)');

@@ -286,7 +286,7 @@ async function handOver(rows) {
 
 try {
   if (bytes.length === 0) throw new Refused('sheet-format', 'The file is empty.');
-  if (bytes.readUInt32BE(0) === 0xd0cf11e0)
+  if (bytes.subarray(0, 4).toString('hex') === 'd0cf11e0')
     throw new Refused('sheet-format', 'This is an old XLS workbook: save it as XLSX.');
   await (bytes.subarray(0, 2).toString('latin1') === 'PK' ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
@@ -294,7 +294,10 @@ try {
   parentPort.postMessage({ end: true, count });
 } catch (error) {
   parentPort.postMessage({
-    refused: { code: error.code ?? 'sheet-damaged', detail: error.message },
+    refused: {
+      code: error instanceof Refused ? error.code : 'sheet-damaged', // others have codes of their own
+      detail: error.message,
+    },
   });
 }
 parentPort.close();

@@ -5,12 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate } from '#database';
-import { filesOf, type FilesConfig, type FileStore } from '#files';
+import { filesOf, type FileStore } from '#files';
 import { connectBus, deployBus, rightsOf } from '#messaging';
-import { type Role, type RunningService, type ServiceDefinition, startService } from '#platform';
+import {
+  type Config,
+  type Role,
+  type RunningService,
+  type ServiceDefinition,
+  startService,
+} from '#platform';
 import { freePort, type Nats, startNats } from '#servers';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { Apis, audience, password, type Servers, serversOfRun } from './apis.js';
+import { Apis, audience, password, type Servers, serversOfRun, unlimited } from './apis.js';
 import { eventually } from './eventually.js';
 
 /** An issuer as any county may have its own: a small real server with a key set, and a way to sign. */
@@ -58,15 +64,15 @@ export class County extends Apis {
     servers: Servers,
     readonly nats: Nats,
     private readonly issuer: Awaited<ReturnType<typeof startIssuer>>,
-    /** Where its services keep files: a folder of its own unless a spec brings something else. */
-    private readonly files: FilesConfig | undefined,
+    private readonly settings: Partial<Config>,
   ) {
     super(servers);
   }
 
+  /** @param settings beside what every service of a test gets, e.g. another place for files than a folder of its own */
   static async start(
     definitions: ServiceDefinition[],
-    how: { files?: FilesConfig | 'none' } = {},
+    settings: Partial<Config> = {},
   ): Promise<County> {
     const servers = serversOfRun();
     const storeDir = await mkdtemp(join(tmpdir(), 'foodwarden-nats-'));
@@ -79,8 +85,10 @@ export class County extends Apis {
       ],
     });
     const folder = await mkdtemp(join(tmpdir(), 'foodwarden-files-'));
-    const files = how.files === 'none' ? undefined : (how.files ?? { folder });
-    const county = new County(servers, nats, await startIssuer(), files);
+    const county = new County(servers, nats, await startIssuer(), {
+      files: { folder },
+      ...settings,
+    });
     county.folders.push(storeDir, folder);
     const deploy = await connectBus({ url: nats.url, user: 'deploy', password, name: 'deploy' });
     await deployBus(deploy);
@@ -108,7 +116,7 @@ export class County extends Apis {
       {
         service, host: '127.0.0.1', port: 0, databaseUrl: this.url(service, 'app'), relayUrl: this.url(service, 'relay'),
         natsUrl: this.nats.url, natsUser: service, natsPassword: password, issuer: this.issuer.issuer, audience,
-        logLevel: 'silent', files: this.files,
+        logLevel: 'silent', limits: unlimited, files: undefined, ...this.settings,
       },
       { listen: true },
     ); // prettier-ignore
@@ -135,7 +143,7 @@ export class County extends Apis {
 
   /** The files of a service, as it has them itself. */
   filesOf(service: Service): FileStore {
-    return filesOf(this.files, service);
+    return filesOf(this.settings.files, service);
   }
 
   /** Where a service listens, for what `call` would not send. */
