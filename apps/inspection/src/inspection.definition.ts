@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import { PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { ChecklistController } from './checklist.controller.js';
@@ -12,8 +12,8 @@ import { InspectionEvents } from './inspection.events.js';
 import { IndicatorController } from './inspection.indicators.js';
 import { loadInspection } from './inspection.loader.js';
 import { visits } from './migrations/0002-visits.js';
-import { evidence } from './migrations/0003-evidence.js';
 import { indicators } from './migrations/0099-indicators.js';
+import { evidence } from './migrations/0003-evidence.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -46,12 +46,7 @@ export const inspection: ServiceDefinition = {
   title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
-  migrations: [
-    { name: '0001-foundation', sql: foundation('inspection') },
-    visits,
-    evidence,
-    indicators,
-  ],
+  migrations: [...foundationOf('inspection'), visits, evidence, indicators],
   events: [InspectionEvents],
   fileTables: ['evidence'],
   jobs: [ObligationRuns, DeadlineSweep],

@@ -7,7 +7,12 @@ import { filesOf, FileStore } from '#files';
 import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import {
+  type DynamicModule,
+  type INestApplicationContext,
+  Module,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -15,8 +20,9 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
+import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
-import { type Config, configFrom } from './config.js';
+import { type Config, configFrom, Settings } from './config.js';
 import { completed } from './openapi.js';
 import {
   EtagInterceptor,
@@ -52,6 +58,8 @@ export interface ServiceDefinition {
 export interface RunningService {
   service: Service;
   port: number;
+  /** For what runs beside the service in its process: the issuer. */
+  database: Database;
   /** Serves one request, for the process that runs every service behind one port. */
   handle(request: IncomingMessage, response: ServerResponse): void;
   stop(): Promise<void>;
@@ -59,7 +67,12 @@ export interface RunningService {
 
 @Module({ controllers: [DeadLetterController] })
 class PlatformModule {
-  static with(database: Database, applier: Applier, files: FileStore): DynamicModule {
+  static with(
+    database: Database,
+    applier: Applier,
+    files: FileStore,
+    env: NodeJS.ProcessEnv,
+  ): DynamicModule {
     return {
       module: PlatformModule,
       global: true,
@@ -67,8 +80,9 @@ class PlatformModule {
         { provide: Database, useValue: database },
         { provide: Applier, useValue: applier },
         { provide: FileStore, useValue: files },
+        { provide: Settings, useValue: new Settings(env) },
       ],
-      exports: [Database, Applier, FileStore],
+      exports: [Database, Applier, FileStore, Settings],
     };
   }
 }
@@ -126,7 +140,9 @@ export async function startService(
     log.warn(
       'No place for files: uploads are refused (503 files-not-configured) until FILES_DIR or FILES_S3_… is set.',
     );
-  @Module({ imports: [definition.module, PlatformModule.with(database, applier, files)] })
+  @Module({
+    imports: [definition.module, PlatformModule.with(database, applier, files, config.env ?? {})],
+  })
   class Root {}
   const adapter = new FastifyAdapter({
     bodyLimit: 1024 * 1024,
@@ -144,7 +160,7 @@ export async function startService(
   });
   app.setGlobalPrefix(`api/${service}/v1`);
   const limit = new LimitGuard(config.limits ?? defaultLimits);
-  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience), limit);
+  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database), limit);
   app.useGlobalPipes(validation());
   app.useGlobalInterceptors(
     new EtagInterceptor(),
@@ -198,9 +214,7 @@ export async function startService(
   let relay: Relay | undefined;
   let consumers: Consumers | undefined;
   let stopped = false;
-  applier.register(
-    (definition.events ?? []).map((type) => app.get<object>(type, { strict: false })),
-  );
+  applier.register(earsOf(definition, app));
   const work = (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false }));
   const sweep = definition.fileTables
     ? [new FileSweep(database, files, definition.fileTables)]
@@ -344,6 +358,7 @@ export async function startService(
   return {
     service,
     port,
+    database,
     handle: (request, response) => fastify.routing(request, response),
     async stop(): Promise<void> {
       stopped = true;
@@ -361,6 +376,12 @@ export async function startService(
     },
   };
 }
+
+/** What hears the facts of a service. Identity itself notes the change of an account in the step that makes it. */
+function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicationContext): object[] {
+  const own = events.map((type) => app.get<object>(type, { strict: false }));
+  return service === 'identity' ? own : [...own, new AccountCutoffs()];
+} // prettier-ignore
 
 async function answers(connection: NatsConnection): Promise<boolean> {
   const late = new Promise<false>((done) => setTimeout(() => done(false), 1000).unref());
@@ -381,10 +402,10 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   try {
     const applier = new Applier(definition.service, database);
     const noFiles = new FileStore(undefined); // facts carry none
-    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles)] })
+    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles, process.env)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
-    applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));
+    applier.register(earsOf(definition, app));
     const { replayed, failed } = await applier.replay('', {
       ...filter,
       since: since ? new Date(since) : undefined,
@@ -412,9 +433,7 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       const { DATABASE_URL: url } = process.env;
       const folder = process.argv[3];
       if (!url || !folder || !definition.load)
-        throw new Error(
-          'Give `load <folder>` and DATABASE_URL; identity and notification load nothing.',
-        );
+        throw new Error('Give `load <folder>` and DATABASE_URL; identity loads nothing.');
       const database = new Database({
         service: definition.service,
         url,

@@ -1,6 +1,6 @@
 import { type Service } from '#contracts';
-import { type FilesConfig } from '#files';
 import { defaultLimits, type Limits } from './limits.js';
+import { type FilesConfig } from '#files';
 
 /** What a service needs, from the environment alone. */
 export interface Config {
@@ -15,15 +15,34 @@ export interface Config {
   issuer: string;
   audience: string;
   logLevel: string;
-  /** Where uploaded files are kept; without it the routes that take or give files answer `files-not-configured`. */
-  files: FilesConfig | undefined;
   /** Without them the defaults. */
   limits?: Limits;
+  /** Where uploaded files are kept; without it the routes that take or give files answer `files-not-configured`. */
+  files: FilesConfig | undefined;
+  /** Where a service reads what it alone needs: `Settings`. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/** The environment as a service's own settings are read from it, once at its start (`<service>.config.ts`). */
+export class Settings {
+  constructor(readonly env: NodeJS.ProcessEnv) {}
 }
 
 /** @throws Error that names every variable that is missing or wrong, in one sentence. */
 export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
   const wrong: string[] = [];
+  const config = readConfig(service, env, wrong);
+  refuse(service, wrong);
+  return config;
+}
+
+export function refuse(service: Service, wrong: readonly string[]): void {
+  if (wrong.length > 0)
+    throw new Error(`${service} cannot start: set ${wrong.join(', ')} in the environment.`);
+}
+
+/** What every service needs; adds to `wrong` what is missing or wrong. */
+export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: string[]): Config {
   const need = (name: string, pattern: RegExp, example: string): string => {
     const value = env[name] ?? '';
     if (!pattern.test(value)) wrong.push(`${name} (like ${example})`);
@@ -54,20 +73,19 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
     issuer: need('OIDC_ISSUER', /^https?:\/\//, 'https://host/identity'),
     audience: env['OIDC_AUDIENCE'] ?? 'urn:foodwarden',
     logLevel: env['LOG_LEVEL'] ?? 'info',
-    files: filesFrom(env, need),
     limits: {
       personPer10s: count('LIMIT_PERSON_PER_10S', defaultLimits.personPer10s),
       townshipPer10s: count('LIMIT_TOWNSHIP_PER_10S', defaultLimits.townshipPer10s),
       uploadsOfTownship: count('LIMIT_UPLOADS_OF_TOWNSHIP', defaultLimits.uploadsOfTownship),
       uploads: count('LIMIT_UPLOADS', defaultLimits.uploads),
     },
+    files: filesFrom(env, need),
+    env,
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
     wrong.push('PORT (like 3000)');
   if (env['FILES_DIR'] && config.files && !('folder' in config.files))
     wrong.push('either FILES_DIR or FILES_S3_ENDPOINT');
-  if (wrong.length > 0)
-    throw new Error(`${service} cannot start: set ${wrong.join(', ')} in the environment.`);
   return config;
 }
 

@@ -36,7 +36,11 @@ export const problems = {
   'evidence-full': [409, '该督导的证据已达上限', 'The visit takes no more evidence'],
   'establishment-closed': [409, '该主体已停业或关闭', 'The establishment is not open'],
   'official-untrained': [403, '包保干部尚未完成岗前培训', 'The official has not been trained yet'],
+  'name-taken': [409, '账号名已被占用', 'The name is taken'],
+  'last-admin': [409, '不能移除本县最后一名管理员', 'The last administrator of a county stays'],
   'wrong-state': [409, '当前状态不允许此操作', 'The state of this does not allow it'],
+  'document-differs': [409, '签署的不是这份承诺书', 'This is not the document that was shown'],
+  'changed-since': [409, '其后已有变更或督导,不能撤销', 'Something was changed or visited since'],
   'period-unknown': [422, '期间格式有误', 'The period is unknown'],
   'officials-unknown': [422, '名单中有不存在的包保干部', 'Officials of the list are unknown'],
   'uscc-check-digit': [
@@ -45,6 +49,14 @@ export const problems = {
     'The check digit of the credit code is wrong',
   ],
   'village-unknown': [422, '行政区划代码不存在或不是村级', 'The division is unknown or no village'],
+  'channel-not-configured': [409, '该通知渠道尚未配置', 'This channel is not configured'],
+  'address-refused': [422, '不能向该地址发送', 'Nothing is sent to this address'],
+  'too-many-subscriptions': [
+    409,
+    '订阅数量已达上限',
+    'There are as many subscriptions as are taken',
+  ],
+  'code-wrong': [422, '验证码有误', 'The code is wrong'],
   'out-of-scope': [403, '该地区不在您的管辖范围', 'This place is outside your ground'],
   'outcome-unknown': [
     503,

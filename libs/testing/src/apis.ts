@@ -123,6 +123,12 @@ export abstract class Apis {
     return { status: answer.status, headers: answer.headers, body: await answer.json() };
   }
 
+  /** The bytes of an answer that is a file. */
+  async download(service: Service, path: string, token: string): Promise<{ status: number; headers: Headers; bytes: Buffer }> {
+    const answer = await fetch(`${this.baseOf(service)}${path}`, { headers: { authorization: `Bearer ${token}` } });
+    return { status: answer.status, headers: answer.headers, bytes: Buffer.from(await answer.arrayBuffer()) };
+  } // prettier-ignore
+
   /** Uploads a sheet and waits until it has landed or failed. */
   async land(service: Service, path: string, token: string, file: Uint8Array, name = 'sheet.xlsx'): Promise<Landed> {
     const queued = await this.upload(service, path, token, file, name);

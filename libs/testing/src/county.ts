@@ -65,11 +65,13 @@ export class County extends Apis {
     readonly nats: Nats,
     private readonly issuer: Awaited<ReturnType<typeof startIssuer>>,
     private readonly settings: Partial<Config>,
+    /** Where its services keep files: a folder of its own unless a spec brings something else. */
+    private readonly files: FilesConfig | undefined,
   ) {
     super(servers);
   }
 
-  /** @param settings beside what every service of a test gets, e.g. another place for files than a folder of its own */
+  /** @param settings beside what every service of a test gets; `files: undefined` keeps none */
   static async start(
     definitions: ServiceDefinition[],
     settings: Partial<Config> = {},
@@ -85,10 +87,8 @@ export class County extends Apis {
       ],
     });
     const folder = await mkdtemp(join(tmpdir(), 'foodwarden-files-'));
-    const county = new County(servers, nats, await startIssuer(), {
-      files: { folder },
-      ...settings,
-    });
+    const files = 'files' in settings ? settings.files : { folder };
+    const county = new County(servers, nats, await startIssuer(), settings, files);
     county.folders.push(storeDir, folder);
     const deploy = await connectBus({ url: nats.url, user: 'deploy', password, name: 'deploy' });
     await deployBus(deploy);
@@ -116,7 +116,7 @@ export class County extends Apis {
       {
         service, host: '127.0.0.1', port: 0, databaseUrl: this.url(service, 'app'), relayUrl: this.url(service, 'relay'),
         natsUrl: this.nats.url, natsUser: service, natsPassword: password, issuer: this.issuer.issuer, audience,
-        logLevel: 'silent', limits: unlimited, files: undefined, ...this.settings,
+        logLevel: 'silent', limits: unlimited, ...this.settings, files: this.files,
       },
       { listen: true },
     ); // prettier-ignore
@@ -134,6 +134,11 @@ export class County extends Apis {
   /** A token of an official 包保干部; his ground is his township, or the county. */
   official(id: string, division: string, sub: string = randomUUID()): Promise<string> {
     return this.issuer.sign({ sub, roles: ['official'], division, official: id });
+  }
+
+  /** A token with just these claims. */
+  signed(claims: Record<string, unknown>): Promise<string> {
+    return this.issuer.sign(claims);
   }
 
   protected baseOf(service: Service): string {
