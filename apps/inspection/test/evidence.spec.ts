@@ -72,7 +72,7 @@ describe.each([
 ])('evidence, kept in %s', (_, settings) => {
   let desk: Desk;
   beforeAll(async () => {
-    desk = await Desk.start({ files: filesAt() });
+    desk = await Desk.start(settings());
   }, 60_000);
   afterEach(() => desk.county.quiet(), 15_000);
   afterAll(() => desk.county.stop(), 30_000);

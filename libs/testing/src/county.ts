@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate } from '#database';
-import { filesOf, type FileStore } from '#files';
+import { filesOf, type FilesConfig, type FileStore } from '#files';
 import { connectBus, deployBus, rightsOf } from '#messaging';
 import {
   type Config,
@@ -148,7 +148,7 @@ export class County extends Apis {
 
   /** The files of a service, as it has them itself. */
   filesOf(service: Service): FileStore {
-    return filesOf(this.settings.files, service);
+    return filesOf(this.files, service);
   }
 
   /** Where a service listens, for what `call` would not send. */
