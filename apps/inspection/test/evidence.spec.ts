@@ -67,12 +67,12 @@ class Desk {
 }
 
 describe.each([
-  ['a folder', (): FilesConfig | undefined => undefined],
-  ['a bucket', (): FilesConfig => s3.config],
-])('evidence, kept in %s', (_, filesAt) => {
+  ['a folder', (): { files?: FilesConfig } => ({})],
+  ['a bucket', (): { files?: FilesConfig } => ({ files: s3.config })],
+])('evidence, kept in %s', (_, settings) => {
   let desk: Desk;
   beforeAll(async () => {
-    desk = await Desk.start({ files: filesAt() });
+    desk = await Desk.start(settings());
   }, 60_000);
   afterEach(() => desk.county.quiet(), 15_000);
   afterAll(() => desk.county.stop(), 30_000);

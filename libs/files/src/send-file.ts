@@ -12,7 +12,7 @@ export async function sendFile(
   file: { sha256: string; mime: string; name: string },
 ): Promise<void> {
   const { stream, size } = await store.open(file.sha256);
-  await reply
+  void reply
     .header('content-type', file.mime)
     .header('content-length', size)
     .header('content-disposition', `attachment; filename="${file.name}"`)
