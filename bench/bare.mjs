@@ -38,6 +38,10 @@ fastify.post('/create', async (request, reply) => {
        values ($1, $2, 1, $3, null, $4, $5, $6, null, false, null, null, null, 'open', 'C', $7, $8, $8)`,
       [id, division, name, address, kind, area, JSON.stringify(decision), now],
     );
+    await client.query(
+      `insert into change (division, actor, changed_at, why, noun, subject_id, version) values ($1, 'bench', $2, null, 'establishment', $3, 1)`,
+      [division, now, id],
+    );
     const event = {
       specversion: '1.0',
       id: randomUUID(),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Service } from '#contracts';
 import { type Role } from '#platform';
+import { readTexts } from '#sheet';
 import { type Answer, County, eventually, png } from '#testing';
 import pg from 'pg';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
@@ -243,6 +244,12 @@ beforeAll(async () => {
     const title = '主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n';
     const [place] = await county.rows<{ town: string; village: string }>('registry', `select t.name as town, v.name as village from division v join division t on t.division = v.parent where v.parent = $1 order by v.division limit 1`, [town]); // prettier-ignore
     await county.land('registry', '/v1/ledger-imports', office, Buffer.from(`${title}${secret}店,,一号,${place!.town},${place!.village},食品摊点\n${secret}坏,,二号,${place!.town},${place!.village},${secret}\n`), `${secret}.csv`); // prettier-ignore
+    // One that was undone: its shop says again what it said before.
+    const wrong = await county.land('registry', '/v1/ledger-imports', office, Buffer.from(`${title.trim()},经营面积(㎡)\n${secret}店,,一号,${place!.town},${place!.village},食品摊点,9\n`), `${secret}.csv`); // prettier-ignore
+    expect(
+      (await call('registry', 'POST', `/v1/ledger-imports/${wrong.id}/undo`, office)).status,
+    ).toBe(200);
+    await county.rows('registry', `insert into personal_read (division, actor, role, noun, subject_ids, fields, purpose) select division, 'x', 'office', 'establishment', array[id], '{name}', $2 from establishment where starts_with(division, $1) limit 1`, [town, secret]); // prettier-ignore
     await county.land('assignment', '/v1/roster-imports', office, Buffer.from(`姓名,职务,层级,行政区划代码\n${secret}人,书记,村级,${town}201\n${secret}误,书记,${secret},${town}201\n`), `${secret}.csv`); // prettier-ignore
     const own = await call('assignment', 'POST', '/v1/proposals', office, { division: town });
     expect(own.status).toBe(201);
@@ -433,11 +440,13 @@ async function send(person: Person, eyes: Eyes, route: Route, path: string, body
   const what = `${route.method} ${route.service}${path}${body === undefined ? '' : ` ${JSON.stringify(body).slice(0, 200)}`}`;
   const answer = route.upload
     ? await county.upload(route.service, path, person.token ?? '', photo, 'x.png', {}, formOf)
-    : await county.call(route.service, route.method, path, {
-        ...(person.token ? { token: person.token } : {}),
-        ...(body === undefined ? {} : { body }),
-        ...(route.method === 'PATCH' ? { headers: { 'if-match': '"1"' } } : {}),
-      });
+    : route.path.endsWith('.xlsx')
+      ? await opened(route.service, path, person.token)
+      : await county.call(route.service, route.method, path, {
+          ...(person.token ? { token: person.token } : {}),
+          ...(body === undefined ? {} : { body }),
+          ...(route.method === 'PATCH' ? { headers: { 'if-match': '"1"' } } : {}),
+        });
   const given = `${decodeURIComponent(path)} ${JSON.stringify(body ?? '')}`;
   const text = JSON.stringify(answer.body) ?? '';
   if (answer.status >= 500) say(person, what, `answered ${answer.status} ${text}`);
@@ -451,6 +460,16 @@ async function send(person: Person, eyes: Eyes, route: Route, path: string, body
   for (const [town, secret] of Object.entries(secrets))
     if (!town.startsWith(person.division) && text.includes(secret)) say(person, what, `tells a word of ${town}`);
   return answer;
+} // prettier-ignore
+
+/** A workbook as the texts of its rows, so that what stands in it is looked at as in any answer. */
+async function opened(service: Service, path: string, token = ''): Promise<Answer> {
+  const { status, headers, bytes } = await county.download(service, path, token);
+  if (status !== 200) return { status, headers, body: JSON.parse(bytes.toString()) as unknown };
+  const items: string[][] = [];
+  for await (const some of (await readTexts(bytes, { headers: { 主体名称: 'name' }, required: ['name'] })).rows)
+    items.push(...some.filter(({ header }) => !header).map(({ texts }) => texts));
+  return { status, headers, body: { items: path.includes('/findings') ? items : items.slice(1) } };
 } // prettier-ignore
 
 /** The answer without what differs by nature: the trace, and the ids and codes that were given. */
@@ -500,7 +519,7 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
     case 'establishment': return ids('registry.establishment');
     case 'official': return ids('assignment.official');
     case 'subject': return ids({ registry: 'registry.establishment', identity: 'identity.account' }[route.service as string] ?? 'assignment.official');
-    case 'noun': return free('official', 'establishment', 'account');
+    case 'noun': return free('official', 'establishment', 'ledger_import', 'account');
     case 'actor': return free(randomUUID(), 'deploy');
     case 'subscription': return ids('notification.subscription');
     case 'account': return ids('identity.account');
@@ -595,7 +614,8 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
       );
       // What a service's indicators share is asked of one of them; every one of them is asked for every place.
       const shared = routes.find(({ service, code }) => service === route.service && code)?.code;
-      const queries = route.code === undefined || (route.code === shared && !refused) ? [...single, ...(refused ? [] : pairs)]
+      const sheets = route.path.endsWith('.xlsx') && single.filter(({ query }) => /^(division|name)=/.test(query));
+      const queries = sheets ? sheets : route.code === undefined || (route.code === shared && !refused) ? [...single, ...(refused ? [] : pairs)]
         : single.filter(({ query }) => query.startsWith('division='));
       for (const { query, stranger } of queries) {
         const answer = await send(person, eyes, route, `${route.path}?${query}`);

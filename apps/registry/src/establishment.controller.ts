@@ -16,8 +16,9 @@ export class RegisterEstablishment {
   @Matches(/^\d{12}$/)
   division: string;
 
-  @ApiProperty({ type: String, example: '老王饭店', maxLength: 200 })
+  @ApiProperty({ type: String, example: '老王饭店', maxLength: 200, pattern: '\\S' })
   @Line(200)
+  @Matches(/\S/)
   name: string;
 
   @ApiPropertyOptional({ type: String, nullable: true, example: '91371425MA3CM4AM88' })
@@ -59,9 +60,10 @@ export class RegisterEstablishment {
 }
 
 export class ChangeEstablishment {
-  @ApiPropertyOptional({ type: String, example: '老王饭店(新店)' })
+  @ApiPropertyOptional({ type: String, example: '老王饭店(新店)', maxLength: 200, pattern: '\\S' })
   @IsOptional()
   @Line(200)
+  @Matches(/\S/)
   name?: string;
 
   @ApiPropertyOptional({ type: String, nullable: true, example: '91371425MA3CM4AM88' })

@@ -59,6 +59,14 @@ it('shows the log to county, office and auditor alone, each his own ground', asy
     }
 });
 
+it('takes no blank name', async () => {
+  const { code, villages } = freshTownship();
+  const body = { division: villages[0]!.code, name: '  ', address: '一号', kind: 'stall' };
+  const token = await county.token('office', code);
+  const { status, body: problem } = await county.call('registry', 'POST', '/v1/establishments', { token, body }); // prettier-ignore
+  expect([status, problem]).toMatchObject([422, { errors: [{ pointer: '/name' }] }]);
+});
+
 it('keeps what was written: the service itself may neither change nor delete it', async () => {
   const database = new Database({ service: 'registry', url: county.url('registry', 'app'), entities: [] }); // prettier-ignore
   await database.open();
