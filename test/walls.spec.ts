@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Service } from '#contracts';
 import { type Role } from '#platform';
-import { type Answer, County, eventually } from '#testing';
+import { type Answer, County, eventually, png } from '#testing';
 import pg from 'pg';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
 import { identity } from '../apps/identity/src/identity.definition.js';
@@ -30,10 +30,14 @@ const nouns: Record<string, string> = {
   'assignment/officials': 'official',
   'assignment/proposals': 'proposal',
   'assignment/assignments': 'assignment',
+  'assignment/undertakings': 'undertaking',
+  'assignment/changes': 'change',
+  'assignment/personal-reads': 'personal_read',
   'inspection/obligation-runs': 'obligation_run',
   'inspection/obligations': 'obligation',
   'inspection/inspections': 'inspection',
   'inspection/corrective-actions': 'corrective_action',
+  'inspection/evidence': 'evidence',
   'training/sessions': 'session',
   'training/certificates': 'certificate',
   'notification/messages': 'message',
@@ -46,7 +50,7 @@ const nouns: Record<string, string> = {
   ), // prettier-ignore
 };
 /** Rows that belong to one official: nobody else among the officials sees them. */
-const owned = new Set(['assignment.assignment', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'training.official', 'training.attendance', 'training.certificate', 'notification.message']); // prettier-ignore
+const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message']); // prettier-ignore
 /** Kept by the county for all below it, and to be read from below. */
 const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy']); // prettier-ignore
 /** Not shown by any route as rows. */
@@ -69,6 +73,8 @@ interface Route {
   path: string;
   noun: string;
   hasId: boolean;
+  /** Of an indicator: its code stands in the path already. */
+  code?: string;
   query: { name: string; schema: Schema }[];
   body?: Schema;
   upload: boolean;
@@ -255,6 +261,8 @@ beforeAll(async () => {
         operator: { answer: 'signed', signedBy: secret },
       }); // prettier-ignore
       expect(answer.status).toBe(201);
+      const photo = await county.upload('inspection', `/v1/inspections/${(answer.body as { id: string }).id}/evidence`, await county.official(official, town), png(), 'x.png', {}, formOf); // prettier-ignore
+      expect(photo.status).toBe(201);
     }
     const session = await call('training', 'POST', '/v1/sessions', office, { title: secret, place: secret, heldAt: '2026-11-20T14:00:00+08:00' }); // prettier-ignore
     const attended = await call('training', 'POST', `/v1/sessions/${(session.body as { id: string }).id}/attendances`, office, { officials: visited.map(({ official }) => official) }); // prettier-ignore
@@ -265,7 +273,27 @@ beforeAll(async () => {
       200,
     );
     await county.rows('identity', `insert into sign_in (id, division, account_id, outcome, address, at) values ($1, $2, $3, 'signed-in', '192.0.2.1', now())`, [randomUUID(), town, id]); // prettier-ignore
+    expect((await call('assignment', 'GET', '/v1/officials', office)).status).toBe(200); // and is written down for it
   }
+  // The same scan lies with every undertaking.
+  const [one] = await county.rows<{ id: string }>(
+    'assignment',
+    'select id from undertaking limit 1',
+  );
+  const scanned = await county.upload(
+    'assignment',
+    `/v1/undertakings/${one!.id}/copy`,
+    admin,
+    png(),
+    'scan.png',
+  );
+  expect(scanned.status).toBe(200);
+  await county.rows(
+    'assignment',
+    `insert into undertaking_copy (id, undertaking_id, division, official_id, sha256, mime, size, uploaded_at, uploaded_by)
+     select gen_random_uuid(), u.id, u.division, u.official_id, c.sha256, c.mime, c.size, c.uploaded_at, c.uploaded_by
+     from undertaking u, undertaking_copy c where u.id <> c.undertaking_id`,
+  );
   await quiet();
   rows = await everyRow();
   known = new Set(rows.flatMap((row) => row.uuids));
@@ -286,18 +314,23 @@ async function readRoutes(): Promise<void> {
     for (const [whole, methods] of Object.entries(document.paths))
       for (const [method, { parameters = [], requestBody }] of Object.entries(methods)) {
         const path = whole.replace(`/api/${service}`, '');
-        const inPath = parameters.filter((one) => one.in === 'path').map(({ name }) => name);
-        if (inPath.some((name) => name !== 'id') || inPath.length > 1)
-          throw new Error(`${method} ${whole}: the matrix fills one path parameter, {id}.`);
+        const inPath = parameters.filter((one) => one.in === 'path');
+        const codes = inPath.find(({ name }) => name === 'code')?.schema.enum;
+        if (inPath.length > 1 || inPath.some(({ name }) => name !== 'id' && !codes))
+          throw new Error(`${method} ${whole}: the matrix fills one path parameter, {id} or a {code} of a known list.`); // prettier-ignore
         for (const { name } of parameters.filter((one) => one.in === 'header'))
           if (name !== 'If-Match' && name !== 'Idempotency-Key')
             throw new Error(`${method} ${whole}: header ${name} is unknown.`);
         const json = requestBody?.content['application/json']?.schema;
-        routes.push({
-          service, method: method.toUpperCase(), path, noun: `${service}/${path.split('/')[2] ?? ''}`, hasId: inPath.length > 0,
+        const route: Route = {
+          service, method: method.toUpperCase(), path, noun: `${service}/${path.split('/')[2] ?? ''}`, hasId: inPath.length > 0 && !codes,
           query: parameters.filter((one) => one.in === 'query'), ...(json ? { body: json } : {}),
           upload: requestBody?.content['multipart/form-data'] !== undefined,
-        }); // prettier-ignore
+        }; // prettier-ignore
+        // A code is no id: it belongs to nobody. Each is a route of its own, walked with every foreign place.
+        if (codes)
+          routes.push(...codes.map((code) => ({ ...route, code, path: path.replace('{code}', code) }))); // prettier-ignore
+        else routes.push(route);
       }
   }
 }
@@ -358,6 +391,10 @@ function eyesOf(person: Person): Eyes {
   return { ids, strangers };
 }
 
+/** What stands beside a photo. */
+const formOf = { takenAt: '2026-11-23T08:31:00+08:00' };
+const photo = png();
+
 let wrong: string[] = [];
 const say = (person: Person, what: string, sentence: string): void => {
   wrong.push(`${person.who}: ${what}: ${sentence}`);
@@ -374,11 +411,13 @@ function texts(value: unknown, into: string[] = []): string[] {
 async function send(person: Person, eyes: Eyes, route: Route, path: string, body?: unknown): Promise<Answer> {
   requests += 1;
   const what = `${route.method} ${route.service}${path}${body === undefined ? '' : ` ${JSON.stringify(body).slice(0, 200)}`}`;
-  const answer = await county.call(route.service, route.method, path, {
-    ...(person.token ? { token: person.token } : {}),
-    ...(body === undefined ? {} : { body }),
-    ...(route.method === 'PATCH' ? { headers: { 'if-match': '"1"' } } : {}),
-  });
+  const answer = route.upload
+    ? await county.upload(route.service, path, person.token ?? '', photo, 'x.png', {}, formOf)
+    : await county.call(route.service, route.method, path, {
+        ...(person.token ? { token: person.token } : {}),
+        ...(body === undefined ? {} : { body }),
+        ...(route.method === 'PATCH' ? { headers: { 'if-match': '"1"' } } : {}),
+      });
   const given = `${decodeURIComponent(path)} ${JSON.stringify(body ?? '')}`;
   const text = JSON.stringify(answer.body) ?? '';
   if (answer.status >= 500) say(person, what, `answered ${answer.status} ${text}`);
@@ -442,9 +481,9 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
     case 'official': return ids('assignment.official');
     case 'account': return ids('identity.account');
     case 'active': return free('true', 'false');
-    case 'subject': return ids('identity.account');
-    case 'noun': return free('account');
-    case 'actor': return free('deploy');
+    case 'subject': return ids({ registry: 'registry.establishment', identity: 'identity.account' }[route.service as string] ?? 'assignment.official');
+    case 'noun': return free('official', 'establishment', 'account');
+    case 'actor': return free(randomUUID());
     case 'name': {
       const all = [...names];
       return [...some(all.filter((one) => eyes.strangers.has(one)), 4), ...Object.values(secrets)]
@@ -466,6 +505,7 @@ function bodyOf(route: Route, schema: Schema, reference: { division: string; est
     else if (name === 'establishmentId') body[name] = reference.establishment;
     else if (name === 'official') body[name] = reference.official;
     else if (name === 'officials') body[name] = [reference.official];
+    else if (name === 'officialId') body[name] = reference.official;
     else if (one.format === 'uuid') throw new Error(`${route.method} ${route.path}: the matrix does not know the field ${name}.`);
     else if (inner) {
       const part = bodyOf(route, { $ref: inner }, reference);
@@ -532,16 +572,22 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
           return wide.flatMap((a) => narrow.map((b) => ({ query: `${one.name}=${encodeURIComponent(a.value)}&${other.name}=${encodeURIComponent(b.value)}`, stranger: a.stranger || b.stranger })));
         }),
       );
-      for (const { query, stranger } of refused ? single : [...single, ...pairs]) {
+      // What a service's indicators share is asked of one of them; every one of them is asked for every place.
+      const shared = routes.find(({ service, code }) => service === route.service && code)?.code;
+      const queries = route.code === undefined || (route.code === shared && !refused) ? [...single, ...(refused ? [] : pairs)]
+        : single.filter(({ query }) => query.startsWith('division='));
+      for (const { query, stranger } of queries) {
         const answer = await send(person, eyes, route, `${route.path}?${query}`);
         if (refused) {
           if (plain(answer) !== plain(basis)) say(person, what, `answered ${plain(answer)} for ?${query}`);
           continue;
         }
-        const { items } = answer.body as { items?: { division?: string; code?: string }[] };
+        const { items } = answer.body as { items?: { division?: string; code?: string; numerator?: number; denominator?: number }[] };
+        // An indicator that counts nothing shows nothing but the place that was asked for.
+        const found = items?.filter(({ numerator, denominator }) => numerator !== 0 || denominator !== 0) ?? [];
         if (answer.status !== 200 || !items) say(person, what, `answered ${answer.status} for ?${query}`);
-        else if (stranger && items.length > 0) say(person, what, `found ${items.length} for ?${query}`);
-        for (const item of items ?? []) {
+        else if (stranger && found.length > 0) say(person, what, `found ${found.length} for ?${query}`);
+        for (const item of found) {
           const place = item.division ?? item.code ?? person.division;
           if (!within(place, person) && !person.division.startsWith(place)) say(person, what, `shows a row of ${place} for ?${query}`);
         }
@@ -583,6 +629,14 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
       ...shops.map(({ id }) => ({ ...absent, establishment: id })),
     ];
     const names_ = JSON.stringify(body(absent));
+    if (names_.includes(absent.official)) {
+      const own = { ...absent, division: person.division };
+      const nobodys = await send(person, eyes, route, route.path, body(own));
+      for (const row of picked('assignment.official', 4).filter((one) => !within(one.division, person))) {
+        const answer = await send(person, eyes, route, route.path, body({ ...own, official: row.id }));
+        if (plain(answer, row.id) !== plain(nobodys, absent.official)) say(person, what, `tells the official ${row.id} from one of nobody: ${plain(answer)}`);
+      }
+    }
     if (![absent.division, absent.establishment, absent.official].some((one) => names_.includes(one))) return; // it names nobody
     for (const reference of tried) {
       const answer = await send(person, eyes, route, route.path, body(reference));
@@ -631,17 +685,20 @@ describe('the walls between townships', () => {
   }, 240_000);
 
   it('show each caller all that is his and nothing else, page by page; an official what is assigned to him alone', async () => {
-    const lists = Object.entries(nouns).map(([noun, table]) => {
+    // Evidence is listed by its visit, not by itself.
+    const lists = Object.entries(nouns).filter(([noun]) => noun !== 'inspection/evidence').map(([noun, table]) => {
       const [service, path] = noun.split('/') as [Service, string];
       return { service, path: `/v1/${path}${table === 'assignment' ? '?state=all' : ''}`, table: `${service}.${table}`, key: 'id' };
     });
     lists.push({ service: 'training', path: '/v1/officials', table: 'training.official', key: 'officialId' });
-    const now = await everyRow();
+    const before = await everyRow();
     let exact = 0;
     for (const person of people.filter(({ token }) => token))
       for (const { service, path, table, key } of lists) {
         const probe = await county.call(service, 'GET', path, { token: person.token! });
         if (probe.status === 403) continue;
+        // Reading officials is itself written down: what this person has just read is there by now.
+        const now = table.endsWith('.personal_read') ? await everyRow() : before;
         const found = (await county.every<Record<string, string>>(service, path, person.token!)).map((item) => item[key]);
         const expected = now.filter((row) => row.table === table && sees(person, row)).map(({ id }) => id);
         expect([person.who, path, found.sort()]).toEqual([person.who, path, expected.sort()]);
@@ -649,8 +706,8 @@ describe('the walls between townships', () => {
       }
     expect(exact).toBeGreaterThan(60);
     const [official] = people.filter(({ who }) => who === 'an official of A');
-    for (const table of ['assignment.assignment', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'notification.message', 'training.certificate'])
-      expect([table, now.filter((row) => row.table === table && sees(official!, row)).length > 0]).toEqual([table, true]);
+    for (const table of ['assignment.assignment', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'notification.message', 'training.certificate', 'assignment.undertaking'])
+      expect([table, before.filter((row) => row.table === table && sees(official!, row)).length > 0]).toEqual([table, true]);
   }, 120_000); // prettier-ignore
 });
 

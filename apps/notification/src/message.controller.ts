@@ -41,7 +41,7 @@ export class Message {
   @ApiProperty({
     type: String,
     format: 'uuid',
-    description: 'The assignment, obligation or corrective action it is about',
+    description: 'The assignment, undertaking, obligation or corrective action it is about',
   })
   subjectId: string;
   @ApiProperty({

@@ -1,13 +1,13 @@
 import {
   AssignmentMade, CalendarMissing, CorrectiveActionChanged, CorrectiveActionDue, CorrectiveActionVerified, type DataOf, type Envelope,
-  ObligationOpened, ObligationReassigned,
+  ObligationOpened, ObligationReassigned, UndertakingOpened, UndertakingStale,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 
-export const messageKinds = ['assigned', 'visit-due', 'correction-due', 'correction-verified', 'calendar-missing'] as const; // prettier-ignore
+export const messageKinds = ['assigned', 'visit-due', 'correction-due', 'correction-verified', 'calendar-missing', 'undertaking-due', 'undertaking-stale'] as const; // prettier-ignore
 type MessageKind = (typeof messageKinds)[number];
 
 /**
@@ -60,6 +60,25 @@ export class NotificationEvents {
       zh: `${data.year}年节假日安排尚未录入,部分期限无法确定`,
       en: `The calendar of ${data.year} is not loaded: some deadlines cannot be set`,
       about: { year: data.year },
+    });
+  } // prettier-ignore
+
+  @OnEvent(UndertakingOpened)
+  async undertakingDue({ sequence, data }: Envelope<DataOf<typeof UndertakingOpened>>, tx: Tx): Promise<void> {
+    await tell(tx, 'undertaking-due', data.undertakingId, sequence, data.division, data.officialId, {
+      zh: `请签署承诺书(包保主体${data.establishments}户)`,
+      en: `Please sign your undertaking for ${data.establishments} establishments`,
+      about: { establishments: data.establishments, documentSha256: data.documentSha256 },
+    });
+  } // prettier-ignore
+
+  @OnEvent(UndertakingStale)
+  async undertakingStale({ sequence, data }: Envelope<DataOf<typeof UndertakingStale>>, tx: Tx): Promise<void> {
+    const [added, removed] = [data.added ?? 0, data.removed ?? 0];
+    await tell(tx, 'undertaking-stale', data.undertakingId, sequence, data.division, data.officialId, {
+      zh: `您的包保名单有变化(增加${added}户,减少${removed}户),原承诺书已失效,需重新签署`,
+      en: `Your list has changed (${added} more, ${removed} fewer): your undertaking is stale and is to be signed again`,
+      about: { added, removed, reason: data.staleReason },
     });
   } // prettier-ignore
 }

@@ -270,6 +270,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
       const config = {
         service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
         natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience, logLevel,
+        files: { folder: join(dataDir, 'files') },
       }; // prettier-ignore
       const running =
         service === 'identity'

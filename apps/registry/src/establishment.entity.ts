@@ -99,6 +99,16 @@ export class Establishment {
     this.tier = this.tierDecision.tier;
   }
 
+  /** It is over; nothing is ever deleted. */
+  close(now: Date): void {
+    Object.assign(this, { status: 'closed', version: this.version + 1, changedAt: now });
+  }
+
+  /** Says again what it said `before`, as a new version. */
+  restore(before: EstablishmentFields, now: Date): void {
+    Object.assign(this, before, { version: this.version + 1, changedAt: now });
+  }
+
   /** The whole public state, as every other service copies it. */
   state(): DataOf<typeof EstablishmentRegistered> {
     const { id: establishmentId, division, name, kind, tier, status, address } = this;
@@ -106,14 +116,39 @@ export class Establishment {
   }
 }
 
+/** Its columns alone: a copy of them is what it was at a moment. */
+export type EstablishmentRow = Omit<Establishment, 'retier' | 'close' | 'restore' | 'state'>;
+/** What it says, without what every version changes. */
+export type EstablishmentFields = Omit<EstablishmentRow, 'id' | 'version' | 'createdAt' | 'changedAt'>; // prettier-ignore
+
+export function fieldsOf(one: EstablishmentRow): EstablishmentFields {
+  const { division, name, uscc, address, kind, area, diners, large, licence, latitude, longitude, status, tier, tierDecision } = one;
+  return { division, name, uscc, address, kind, area, diners, large, licence, latitude, longitude, status, tier, tierDecision };
+} // prettier-ignore
+
 /** By hand, as it is the hottest write: TypeORM's insert takes twice as long. */
 export async function insertEstablishments(tx: Tx, made: Establishment[]): Promise<void> {
   if (made.length === 0) return;
-  await tx.query(`insert into establishment select * from jsonb_populate_recordset(null::establishment, $1)`, [
-    JSON.stringify(
-      made.map(({ tierDecision, createdAt, changedAt, ...rest }) => ({
-        ...rest, tier_decision: tierDecision, created_at: createdAt, changed_at: changedAt,
-      })),
-    ),
-  ]);
+  await tx.query(`insert into establishment select * from jsonb_populate_recordset(null::establishment, $1)`, [rowsOf(made)]);
+} // prettier-ignore
+
+/** One statement for all of them. @throws Error when the version before is not there for one of them */
+export async function updateEstablishments(tx: Tx, changed: Establishment[]): Promise<void> {
+  const found = await tx.query(
+    `update establishment e
+     set (division, version, name, uscc, licence, address, kind, area, diners, large, latitude, longitude, status, tier, tier_decision, changed_at)
+       = (n.division, n.version, n.name, n.uscc, n.licence, n.address, n.kind, n.area, n.diners, n.large, n.latitude, n.longitude, n.status, n.tier, n.tier_decision, n.changed_at)
+     from jsonb_populate_recordset(null::establishment, $1) n where e.id = n.id and e.version = n.version - 1 returning 1 as one`,
+    [rowsOf(changed)],
+  );
+  if (found.length !== changed.length) throw new Error('An establishment was changed under the lock.');
+} // prettier-ignore
+
+/** As the table's own rows, for jsonb_populate_recordset. */
+function rowsOf(all: Establishment[]): string {
+  return JSON.stringify(
+    all.map(({ tierDecision, createdAt, changedAt, ...rest }) => ({
+      ...rest, tier_decision: tierDecision, created_at: createdAt, changed_at: changedAt,
+    })),
+  );
 } // prettier-ignore

@@ -1,6 +1,6 @@
 import { EstablishmentChanged, EstablishmentRegistered } from '#contracts';
 import { type Tx } from '#database';
-import { afterOf, DomainError, type Page, pageOf, policyOf } from '#platform';
+import { afterOf, DomainError, logChanges, type Page, pageOf, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import {
@@ -29,6 +29,8 @@ export class EstablishmentService {
     const establishment = Object.assign(new Establishment(), unknown, wanted, {
       id: uuidv7(),
       version: 1,
+      name: wanted.name.trim(),
+      address: wanted.address.trim(),
       uscc: this.checkedUscc(wanted.uscc),
       licence: this.checkedLicence(wanted.licence),
       status: 'open',
@@ -36,7 +38,12 @@ export class EstablishmentService {
       changedAt: tx.now,
     } satisfies Partial<Establishment>);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
-    await insertEstablishments(tx, [establishment]);
+    await Promise.all([
+      insertEstablishments(tx, [establishment]),
+      logChanges(tx, 'establishment', [
+        { subject: establishment, before: null, after: establishment },
+      ]),
+    ]);
     tx.publish(EstablishmentRegistered, establishment, establishment.state());
     return establishment;
   }
@@ -55,13 +62,17 @@ export class EstablishmentService {
         [],
         establishment,
       );
-    const { uscc, licence, ...rest } = wanted;
+    const { uscc, licence, reason, ...rest } = wanted;
+    const before = { ...establishment };
     Object.assign(establishment, rest, { version: version + 1, changedAt: tx.now });
+    establishment.name = establishment.name.trim();
     if (uscc !== undefined) establishment.uscc = this.checkedUscc(uscc);
     if (licence !== undefined) establishment.licence = this.checkedLicence(licence);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     const { affected } = await tx.manager.update(Establishment, { id, version }, establishment);
     if (affected !== 1) throw new DomainError('stale-version', 'Somebody changed it meanwhile.');
+    const step = { subject: establishment, before, after: establishment };
+    await logChanges(tx, 'establishment', [step], reason);
     tx.publish(EstablishmentChanged, establishment, establishment.state());
     return establishment;
   }

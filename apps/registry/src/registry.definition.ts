@@ -1,5 +1,5 @@
 import { foundationOf } from '#database';
-import { PolicyController, type ServiceDefinition } from '#platform';
+import { ChangeController, PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CalendarController } from './calendar.controller.js';
 import { DivisionController } from './division.controller.js';
@@ -7,9 +7,13 @@ import { EstablishmentController } from './establishment.controller.js';
 import { Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
 import { LedgerImportController } from './ledger-import.controller.js';
+import { LedgerController } from './ledger.controller.js';
 import { LedgerImports } from './ledger.service.js';
 import { establishments } from './migrations/0002-establishments.js';
 import { ledger } from './migrations/0003-ledger.js';
+import { records } from './migrations/0005-records.js';
+import { RegistryEvents } from './registry.events.js';
+import { IndicatorController } from './registry.indicators.js';
 import { loadRegistry } from './registry.loader.js';
 
 @Module({
@@ -17,10 +21,13 @@ import { loadRegistry } from './registry.loader.js';
     DivisionController,
     EstablishmentController,
     LedgerImportController,
+    LedgerController,
     CalendarController,
+    IndicatorController,
     PolicyController,
+    ChangeController,
   ],
-  providers: [EstablishmentService, LedgerImports],
+  providers: [EstablishmentService, LedgerImports, RegistryEvents],
 })
 class RegistryModule {}
 
@@ -29,7 +36,13 @@ export const registry: ServiceDefinition = {
   title: '主体登记 · Registry: premises and tiers',
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [...foundationOf('registry'), establishments, ledger],
+  migrations: [
+    ...foundationOf('registry'),
+    establishments,
+    ledger,
+    records,
+  ],
+  events: [RegistryEvents],
   jobs: [LedgerImports],
   load: loadRegistry,
 };

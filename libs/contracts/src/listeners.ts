@@ -1,11 +1,18 @@
 import { type EventContract, type Service } from './event.js';
-import { AssignmentEnded, AssignmentMade, OfficialChanged } from './assignment.js';
+import {
+  AssignmentEnded,
+  AssignmentMade,
+  OfficialChanged,
+  UndertakingOpened,
+  UndertakingStale,
+} from './assignment.js';
 import { AccountChanged } from './identity.js';
 import {
   CalendarMissing,
   CorrectiveActionChanged,
   CorrectiveActionDue,
   CorrectiveActionVerified,
+  InspectionSubmitted,
   ObligationOpened,
   ObligationReassigned,
 } from './inspection.js';
@@ -24,7 +31,7 @@ import { CertificateIssued } from './training.js';
  * has the handler); identity writes the same down in the step itself.
  */
 export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
-  registry: [AccountChanged],
+  registry: [InspectionSubmitted, AccountChanged],
   assignment: [
     EstablishmentRegistered,
     EstablishmentChanged,
@@ -44,6 +51,8 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
   training: [OfficialChanged, AccountChanged],
   notification: [
     AssignmentMade,
+    UndertakingOpened,
+    UndertakingStale,
     ObligationOpened,
     ObligationReassigned,
     CorrectiveActionDue,

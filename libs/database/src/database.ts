@@ -58,7 +58,9 @@ interface Connection {
 
 /** The caller's transaction: what a service method takes first. */
 export class Tx {
-  private readonly facts: Fact[] = [];
+  private facts: Fact[] = [];
+  /** Facts were written that the relay will want to send. */
+  wrote = false;
 
   constructor(
     readonly manager: EntityManager,
@@ -94,9 +96,20 @@ export class Tx {
     });
   }
 
+  /**
+   * Writes the facts published so far, for a transaction of more of them than memory should hold. Call it when their
+   * aggregates' rows are changed, so that ids are drawn under the row locks; they are sent when the transaction commits.
+   */
+  async flush(): Promise<void> {
+    const facts = this.statement();
+    this.facts = [];
+    if (facts) await this.query(facts.text, facts.values);
+  }
+
   /** What writes the facts into journal and outbox, in one statement; undefined when there are none. */
   statement(): Statement | undefined {
     if (this.facts.length === 0) return undefined;
+    this.wrote = true;
     const seen = new Set<string>();
     const rows = this.facts.map(({ contract, aggregate, data }) => {
       const step = `${aggregate.id}/${aggregate.version}`;
@@ -221,7 +234,7 @@ export class Database {
       ];
       await this.commit(connection, last);
       active.isTransactionActive = false;
-      if (facts) for (const wake of this.committed) wake();
+      if (tx.wrote) for (const wake of this.committed) wake();
       return result;
     } catch (error) {
       await connection.query('rollback').catch(() => undefined); // the connection itself is gone: nothing was committed on it

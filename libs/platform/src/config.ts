@@ -1,5 +1,6 @@
 import { type Service } from '#contracts';
 import { defaultLimits, type Limits } from './limits.js';
+import { type FilesConfig } from '#files';
 
 /** What a service needs, from the environment alone. */
 export interface Config {
@@ -16,6 +17,8 @@ export interface Config {
   logLevel: string;
   /** Without them the defaults. */
   limits?: Limits;
+  /** Where uploaded files are kept; without it the routes that take or give files answer `files-not-configured`. */
+  files: FilesConfig | undefined;
 }
 
 /** @throws Error that names every variable that is missing or wrong, in one sentence. */
@@ -69,8 +72,27 @@ export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: stri
       uploadsOfTownship: count('LIMIT_UPLOADS_OF_TOWNSHIP', defaultLimits.uploadsOfTownship),
       uploads: count('LIMIT_UPLOADS', defaultLimits.uploads),
     },
+    files: filesFrom(env, need),
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
     wrong.push('PORT (like 3000)');
+  if (env['FILES_DIR'] && config.files && !('folder' in config.files))
+    wrong.push('either FILES_DIR or FILES_S3_ENDPOINT');
   return config;
 }
+
+/** A folder, or a bucket with everything that it takes; nothing at all is right too. */
+function filesFrom(
+  env: NodeJS.ProcessEnv,
+  need: (name: string, pattern: RegExp, example: string) => string,
+): FilesConfig | undefined {
+  if (!Object.keys(env).some((name) => name.startsWith('FILES_S3_') && env[name]))
+    return env['FILES_DIR'] ? { folder: env['FILES_DIR'] } : undefined;
+  return {
+    endpoint: need('FILES_S3_ENDPOINT', /^https?:\/\/[^/?#@]+\/?$/, 'https://s3.host'),
+    bucket: need('FILES_S3_BUCKET', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'foodwarden'),
+    region: need('FILES_S3_REGION', /^[\w-]+$/, 'us-east-1'),
+    accessKey: need('FILES_S3_ACCESS_KEY', /^\S+$/, 'the id of a key that may use this bucket alone'),
+    secretKey: need('FILES_S3_SECRET_KEY', /^\S+$/, 'its secret'),
+  };
+} // prettier-ignore

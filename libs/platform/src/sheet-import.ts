@@ -90,8 +90,11 @@ export interface RowTaker<Memory> {
   /** Refuses an import that cannot be judged yet. */
   ready?(tx: Tx): Promise<void>;
   memory(): Memory;
-  /** @param write false for a dry run, and for rows that an earlier, interrupted run has landed already (`seen`). */
-  take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]>;
+  /**
+   * @param mode nothing is written in a dry run, and for rows that an earlier, interrupted run has landed already (`seen`)
+   * @param id the import: the cause of what is written
+   */
+  take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen', id: string): Promise<Judged[]>;
 } // prettier-ignore
 
 /** Imports of one ground that may wait at once; each keeps a file of up to 50 MB. */
@@ -138,7 +141,7 @@ ${ground(`${noun}_finding`, app, 'select, insert')}`;
 }
 
 const view = `id, division, file_name as "fileName", state, dry_run as "dryRun", counts, failure,
-  case when state = 'done' then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
+  case when state in ('done', 'undone') then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
   created_at as "createdAt", finished_at as "finishedAt"`;
 
 const nothing: ImportCounts = {
@@ -295,10 +298,16 @@ export class SheetImports<Memory> implements Job {
       read += rows.length;
       const rest = rows.slice(landed);
       const next = await this.database.within(caller, async (tx) => {
-        if (landed > 0) await this.taker.take(tx, rows.slice(0, landed), memory, 'seen');
+        if (landed > 0) await this.taker.take(tx, rows.slice(0, landed), memory, 'seen', id);
         if (rest.length === 0) return counts;
         await this.hold(tx, id, claim);
-        const judged = await this.taker.take(tx, rest, memory, work.dryRun ? 'dry-run' : 'write');
+        const judged = await this.taker.take(
+          tx,
+          rest,
+          memory,
+          work.dryRun ? 'dry-run' : 'write',
+          id,
+        );
         const sum = add(counts, judged);
         await this.keepFindings(tx, id, judged);
         await tx.query(`update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [

@@ -45,10 +45,21 @@ export interface SheetShape {
   required: string[];
 }
 
-interface Said {
-  rows?: SheetRow[];
+/** A row as it stands in the sheet, whatever its columns are. */
+export interface TextRow {
+  /** The row of the sheet as a person counts it, from 1. */
+  row: number;
+  texts: string[];
+  /** The row of the column titles. */
+  header: boolean;
+}
+
+interface Said<Row> {
+  rows?: Row[];
   end?: true;
   count?: number;
+  /** Columns of the widest row. */
+  width?: number;
   refused?: { code: SheetFault; detail: string };
 }
 
@@ -65,23 +76,45 @@ export async function* readSheet(
   shape: SheetShape,
   batch = 500,
 ): AsyncGenerator<SheetRow[], void, undefined> {
-  yield* reading(bytes, shape, batch);
+  yield* reading<SheetRow>(bytes, shape, batch);
 }
 
-/** Reads the whole sheet without keeping it. @returns the number of rows. @throws SheetError */
-export async function checkSheet(bytes: Uint8Array, shape: SheetShape): Promise<number> {
-  const reader = reading(bytes, shape, 0);
+/**
+ * Every row with a text, titles above the header row too, just as they stand; `width` is the number of columns of the
+ * widest, known before the first row.
+ * @throws SheetError for a file that cannot be taken as a whole.
+ */
+export async function readTexts(
+  bytes: Uint8Array,
+  shape: SheetShape,
+  batch = 500,
+): Promise<{ width: number; rows: AsyncGenerator<TextRow[], void, undefined> }> {
+  const { width = 0 } = await ended(reading<TextRow>(bytes, shape, 0, true));
+  return { width, rows: withoutEnd(reading<TextRow>(bytes, shape, batch, true)) };
+}
+
+async function* withoutEnd<Row>(rows: AsyncGenerator<Row[], Said<Row>>): AsyncGenerator<Row[], void, undefined> {
+  yield* rows;
+} // prettier-ignore
+
+async function ended<Row>(reader: AsyncGenerator<Row[], Said<Row>>): Promise<Said<Row>> {
   for (;;) {
     const { done, value } = await reader.next();
     if (done) return value;
   }
 }
 
-async function* reading(
+/** Reads the whole sheet without keeping it. @returns the number of rows. @throws SheetError */
+export async function checkSheet(bytes: Uint8Array, shape: SheetShape): Promise<number> {
+  return (await ended(reading<SheetRow>(bytes, shape, 0))).count ?? 0;
+}
+
+async function* reading<Row>(
   bytes: Uint8Array,
   shape: SheetShape,
   batch: number,
-): AsyncGenerator<SheetRow[], number, undefined> {
+  asTexts = false,
+): AsyncGenerator<Row[], Said<Row>, undefined> {
   while (free === 0) await new Promise<void>((next) => line.push(next));
   free -= 1;
   const worker = new Worker(new URL('./sheet.worker.mjs', import.meta.url), {
@@ -91,13 +124,14 @@ async function* reading(
       required: shape.required,
       limits: sheetLimits,
       batch,
+      asTexts,
     },
     resourceLimits: { maxOldGenerationSizeMb: sheetLimits.heapMegabytes },
     execArgv: [],
   });
-  const said: Said[] = [];
+  const said: Said<Row>[] = [];
   let heard: (() => void) | undefined;
-  const hear = (what: Said): void => {
+  const hear = (what: Said<Row>): void => {
     said.push(what);
     heard?.();
   };
@@ -118,9 +152,9 @@ async function* reading(
   try {
     for (;;) {
       while (said.length === 0) await new Promise<void>((next) => (heard = next));
-      const { rows, end, count, refused } = said.shift() ?? {};
+      const { rows, end, refused, ...rest } = said.shift() ?? {};
       if (refused) throw new SheetError(refused.code, refused.detail);
-      if (end) return count ?? 0;
+      if (end) return rest;
       if (rows) {
         yield rows;
         late.refresh(); // the time of the reader alone is bounded

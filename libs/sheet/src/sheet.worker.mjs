@@ -5,7 +5,7 @@ import { parse as parseCsv } from 'csv-parse';
 import { SaxesParser } from 'saxes';
 import yauzl from 'yauzl';
 
-const { bytes: shared, headers, required, limits, batch } = workerData;
+const { bytes: shared, headers, required, limits, batch, asTexts } = workerData;
 const bytes = Buffer.from(shared.buffer, shared.byteOffset, shared.byteLength);
 
 class Refused extends Error {
@@ -237,6 +237,7 @@ async function readCsv(take) {
 let columns;
 let closest = [...required];
 let count = 0;
+let width = 0;
 let ready = [];
 let go;
 parentPort.on('message', () => go?.());
@@ -245,23 +246,31 @@ const asked = () => new Promise((next) => (go = next));
 const take = {
   row(row, cells) {
     const blank = cells.every((cell) => (cell ?? '').trim() === '');
-    if (!columns) {
-      const fields = Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
-      const missing = required.filter((field) => !fields.includes(field));
-      if (missing.length < closest.length) closest = missing;
-      if (missing.length === 0) columns = fields;
-      else if (row >= 30) throw headerless();
-      return;
+    const above = !columns;
+    if (above) this.find(row, cells);
+    if (asTexts && !blank) {
+      const texts = Array.from(cells, (cell) => cell ?? '').slice(0, limits.columns);
+      width = Math.max(width, texts.findLastIndex((text) => text.trim() !== '') + 1);
+      if (batch > 0) ready.push({ row, texts, header: above && Boolean(columns) });
     }
-    if (blank) return;
+    if (above || blank) return;
     count += 1;
     if (count > limits.rows)
       throw new Refused('sheet-too-large', `At most ${limits.rows} rows are taken.`);
+    if (asTexts || batch === 0) return;
     const values = {};
     columns.forEach((field, index) => {
       if (field) values[field] = cells[index] ?? '';
     });
-    if (batch > 0) ready.push({ row, cells: values });
+    ready.push({ row, cells: values });
+  },
+  /** Looks for the row of the column titles. */
+  find(row, cells) {
+    const fields = Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
+    const missing = required.filter((field) => !fields.includes(field));
+    if (missing.length < closest.length) closest = missing;
+    if (missing.length === 0) columns = fields;
+    else if (row >= 30) throw headerless();
   },
   async pause() {
     while (batch > 0 && ready.length >= batch) await handOver(ready.splice(0, batch));
@@ -291,7 +300,7 @@ try {
   await (bytes.subarray(0, 2).toString('latin1') === 'PK' ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
   while (ready.length > 0) await handOver(ready.splice(0, batch || ready.length));
-  parentPort.postMessage({ end: true, count });
+  parentPort.postMessage({ end: true, count, width });
 } catch (error) {
   parentPort.postMessage({
     refused: {

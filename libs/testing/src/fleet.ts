@@ -138,7 +138,7 @@ export class Fleet extends Apis {
         COOKIE_KEYS: this.cookieKey,
         SWAGGER_REDIRECT_URIS: 'https://county.example/docs/oauth2-redirect.html',
       };
-    return { ...common, PORT: '0' };
+    return { ...common, PORT: '0', FILES_DIR: join(this.storeDir, 'files') };
   }
 
   private spawn(service: Service, args: string[], env: Record<string, string>): ChildProcess {
