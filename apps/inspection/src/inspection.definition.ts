@@ -46,12 +46,7 @@ export const inspection: ServiceDefinition = {
   title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
-  migrations: [
-    ...foundationOf('inspection'),
-    visits,
-    evidence,
-    indicators,
-  ],
+  migrations: [...foundationOf('inspection'), visits, evidence, indicators],
   events: [InspectionEvents],
   fileTables: ['evidence'],
   jobs: [ObligationRuns, DeadlineSweep],

@@ -36,12 +36,7 @@ export const registry: ServiceDefinition = {
   title: '主体登记 · Registry: premises and tiers',
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [
-    ...foundationOf('registry'),
-    establishments,
-    ledger,
-    records,
-  ],
+  migrations: [...foundationOf('registry'), establishments, ledger, records],
   events: [RegistryEvents],
   jobs: [LedgerImports],
   load: loadRegistry,
