@@ -49,6 +49,7 @@ export default tseslint.config(
       'apps/identity/src/sweep.ts', // forgets sessions and sign-ins past their time
       'apps/platform/src/main.ts', // opens the demo's accounts
       'apps/inspection/src/obligation.service.ts', // looks for queued runs, and for a quarter that has begun
+      'apps/notification/src/delivery.run.ts', // claims what is to be sent, of any county
       'apps/inspection/src/deadline.sweep.ts', // marks what is past its day in every county
       '**/*.spec.ts',
     ],

@@ -41,6 +41,8 @@ const nouns: Record<string, string> = {
   'training/sessions': 'session',
   'training/certificates': 'certificate',
   'notification/messages': 'message',
+  'notification/subscriptions': 'subscription',
+  'notification/deliveries': 'delivery',
   'identity/accounts': 'account',
   'identity/sign-ins': 'sign_in',
   'identity/changes': 'change',
@@ -50,9 +52,9 @@ const nouns: Record<string, string> = {
   ), // prettier-ignore
 };
 /** Rows that belong to one official: nobody else among the officials sees them. */
-const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message']); // prettier-ignore
+const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message', 'notification.subscription', 'notification.delivery']); // prettier-ignore
 /** Kept by the county for all below it, and to be read from below. */
-const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy']); // prettier-ignore
+const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy', 'notification.policy']); // prettier-ignore
 /** Not shown by any route as rows. */
 const hidden = new Set(['journal', 'dead_letter', 'idempotency_key']);
 
@@ -267,13 +269,31 @@ beforeAll(async () => {
     const session = await call('training', 'POST', '/v1/sessions', office, { title: secret, place: secret, heldAt: '2026-11-20T14:00:00+08:00' }); // prettier-ignore
     const attended = await call('training', 'POST', `/v1/sessions/${(session.body as { id: string }).id}/attendances`, office, { officials: visited.map(({ official }) => official) }); // prettier-ignore
     expect(attended.body).toMatchObject({ certified: visited.length });
+    expect((await call('assignment', 'GET', '/v1/officials', office)).status).toBe(200); // and is written down for it
+    // One who was told and subscribed, and a webhook of the office; nothing of either is under way.
+    for (const owner of [...visited.map(({ official }) => official), null]) {
+      const [subscription, delivery] = [randomUUID(), randomUUID()];
+      await county.rows(
+        'notification',
+        `insert into subscription (id, division, version, channel, state, account, role, official_id, address, url, language, key_hash, created_at)
+         values ($1, $2, 1, $3, 'active', $1::text, $4, $5, $6, $7, 'zh-CN', 'none', now())`,
+        owner
+          ? [subscription, town, 'email', 'official', owner, `${town}@county.example`, null]
+          : [subscription, town, 'webhook', 'office', null, null, `https://${town}.example/`],
+      );
+      await county.rows(
+        'notification',
+        `insert into delivery (id, division, official_id, version, subscription_id, channel, kind, state, subject, body, queued_at, created_at)
+         values ($1, $2, $3, 1, $4, $5, 'confirmation', 'dead', $6, $6, now(), now())`,
+        [delivery, town, owner, subscription, owner ? 'email' : 'webhook', secret],
+      );
+    }
     const account = await call('identity', 'POST', '/v1/accounts', admin, { name: `clerk-${town}`, displayName: secret, role: 'office', division: town }); // prettier-ignore
     const { id } = account.body as { id: string };
     expect((await call('identity', 'POST', `/v1/accounts/${id}/client-secret`, admin)).status).toBe(
       200,
     );
     await county.rows('identity', `insert into sign_in (id, division, account_id, outcome, address, at) values ($1, $2, $3, 'signed-in', '192.0.2.1', now())`, [randomUUID(), town, id]); // prettier-ignore
-    expect((await call('assignment', 'GET', '/v1/officials', office)).status).toBe(200); // and is written down for it
   }
   // The same scan lies with every undertaking.
   const [one] = await county.rows<{ id: string }>(
@@ -479,11 +499,12 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
     case 'parent': return places([countyCode, townA, townB, foreignCounty, `${foreignCounty}101`]);
     case 'establishment': return ids('registry.establishment');
     case 'official': return ids('assignment.official');
-    case 'account': return ids('identity.account');
-    case 'active': return free('true', 'false');
     case 'subject': return ids({ registry: 'registry.establishment', identity: 'identity.account' }[route.service as string] ?? 'assignment.official');
     case 'noun': return free('official', 'establishment', 'account');
-    case 'actor': return free(randomUUID());
+    case 'actor': return free(randomUUID(), 'deploy');
+    case 'subscription': return ids('notification.subscription');
+    case 'account': return ids('identity.account');
+    case 'active': return free('true', 'false');
     case 'name': {
       const all = [...names];
       return [...some(all.filter((one) => eyes.strangers.has(one)), 4), ...Object.values(secrets)]

@@ -111,8 +111,8 @@ beforeAll(async () => {
   config = {
     service: 'identity', host: '127.0.0.1', port, databaseUrl: county.url('identity', 'app'), relayUrl: county.url('identity', 'relay'),
     natsUrl: county.nats.url, natsUser: 'identity', natsPassword: 'only-for-tests', issuer: `http://127.0.0.1:${port}/identity`,
-    audience: 'urn:foodwarden', logLevel: 'info', cookieKeys: [randomBytes(24).toString('base64url')], swaggerRedirectUris: [redirect],
-    files: undefined, totpRoles: ['county-admin'], totpKeys: ['old-key-'.repeat(5)], addressLimits: defaultAddressLimits, trustProxy: 1,
+    audience: 'urn:foodwarden', logLevel: 'info', files: undefined, cookieKeys: [randomBytes(24).toString('base64url')], swaggerRedirectUris: [redirect],
+    totpRoles: ['county-admin'], totpKeys: ['old-key-'.repeat(5)], addressLimits: defaultAddressLimits, trustProxy: 1,
   }; // prettier-ignore
   const log = pino({ level: 'info' }, { write: (line: string) => void (said += line) });
   replicas = [await startIdentity(config, log)];

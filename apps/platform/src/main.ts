@@ -61,6 +61,8 @@ interface Secrets extends Installed {
   database: string;
   nats: string;
   cookie: string;
+  /** What webhooks are signed and confirmation codes made with. */
+  notification?: string;
   /** Encrypts second factors; older installations have none, and no second factor either. */
   totp?: string;
   accounts: DemoAccount[];
@@ -83,7 +85,9 @@ async function installed(): Promise<Secrets | undefined> {
 async function secrets({ county }: StartOptions): Promise<Secrets> {
   const before = await installed();
   if (before) return before;
-  const random = { database: secret(), nats: secret(), cookie: secret(), totp: secret() };
+  const random = {
+    database: secret(), nats: secret(), cookie: secret(), totp: secret(), notification: secret(),
+  }; // prettier-ignore
   const made: Secrets = county ? { ...random, county, accounts: [] } : {
     ...random,
     accounts: [
@@ -186,6 +190,10 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
         `${secretsFile} is gone, but its database still lies in ${postgres.dataDir}: put it back, or start over with npm start -- --fresh.`,
       );
     const known = await secrets(options);
+    if (!known.notification) {
+      known.notification = secret(); // an installation from before there were webhooks
+      await keep(known);
+    }
     await checkTrigrams(postgres.url('postgres'));
     say('starting NATS …');
     const bin = await obtainNatsServer(process.env['FOODWARDEN_CACHE'] ?? resolve('.cache'), say);
@@ -270,7 +278,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
       const config = {
         service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
         natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience, logLevel,
-        files: { folder: join(dataDir, 'files') },
+        files: { folder: join(dataDir, 'files') }, env: { ...process.env, NOTIFICATION_KEYS: known.notification },
       }; // prettier-ignore
       const running =
         service === 'identity'

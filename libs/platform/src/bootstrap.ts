@@ -22,7 +22,7 @@ import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
-import { type Config, configFrom } from './config.js';
+import { type Config, configFrom, Settings } from './config.js';
 import { completed } from './openapi.js';
 import {
   EtagInterceptor,
@@ -67,7 +67,12 @@ export interface RunningService {
 
 @Module({ controllers: [DeadLetterController] })
 class PlatformModule {
-  static with(database: Database, applier: Applier, files: FileStore): DynamicModule {
+  static with(
+    database: Database,
+    applier: Applier,
+    files: FileStore,
+    env: NodeJS.ProcessEnv,
+  ): DynamicModule {
     return {
       module: PlatformModule,
       global: true,
@@ -75,8 +80,9 @@ class PlatformModule {
         { provide: Database, useValue: database },
         { provide: Applier, useValue: applier },
         { provide: FileStore, useValue: files },
+        { provide: Settings, useValue: new Settings(env) },
       ],
-      exports: [Database, Applier, FileStore],
+      exports: [Database, Applier, FileStore, Settings],
     };
   }
 }
@@ -134,7 +140,9 @@ export async function startService(
     log.warn(
       'No place for files: uploads are refused (503 files-not-configured) until FILES_DIR or FILES_S3_… is set.',
     );
-  @Module({ imports: [definition.module, PlatformModule.with(database, applier, files)] })
+  @Module({
+    imports: [definition.module, PlatformModule.with(database, applier, files, config.env ?? {})],
+  })
   class Root {}
   const adapter = new FastifyAdapter({
     bodyLimit: 1024 * 1024,
@@ -394,7 +402,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   try {
     const applier = new Applier(definition.service, database);
     const noFiles = new FileStore(undefined); // facts carry none
-    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles)] })
+    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles, process.env)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
     applier.register(earsOf(definition, app));
@@ -425,9 +433,7 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       const { DATABASE_URL: url } = process.env;
       const folder = process.argv[3];
       if (!url || !folder || !definition.load)
-        throw new Error(
-          'Give `load <folder>` and DATABASE_URL; identity and notification load nothing.',
-        );
+        throw new Error('Give `load <folder>` and DATABASE_URL; identity loads nothing.');
       const database = new Database({
         service: definition.service,
         url,

@@ -19,6 +19,13 @@ export interface Config {
   limits?: Limits;
   /** Where uploaded files are kept; without it the routes that take or give files answer `files-not-configured`. */
   files: FilesConfig | undefined;
+  /** Where a service reads what it alone needs: `Settings`. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/** The environment as a service's own settings are read from it, once at its start (`<service>.config.ts`). */
+export class Settings {
+  constructor(readonly env: NodeJS.ProcessEnv) {}
 }
 
 /** @throws Error that names every variable that is missing or wrong, in one sentence. */
@@ -73,6 +80,7 @@ export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: stri
       uploads: count('LIMIT_UPLOADS', defaultLimits.uploads),
     },
     files: filesFrom(env, need),
+    env,
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
     wrong.push('PORT (like 3000)');

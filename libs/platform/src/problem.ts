@@ -49,6 +49,14 @@ export const problems = {
     'The check digit of the credit code is wrong',
   ],
   'village-unknown': [422, '行政区划代码不存在或不是村级', 'The division is unknown or no village'],
+  'channel-not-configured': [409, '该通知渠道尚未配置', 'This channel is not configured'],
+  'address-refused': [422, '不能向该地址发送', 'Nothing is sent to this address'],
+  'too-many-subscriptions': [
+    409,
+    '订阅数量已达上限',
+    'There are as many subscriptions as are taken',
+  ],
+  'code-wrong': [422, '验证码有误', 'The code is wrong'],
   'out-of-scope': [403, '该地区不在您的管辖范围', 'This place is outside your ground'],
   'outcome-unknown': [
     503,
