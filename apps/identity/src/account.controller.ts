@@ -40,7 +40,8 @@ const given = roles.filter((role) => role !== 'service');
 const example = '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05';
 
 /** May be left out, and is no null: IsOptional would let that pass. */
-const Given = (): PropertyDecorator => ValidateIf((_: object, value: unknown) => value !== undefined);
+const Given = (): PropertyDecorator =>
+  ValidateIf((_: object, value: unknown) => value !== undefined);
 
 class Account implements AccountState {
   @ApiProperty({ type: String, format: 'uuid', description: 'Also the client id of its programs', example })
