@@ -33,11 +33,15 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
+import { IsBoolean, IsIn, IsOptional, IsUUID, Matches, ValidateIf } from 'class-validator';
 import { AccountService, type AccountState, accountView, type Once } from './account.service.js';
 
 const given = roles.filter((role) => role !== 'service');
 const example = '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05';
+
+/** May be left out, and is no null: IsOptional would let that pass. */
+const Given = (): PropertyDecorator =>
+  ValidateIf((_: object, value: unknown) => value !== undefined);
 
 class Account implements AccountState {
   @ApiProperty({ type: String, format: 'uuid', description: 'Also the client id of its programs', example })
@@ -114,24 +118,24 @@ class CreateAccount {
   division: string;
 
   @ApiPropertyOptional({ type: String, format: 'uuid', description: 'Which official of the roster; needed for the role official', example })
-  @IsOptional()
+  @Given()
   @IsUUID()
   official?: string;
 } // prettier-ignore
 
 class ChangeAccount {
   @ApiPropertyOptional({ type: String, example: '王秀英' })
-  @IsOptional()
+  @Given()
   @Line(200)
   displayName?: string;
 
   @ApiPropertyOptional({ enum: given, example: 'office' })
-  @IsOptional()
+  @Given()
   @IsIn(given)
   role?: Role;
 
   @ApiPropertyOptional({ type: String, example: '371425101' })
-  @IsOptional()
+  @Given()
   @IsDivision()
   division?: string;
 
@@ -141,12 +145,12 @@ class ChangeAccount {
   official?: string | null;
 
   @ApiPropertyOptional({ type: Boolean, description: 'false ends every token and session of the account', example: true })
-  @IsOptional()
+  @Given()
   @IsBoolean()
   active?: boolean;
 
   @ApiPropertyOptional({ type: String, description: 'Kept in the change log', example: '调往焦庙镇' })
-  @IsOptional()
+  @Given()
   @Line(300)
   reason?: string;
 } // prettier-ignore

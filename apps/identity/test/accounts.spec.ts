@@ -121,6 +121,8 @@ describe('a county admin', () => {
     expect(log.items).toContainEqual(expect.objectContaining({ noun: 'account', field: 'division', from: townA, to: townB, why: '调往焦庙镇', version: 2 })); // prettier-ignore
     const stale = await call('PATCH', `/accounts/${one.id}`, admin, { active: false }, ifMatch(1));
     expect([...(code(stale) as unknown[]), (stale.body as { current: Shown }).current.version]).toEqual([412, 'stale-version', 2]); // prettier-ignore
+    for (const field of ['displayName', 'role', 'division', 'active', 'reason'])
+      expect([field, code(await call('PATCH', `/accounts/${one.id}`, admin, { [field]: null }, ifMatch(2)))]).toEqual([field, [422, 'validation-failed']]); // prettier-ignore
     expect(code(await call('PATCH', `/accounts/${one.id}`, admin, { active: false }))).toEqual([428, 'if-match-missing']); // prettier-ignore
   });
 
