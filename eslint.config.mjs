@@ -44,6 +44,7 @@ export default tseslint.config(
       'libs/messaging/src/consumer.ts', // counts dead letters for the metrics
       'libs/platform/src/housekeeping.ts', // forgets answers older than a day
       'libs/platform/src/sheet-import.ts', // claims a queued import of any county
+      'apps/registry/src/name-search.sweep.ts', // spells names that came without their pinyin initials, in every county
       'apps/inspection/src/obligation.service.ts', // looks for queued runs, and for a quarter that has begun
       'apps/inspection/src/deadline.sweep.ts', // marks what is past its day in every county
       '**/*.spec.ts',

@@ -9,6 +9,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
 import { Establishment, insertEstablishments } from './establishment.entity.js';
 import { licenceFits, normaliseLicence } from './licence.js';
+import { keepNames } from './name-search.js';
 import { decideTier, TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
 
@@ -171,6 +172,7 @@ class LedgerRows implements RowTaker<LedgerMemory> {
     if (mode === 'write') {
       await insertEstablishments(tx, [...created]);
       for (const one of changed) await tx.manager.update(Establishment, { id: one.id }, one);
+      await keepNames(tx, [...created, ...changed]);
     }
     return judged;
   } // prettier-ignore

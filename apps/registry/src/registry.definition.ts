@@ -10,6 +10,8 @@ import { LedgerImportController } from './ledger-import.controller.js';
 import { LedgerImports } from './ledger.service.js';
 import { establishments } from './migrations/0002-establishments.js';
 import { ledger } from './migrations/0003-ledger.js';
+import { search } from './migrations/0004-search.js';
+import { NameSearchSweep } from './name-search.sweep.js';
 import { loadRegistry } from './registry.loader.js';
 
 @Module({
@@ -20,7 +22,7 @@ import { loadRegistry } from './registry.loader.js';
     CalendarController,
     PolicyController,
   ],
-  providers: [EstablishmentService, LedgerImports],
+  providers: [EstablishmentService, LedgerImports, NameSearchSweep],
 })
 class RegistryModule {}
 
@@ -29,7 +31,12 @@ export const registry: ServiceDefinition = {
   title: '主体登记 · Registry: premises and tiers',
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [{ name: '0001-foundation', sql: foundation('registry') }, establishments, ledger],
-  jobs: [LedgerImports],
+  migrations: [
+    { name: '0001-foundation', sql: foundation('registry') },
+    establishments,
+    ledger,
+    search,
+  ],
+  jobs: [LedgerImports, NameSearchSweep],
   load: loadRegistry,
 };

@@ -1,0 +1,57 @@
+import { type Tx } from '#database';
+import { pinyin } from 'pinyin-pro';
+
+/** How two spellings of one name meet: half width, lower case. */
+const fold = (text: string): string => text.normalize('NFKC').toLowerCase();
+
+/** The first letters of a folded name as it is read (老王饭店 → lwfd), its Latin letters and digits among them. */
+function initialsOf(folded: string): string {
+  return pinyin(folded, { pattern: 'first', toneType: 'none', type: 'array' })
+    .join('')
+    .replace(/[^a-z0-9]/g, '');
+}
+
+/** Every piece of one and of two characters. */
+function piecesOf(text: string, into = new Set<string>()): Set<string> {
+  let before = '';
+  for (const character of text) {
+    into.add(character);
+    if (before !== '') into.add(before + character);
+    before = character;
+  }
+  return into;
+}
+
+/** The county and the township of a place as pieces, so that a township's search touches its own rows alone. */
+const placesOf = (division: string): string[] =>
+  [6, 9].filter((digits) => division.length >= digits).map((digits) => `#${division.slice(0, digits)}`); // prettier-ignore
+
+/** What is kept of a name for the search. A line break parts name and initials: no query has one. */
+export function searchable(name: string, division: string): { text: string; grams: string[] } {
+  const folded = fold(name);
+  const initials = initialsOf(folded);
+  const pieces = piecesOf(initials, piecesOf(folded));
+  return { text: `${folded}\n${initials}`, grams: [...pieces, ...placesOf(division)] };
+}
+
+/** What `establishments_named` is asked: a part of a name, or pinyin initials, in one place. */
+export function asked(part: string, division: string): { wanted: string; pieces: string[] } {
+  const wanted = fold(part).trim();
+  return { wanted, pieces: [...piecesOf(wanted), ...placesOf(division).slice(-1)] };
+}
+
+/** Keeps the names of these establishments for the search, in the transaction that registers or renames them. */
+export async function keepNames(
+  tx: Tx,
+  named: { id: string; division: string; name: string }[],
+): Promise<void> {
+  if (named.length === 0) return;
+  const rows = named.map(({ id, division, name }) => ({
+    establishment_id: id, division, name, ...searchable(name, division),
+  })); // prettier-ignore
+  await tx.query(
+    `insert into establishment_search select * from jsonb_populate_recordset(null::establishment_search, $1)
+     on conflict (establishment_id) do update set name = excluded.name, text = excluded.text, grams = excluded.grams`,
+    [JSON.stringify(rows)],
+  );
+}
