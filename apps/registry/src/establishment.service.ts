@@ -37,7 +37,8 @@ export class EstablishmentService {
       changedAt: tx.now,
     } satisfies Partial<Establishment>);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
-    await Promise.all([insertEstablishments(tx, [establishment]), keepNames(tx, [establishment])]);
+    insertEstablishments(tx, [establishment]);
+    keepNames(tx, [establishment]);
     tx.publish(EstablishmentRegistered, establishment, establishment.state());
     return establishment;
   }
@@ -63,7 +64,7 @@ export class EstablishmentService {
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     const { affected } = await tx.manager.update(Establishment, { id, version }, establishment);
     if (affected !== 1) throw new DomainError('stale-version', 'Somebody changed it meanwhile.');
-    if (wanted.name !== undefined) await keepNames(tx, [establishment]);
+    if (wanted.name !== undefined) keepNames(tx, [establishment]);
     tx.publish(EstablishmentChanged, establishment, establishment.state());
     return establishment;
   }

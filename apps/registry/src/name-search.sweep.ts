@@ -22,7 +22,7 @@ export class NameSearchSweep implements Job {
          where s.establishment_id is null or s.name <> e.name or strpos(s.text, E'\\n') = 0
          limit ${batch} for update of e skip locked`,
       );
-      await keepNames(tx, behind);
+      keepNames(tx, behind);
       return behind.length === batch;
     });
   }

@@ -4,11 +4,30 @@ import { pinyin } from 'pinyin-pro';
 /** How two spellings of one name meet: half width, lower case. */
 const fold = (text: string): string => text.normalize('NFKC').toLowerCase();
 
+const read = (text: string, multiple: boolean): string[] =>
+  pinyin(text, { pattern: 'first', toneType: 'none', type: 'array', multiple });
+
+/** Character → its initial, where every reading of it has the same; null where the words around it decide (长: z, c). */
+const initials = new Map<string, string | null>();
+function initialOf(character: string): string | null {
+  let initial = initials.get(character);
+  if (initial === undefined) {
+    const [first = '', ...others] = new Set(read(character, true));
+    initial = others.length > 0 ? null : /^[a-z0-9]$/.test(first) ? first : '';
+    initials.set(character, initial);
+  }
+  return initial;
+}
+
 /** The first letters of a folded name as it is read (老王饭店 → lwfd), its Latin letters and digits among them. */
-function initialsOf(folded: string): string {
-  return pinyin(folded, { pattern: 'first', toneType: 'none', type: 'array' })
-    .join('')
-    .replace(/[^a-z0-9]/g, '');
+export function initialsOf(folded: string): string {
+  let spelt = '';
+  for (const character of folded) {
+    const initial = initialOf(character);
+    if (initial === null) return read(folded, false).join('').replace(/[^a-z0-9]/g, '');
+    spelt += initial;
+  }
+  return spelt;
 }
 
 /** Every piece of one and of two characters. */
@@ -41,15 +60,15 @@ export function asked(part: string, division: string): { wanted: string; pieces:
 }
 
 /** Keeps the names of these establishments for the search, in the transaction that registers or renames them. */
-export async function keepNames(
+export function keepNames(
   tx: Tx,
   named: { id: string; division: string; name: string }[],
-): Promise<void> {
+): void {
   if (named.length === 0) return;
   const rows = named.map(({ id, division, name }) => ({
     establishment_id: id, division, name, ...searchable(name, division),
   })); // prettier-ignore
-  await tx.query(
+  tx.send(
     `insert into establishment_search select * from jsonb_populate_recordset(null::establishment_search, $1)
      on conflict (establishment_id) do update set name = excluded.name, text = excluded.text, grams = excluded.grams`,
     [JSON.stringify(rows)],

@@ -44,9 +44,9 @@ export function checkerOf(contract: EventContract): TypeCheck<TObject> {
   return check;
 }
 
-/** Prepared once a connection, under its name. */
+/** Prepared once a connection, where it has a name. */
 interface Statement {
-  name: string;
+  name?: string;
   text: string;
   values: unknown[];
 }
@@ -59,6 +59,8 @@ interface Connection {
 /** The caller's transaction: what a service method takes first. */
 export class Tx {
   private readonly facts: Fact[] = [];
+  /** Statements on their way, whose answers nobody waits for. */
+  readonly sent: Promise<unknown>[] = [];
 
   constructor(
     readonly manager: EntityManager,
@@ -66,6 +68,7 @@ export class Tx {
     /** The database's transaction time. */
     readonly now: Date,
     private readonly service: Service,
+    private readonly connection: Connection,
   ) {}
 
   /** Parameters only: the role can set its own scope, so text built into SQL would escape it. */
@@ -75,6 +78,16 @@ export class Tx {
     if (Array.isArray(answer) && answer.length === 2 && Array.isArray(answer[0]))
       return answer[0] as Row[];
     return answer as Row[];
+  }
+
+  /**
+   * Sends a statement without waiting for it, so that this process works on while PostgreSQL does. When it fails the
+   * whole transaction has failed, and `within` says why.
+   */
+  send(sql: string, parameters: unknown[] = []): void {
+    const answer = this.connection.query({ text: sql, values: parameters });
+    answer.catch(() => undefined); // told at the commit
+    this.sent.push(answer);
   }
 
   /** Writes the fact into the journal at the end of the transaction, with the version the aggregate has by then. */
@@ -206,7 +219,7 @@ export class Database {
         }),
       ]);
       const [begun] = rows as [{ now: Date }];
-      const tx = new Tx(runner.manager, caller, begun.now, this.service);
+      const tx = new Tx(runner.manager, caller, begun.now, this.service, connection);
       if (caller.idempotency) await this.claim(tx, caller.idempotency);
       const result = await work(tx);
       const facts = tx.statement();
@@ -214,7 +227,7 @@ export class Database {
         ...(facts ? [facts] : []),
         ...(caller.idempotency ? [answered(caller, caller.idempotency, result)] : []),
       ];
-      await this.commit(connection, last);
+      await this.commit(connection, tx.sent, last);
       active.isTransactionActive = false;
       if (facts) for (const wake of this.committed) wake();
       return result;
@@ -242,8 +255,12 @@ export class Database {
    * Sends the last statements and COMMIT in one go. TypeORM's own commit drops PostgreSQL's answer, and after an error,
    * swallowed or just sent along, that answer is ROLLBACK without an error.
    */
-  private async commit(connection: Connection, last: Statement[]): Promise<void> {
-    const sent = Promise.allSettled(last.map((statement) => connection.query(statement)));
+  private async commit(
+    connection: Connection,
+    before: Promise<unknown>[],
+    last: Statement[],
+  ): Promise<void> {
+    const sent = Promise.allSettled([...before, ...last.map((statement) => connection.query(statement))]);
     const answer = await connection.query('commit').catch((error: unknown) => {
       throw new CommitUnknown('The connection was lost at commit.', { cause: error });
     });

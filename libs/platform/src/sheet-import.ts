@@ -138,6 +138,10 @@ const view = `id, division, file_name as "fileName", state, dry_run as "dryRun",
   case when state = 'done' then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
   created_at as "createdAt", finished_at as "finishedAt"`;
 
+/** Rows that land together: enough that a commit is cheap among them. */
+const batch = 1000;
+const partBytes = 1 << 20;
+
 const nothing: ImportCounts = {
   rows: 0, created: 0, updated: 0, unchanged: 0, refused: 0, duplicate: 0, repaired: 0, warned: 0,
 }; // prettier-ignore
@@ -267,8 +271,8 @@ export class SheetImports<Memory> implements Job {
 
   private async land(caller: Caller, id: string, claim: string): Promise<void> {
     const [work] = await this.database.within(caller, (tx) =>
-      tx.query<{ file: Buffer; dryRun: boolean; done: number; counts: ImportCounts }>(
-        `select file, dry_run as "dryRun", done_rows as done, counts from ${this.noun} where id = $1`,
+      tx.query<{ bytes: number; dryRun: boolean; done: number; counts: ImportCounts }>(
+        `select octet_length(file) as bytes, dry_run as "dryRun", done_rows as done, counts from ${this.noun} where id = $1`,
         [id],
       ),
     );
@@ -278,7 +282,7 @@ export class SheetImports<Memory> implements Job {
     let done = work.dryRun ? 0 : work.done;
     let counts = work.dryRun ? nothing : work.counts;
     let read = 0;
-    for await (const rows of readSheet(work.file, this.taker.shape)) {
+    for await (const rows of readSheet(await this.fileOf(caller, id, work.bytes), this.taker.shape, batch)) {
       const landed = Math.min(rows.length, Math.max(0, done - read));
       read += rows.length;
       const rest = rows.slice(landed);
@@ -288,8 +292,8 @@ export class SheetImports<Memory> implements Job {
         await this.hold(tx, id, claim);
         const judged = await this.taker.take(tx, rest, memory, work.dryRun ? 'dry-run' : 'write');
         const sum = add(counts, judged);
-        await this.keepFindings(tx, id, judged);
-        await tx.query(`update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [
+        this.keepFindings(tx, id, judged);
+        tx.send(`update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [
           id,
           done + rest.length,
           JSON.stringify(sum),
@@ -308,6 +312,21 @@ export class SheetImports<Memory> implements Job {
     });
   }
 
+  /** The file, read part by part: as one answer it would stand in memory several times. */
+  private async fileOf(caller: Caller, id: string, bytes: number): Promise<Buffer> {
+    const file = Buffer.from(new ArrayBuffer(bytes));
+    for (let at = 0; at < bytes; at += partBytes) {
+      const [row] = await this.database.within(caller, (tx) =>
+        tx.query<{ part: Buffer }>(
+          `select substring(file from $2::int for $3::int) as part from ${this.noun} where id = $1`,
+          [id, at + 1, partBytes],
+        ),
+      );
+      row?.part.copy(file, at);
+    }
+    return file;
+  }
+
   /** Locks the import for this batch. @throws ClaimLost when another works on it now */
   private async hold(tx: Tx, id: string, claim: string): Promise<void> {
     const held = await tx.query(
@@ -317,12 +336,12 @@ export class SheetImports<Memory> implements Job {
     if (held.length === 0) throw new ClaimLost(`${this.noun} ${id} is another's by now.`);
   }
 
-  private async keepFindings(tx: Tx, id: string, judged: Judged[]): Promise<void> {
+  private keepFindings(tx: Tx, id: string, judged: Judged[]): void {
     const rows = judged.flatMap(({ row, findings }) =>
       findings.map((finding, place) => ({ ...finding, row, place: place + 1 })),
     );
     if (rows.length === 0) return;
-    await tx.query(
+    tx.send(
       `insert into ${this.noun}_finding (import_id, division, row, place, column_title, rule, severity, value, repaired_to, remedy)
        select $1, $2, row, place, "column", rule, severity, value, "repairedTo", remedy
        from jsonb_to_recordset($3::jsonb) as t(row int, place int, "column" text, rule text, severity text, value text, "repairedTo" text, remedy text)

@@ -37,6 +37,9 @@ $$;
 revoke all on function establishments_named(text, text[], text, uuid, integer) from public;
 grant execute on function establishments_named(text, text[], text, uuid, integer) to registry_app;
 
+-- A file is read part by part: compressed, each part would be unpacked from the start.
+alter table ledger_import alter column file set storage external;
+
 -- Under FORCE the owner sees no establishment either. Nobody else sees the table while this step holds it.
 alter table establishment no force row level security;
 alter table establishment_search no force row level security;
