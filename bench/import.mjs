@@ -1,7 +1,8 @@
 // P4 of the design: a ledger (CSV) lands through the platform's own job, every row checked and told, against COPY into
 // unlogged staging and INSERT … SELECT of the same rows into the same tables and indexes (establishment, search, journal,
 // outbox) by a superuser past every wall. One durable PostgreSQL; rounds alternate, each from empty tables; medians.
-//   node bench/import.mjs [rows] [rounds]        50000 5; NATS is left out, as the baseline has none either
+//   node bench/import.mjs [rows] [rounds]        50000 5; no rounds: one import, for its memory alone
+// NATS is left out, as the baseline has none either.
 import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -75,10 +76,11 @@ try {
     const form = new FormData();
     form.set('file', new Blob([csv]), 'ledger.csv');
     const sent = performance.now();
-    const answer = await fetch(
-      `http://127.0.0.1:${service.port}/api/registry/v1/ledger-imports`,
-      { method: 'POST', headers: { authorization }, body: form },
-    );
+    const answer = await fetch(`http://127.0.0.1:${service.port}/api/registry/v1/ledger-imports`, {
+      method: 'POST',
+      headers: { authorization },
+      body: form,
+    });
     if (answer.status !== 202) throw new Error(await answer.text());
     const accepted = performance.now();
     let begun;
@@ -103,7 +105,9 @@ try {
     for (const table of tables) await copy(`copy staging_${table} from stdin`, dumped[table]);
     await admin.query('begin');
     await admin.query('insert into establishment select * from staging_establishment');
-    await admin.query('insert into establishment_search select * from staging_establishment_search');
+    await admin.query(
+      'insert into establishment_search select * from staging_establishment_search',
+    );
     await admin.query(
       `with written as (insert into journal (${kept.journal}) select * from staging_journal returning id, recorded_at)
        insert into outbox (journal_id, recorded_at) select id, recorded_at from written`,
@@ -115,7 +119,8 @@ try {
   console.log('warm', await platform());
   const { created } = counts;
   const sum = created + counts.updated + counts.unchanged + counts.refused + counts.duplicate;
-  if (counts.rows !== rows || sum !== rows) throw new Error(`Counts are wrong: ${JSON.stringify(counts)}`);
+  if (counts.rows !== rows || sum !== rows)
+    throw new Error(`Counts are wrong: ${JSON.stringify(counts)}`);
   const { rows: [there] } = await admin.query(
     `select (select count(*)::int from establishment) as establishments, (select count(*)::int from establishment_search) as names,
             (select count(*)::int from journal) as facts, (select count(*)::int from outbox) as unsent,

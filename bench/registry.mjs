@@ -177,7 +177,15 @@ export function ledgerOf(rows, { seed = 1, town = '' } = {}) {
   const villages = divisions.filter((one) => one[2] === 'village' && one[0].startsWith(town));
   const first = [...'老小大王张李赵孙周吴郑鲁齐泰和兴福顺盛永祥源家'];
   const trade = ['饭店', '超市', '烧烤店', '火锅店', '小吃', '快餐', '粮油店', '生活超市', '烧饼铺', '羊汤馆', '副食品商店', '便利店']; // prettier-ignore
-  const kinds = ['餐饮服务', '食品销售', '小餐饮', '食品小作坊', '食品摊点', '学校食堂', '食品生产'];
+  const kinds = [
+    '餐饮服务',
+    '食品销售',
+    '小餐饮',
+    '食品小作坊',
+    '食品摊点',
+    '学校食堂',
+    '食品生产',
+  ];
   const lines = ['序号,主体名称,统一社会信用代码,许可证(登记证)编号,经营场所,所属乡镇(街道),所属村(社区),主体业态,经营面积(㎡),就餐人数,纬度(WGS84),经度(WGS84)']; // prettier-ignore
   let last = '';
   for (let n = 1; n <= rows; n++) {

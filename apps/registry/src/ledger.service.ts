@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
 import { EstablishmentChanged, EstablishmentRegistered, type Kind } from '#contracts';
-import { Database, type Tx } from '#database';
+import { arrayOf, Database, newId, type Tx } from '#database';
 import {
   definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowTaker, SheetImports,
 } from '#platform'; // prettier-ignore
 import { type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
 import { type Static, Type } from '@sinclair/typebox';
-import { v7 as uuidv7 } from 'uuid';
-import { changeEstablishments, Establishment, insertEstablishments } from './establishment.entity.js';
+import {
+  changeEstablishments,
+  Establishment,
+  insertEstablishments,
+} from './establishment.entity.js';
 import { licenceFits, normaliseLicence } from './licence.js';
 import { keepNames } from './name-search.js';
 import { decideTier, TierRule } from './tier-rule.js';
@@ -148,7 +151,7 @@ class LedgerRows implements RowTaker<LedgerMemory> {
         outcome = says(establishment, said) ? 'unchanged' : 'updated';
       } else {
         establishment = Object.assign(new Establishment(), said, {
-          id: uuidv7(), version: 0, large: false, status: 'open', createdAt: tx.now,
+          id: newId(), version: 0, large: false, status: 'open', createdAt: tx.now,
         } satisfies Partial<Establishment>); // prettier-ignore
         created.add(establishment);
         if (mode === 'dry-run') memory.made.push(establishment);
@@ -190,15 +193,15 @@ class LedgerRows implements RowTaker<LedgerMemory> {
     if (said.length === 0) return known;
     // One index each; most batches of a new ledger find nothing, and no row is built.
     const ids = await tx.query<{ id: string }>(
-      `select id from establishment where status <> 'closed' and uscc = any($1)
-       union select id from establishment where status <> 'closed' and licence = any($2)
+      `select id from establishment where status <> 'closed' and uscc = any($1::text[])
+       union select id from establishment where status <> 'closed' and licence = any($2::text[])
        union select e.id from unnest($3::text[], $4::text[]) as s(division, name)
              join establishment e on e.division = s.division and e.name = s.name and e.status <> 'closed'`,
       [
-        distinct(said.map((one) => one.uscc)),
-        distinct(said.map((one) => one.licence)),
-        said.map((one) => one.division),
-        said.map((one) => one.name),
+        arrayOf(distinct(said.map((one) => one.uscc))),
+        arrayOf(distinct(said.map((one) => one.licence))),
+        arrayOf(said.map((one) => one.division)),
+        arrayOf(said.map((one) => one.name)),
       ],
     );
     if (ids.length === 0) return known;

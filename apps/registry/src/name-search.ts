@@ -1,4 +1,4 @@
-import { type Tx } from '#database';
+import { arrayOf, type Tx } from '#database';
 import { pinyin } from 'pinyin-pro';
 
 /** How two spellings of one name meet: half width, lower case. */
@@ -24,7 +24,10 @@ export function initialsOf(folded: string): string {
   let spelt = '';
   for (const character of folded) {
     const initial = initialOf(character);
-    if (initial === null) return read(folded, false).join('').replace(/[^a-z0-9]/g, '');
+    if (initial === null)
+      return read(folded, false)
+        .join('')
+        .replace(/[^a-z0-9]/g, '');
     spelt += initial;
   }
   return spelt;
@@ -60,17 +63,21 @@ export function asked(part: string, division: string): { wanted: string; pieces:
 }
 
 /** Keeps the names of these establishments for the search, in the transaction that registers or renames them. */
-export function keepNames(
-  tx: Tx,
-  named: { id: string; division: string; name: string }[],
-): void {
+export function keepNames(tx: Tx, named: { id: string; division: string; name: string }[]): void {
   if (named.length === 0) return;
-  const rows = named.map(({ id, division, name }) => ({
-    establishment_id: id, division, name, ...searchable(name, division),
-  })); // prettier-ignore
+  const kept = named.map(({ name, division }) => searchable(name, division));
   tx.send(
-    `insert into establishment_search select * from jsonb_populate_recordset(null::establishment_search, $1)
+    'keep names',
+    `insert into establishment_search (establishment_id, division, name, text, grams)
+     select id, division, name, text, string_to_array(grams, E'\\t')
+     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) as n(id, division, name, text, grams)
      on conflict (establishment_id) do update set name = excluded.name, text = excluded.text, grams = excluded.grams`,
-    [JSON.stringify(rows)],
+    [
+      arrayOf(named.map(({ id }) => id)),
+      arrayOf(named.map(({ division }) => division)),
+      arrayOf(named.map(({ name }) => name)),
+      arrayOf(kept.map(({ text }) => text)),
+      arrayOf(kept.map(({ grams }) => grams.join('\t'))), // no name has a control character
+    ],
   );
 }

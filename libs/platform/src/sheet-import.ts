@@ -282,7 +282,11 @@ export class SheetImports<Memory> implements Job {
     let done = work.dryRun ? 0 : work.done;
     let counts = work.dryRun ? nothing : work.counts;
     let read = 0;
-    for await (const rows of readSheet(await this.fileOf(caller, id, work.bytes), this.taker.shape, batch)) {
+    for await (const rows of readSheet(
+      await this.fileOf(caller, id, work.bytes),
+      this.taker.shape,
+      batch,
+    )) {
       const landed = Math.min(rows.length, Math.max(0, done - read));
       read += rows.length;
       const rest = rows.slice(landed);
@@ -293,11 +297,11 @@ export class SheetImports<Memory> implements Job {
         const judged = await this.taker.take(tx, rest, memory, work.dryRun ? 'dry-run' : 'write');
         const sum = add(counts, judged);
         this.keepFindings(tx, id, judged);
-        tx.send(`update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [
-          id,
-          done + rest.length,
-          JSON.stringify(sum),
-        ]);
+        tx.send(
+          'import progress',
+          `update ${this.noun} set done_rows = $2, counts = $3 where id = $1`,
+          [id, done + rest.length, JSON.stringify(sum)],
+        );
         return sum;
       });
       counts = next;
@@ -342,6 +346,7 @@ export class SheetImports<Memory> implements Job {
     );
     if (rows.length === 0) return;
     tx.send(
+      'import findings',
       `insert into ${this.noun}_finding (import_id, division, row, place, column_title, rule, severity, value, repaired_to, remedy)
        select $1, $2, row, place, "column", rule, severity, value, "repairedTo", remedy
        from jsonb_to_recordset($3::jsonb) as t(row int, place int, "column" text, rule text, severity text, value text, "repairedTo" text, remedy text)

@@ -275,7 +275,10 @@ async function readCsv(take) {
     if (text !== '') await record(text);
   } catch (error) {
     if (error instanceof Refused) throw error;
-    throw new Refused('sheet-damaged', `The CSV cannot be read after row ${row}: ${error.message}.`);
+    throw new Refused(
+      'sheet-damaged',
+      `The CSV cannot be read after row ${row}: ${error.message}.`,
+    );
   }
 }
 
