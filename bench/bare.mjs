@@ -1,7 +1,10 @@
 // The bare thing beside which the create route is measured: Fastify and pg, the platform's statements one after the other.
 import { createRequire } from 'node:module';
 import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
 import pg from 'pg';
+
+const { searchable } = await import(resolve('dist/apps/registry/src/name-search.js'));
 
 const fastify = createRequire(import.meta.url)('fastify')({ logger: false });
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 8 });
@@ -37,6 +40,11 @@ fastify.post('/create', async (request, reply) => {
       `insert into establishment (id, division, version, name, uscc, address, kind, area, diners, large, licence, latitude, longitude, status, tier, tier_decision, created_at, changed_at)
        values ($1, $2, 1, $3, null, $4, $5, $6, null, false, null, null, null, 'open', 'C', $7, $8, $8)`,
       [id, division, name, address, kind, area, JSON.stringify(decision), now],
+    );
+    const { text, grams } = searchable(name, division);
+    await client.query(
+      `insert into establishment_search (establishment_id, division, name, text, grams) values ($1, $2, $3, $4, $5)`,
+      [id, division, name, text, grams],
     );
     const event = {
       specversion: '1.0',
