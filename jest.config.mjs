@@ -1,5 +1,6 @@
 // Three projects: `unit` (entities and pure rules), `service` (one app, real PostgreSQL and NATS), `system` (every service as its own process).
 const base = {
+  testTimeout: 60_000, // for a busy machine; nothing is asserted about time
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],

@@ -33,6 +33,8 @@ interface Route {
   service: Service;
   method: string;
   path: string;
+  /** One that `{code}` of the path may be. */
+  code: string | undefined;
   query: { name: string; schema: Schema }[];
   body: Schema | undefined;
   upload: boolean;
@@ -107,6 +109,7 @@ async function readRoutes(): Promise<void> {
       for (const [method, { parameters = [], requestBody }] of Object.entries(methods))
         routes.push({
           service, method: method.toUpperCase(), path: whole.replace(`/api/${service}`, ''),
+          code: parameters.find(({ name }) => name === 'code')?.schema.enum?.[0] as string | undefined,
           query: parameters.filter((one) => one.in === 'query'), body: requestBody?.content['application/json']?.schema,
           upload: requestBody?.content['multipart/form-data'] !== undefined,
         }); // prettier-ignore
@@ -140,7 +143,7 @@ const tokenFor = (route: Route): string =>
   route.path === '/v1/inspections' || route.path.endsWith('/receipt') ? official.token
     : /^\/v1\/(obligation-runs|dead-letters)/.test(route.path) || route.path.endsWith('/approval') ? admin : office; // prettier-ignore
 const pathOf = (route: Route, id?: string): string =>
-  route.path.replace('{id}', id ?? ids[`${route.service}/${route.path.split('/')[2] ?? ''}`] ?? randomUUID()); // prettier-ignore
+  route.path.replace('{code}', route.code ?? '').replace('{id}', id ?? ids[`${route.service}/${route.path.split('/')[2] ?? ''}`] ?? randomUUID()); // prettier-ignore
 
 /** A problem as api.md has it; anything else is written down. */
 function judge(what: string, answer: Answer, among: number[] = []): void {
@@ -358,7 +361,7 @@ it('refuses bad values in every query, path and header', async () => {
   const ask = (what: string, among: number[], send: () => Promise<Answer>): void =>
     void tasks.push(async () => judge(what, await send(), among));
   for (const route of routes.filter(({ method }) => method === 'GET')) {
-    const nested = route.path.endsWith('}') || route.path.split('/').length > 4;
+    const nested = route.path.includes('{id}');
     const id = ids[`${route.service}/${route.path.split('/')[2] ?? ''}`];
     const token = admin;
     const what = `GET ${route.service}${route.path}`;
@@ -366,6 +369,9 @@ it('refuses bad values in every query, path and header', async () => {
       for (const bad of ['x', '1', '0', '-1', 'null', 'undefined', '%00', '%ff', '%zz', '%', '%ED%A0%80', "'", '..%2f..', '{id}', `${randomUUID()}x`, `${randomUUID()}%20`, 'a'.repeat(90), 'a'.repeat(5000)]) // prettier-ignore
         ask(`${what} with ${bad.slice(0, 40)}`, [400, 404, 414, 422], () => post(route, pathOf(route, bad), token, undefined, {})); // prettier-ignore
     }
+    if (route.code)
+      for (const bad of ['x', '%00', '%ff', 'toString', '__proto__', '{code}', `${route.code}%20`, route.code.toUpperCase(), 'a'.repeat(90), 'a'.repeat(5000)]) // prettier-ignore
+        ask(`${what} with ${bad.slice(0, 40)}`, [400, 404, 414], () => post(route, route.path.replace('{code}', bad), token, undefined, {})); // prettier-ignore
     if (!nested || id) {
       for (const { name, schema } of route.query) {
         const values = ['%00', '%ED%A0%80x%00', '', 'x'.repeat(3000), '%0a'];
@@ -383,7 +389,7 @@ it('refuses bad values in every query, path and header', async () => {
         for (const name of ['unknown', '__proto__', 'constructor', 'limit[]', 'limit[$gt]', 'toString'])
           ask(`${what}?${name}`, [400, 422], () => post(route, `${pathOf(route)}?${name}=x`, token, undefined, {})); // prettier-ignore
     }
-    const good = route.path.includes('{id}') ? pathOf(route, randomUUID()) : route.path;
+    const good = pathOf(route, randomUUID());
     for (const [who, bad] of [
       ['a token of rubbish', 'x.y.z'], ['an unsigned token', 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.'],
       ['an expired token', await county.token('county-admin', '371425', { expires: '-1m' })],

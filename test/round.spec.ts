@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Service } from '#contracts';
 import { eventually, Fleet, randomFrom, shuffled } from '#testing';
+import { type CountedRows, recount } from './oracle/indicators.mjs';
 import { type ExpectedImport, expectLedgerImport } from './oracle/ledger.mjs';
 import {
   type AssignmentLike, checkAssignments, checkMessages, checkObligations, expectMessages, expectRound, type Level, type MessageLike,
@@ -376,6 +377,37 @@ for (const [name, files] of Object.entries(ledgers)) {
       expect([read.status, (read.body as Message).readAt]).toEqual([200, expect.any(String)]);
       expect((await every<Message>('official', 'notification', '/v1/messages?mine=true&read=true')).map(({ id }) => id)).toEqual([mine[0]!.id]); // prettier-ignore
     }, 120_000);
+
+    it('scores the county, its townships and a village as a recount of the rows does, and opens the rows', async () => {
+      await fleet.quiet();
+      const period = quarterOf(dateOf(new Date())).period;
+      const rows: CountedRows = {
+        establishments: await fleet.rows('registry', `select id, division, status, tier, kind from establishment`),
+        officials: await fleet.rows('assignment', `select id, division, level, active from official`),
+        assignments: await fleet.rows('assignment', `select division, establishment_id as "establishmentId", official_id as "officialId", ended_at as "endedAt" from assignment`),
+        undertakings: await fleet.rows('assignment', `select division, official_id as "officialId", state,
+          array(select one->>'establishmentId' from jsonb_array_elements(establishments) one) as establishments from undertaking`),
+        obligations: await fleet.rows('inspection', `select division, period, state from obligation`),
+        actions: await fleet.rows('inspection', `select division, start_on::text as "startOn", state, overdue from corrective_action`),
+        certificates: await fleet.rows('training', `select division, official_id as "officialId" from certificate`),
+        messages: await fleet.rows('notification', `select division, audience, read_at as "readAt" from message`),
+      };
+      for (const division of ['371425', township(), '371425102', visited[0]!.division]) {
+        const shown: Record<string, object> = {};
+        for (const service of services.filter((one) => one !== 'identity')) {
+          const { items } = (await call('county', service, 'GET', `/v1/indicators?division=${division}`)).body as {
+            items: { code: string; numerator: number; denominator: number; rows: Record<'numerator' | 'denominator', string> }[];
+          };
+          for (const { code, numerator, denominator, rows: addresses } of items) {
+            shown[code] = { numerator, denominator };
+            for (const [part, count] of [['numerator', numerator], ['denominator', denominator]] as const)
+              if (division.length > 6) // the county's rows are some thousand a number
+                expect([code, (await every('county', service, addresses[part].replace(`/api/${service}`, ''))).length]).toEqual([code, count]);
+          }
+        }
+        expect([division, shown]).toEqual([division, recount(rows, division, period)]);
+      }
+    }, 120_000); // prettier-ignore
 
     it('has set no fact aside', async () => {
       await fleet.quiet();

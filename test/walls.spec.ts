@@ -66,6 +66,8 @@ interface Route {
   path: string;
   noun: string;
   hasId: boolean;
+  /** Of an indicator: its code stands in the path already. */
+  code?: string;
   query: { name: string; schema: Schema }[];
   body?: Schema;
   upload: boolean;
@@ -276,18 +278,23 @@ async function readRoutes(): Promise<void> {
     for (const [whole, methods] of Object.entries(document.paths))
       for (const [method, { parameters = [], requestBody }] of Object.entries(methods)) {
         const path = whole.replace(`/api/${service}`, '');
-        const inPath = parameters.filter((one) => one.in === 'path').map(({ name }) => name);
-        if (inPath.some((name) => name !== 'id') || inPath.length > 1)
-          throw new Error(`${method} ${whole}: the matrix fills one path parameter, {id}.`);
+        const inPath = parameters.filter((one) => one.in === 'path');
+        const codes = inPath.find(({ name }) => name === 'code')?.schema.enum;
+        if (inPath.length > 1 || inPath.some(({ name }) => name !== 'id' && !codes))
+          throw new Error(`${method} ${whole}: the matrix fills one path parameter, {id} or a {code} of a known list.`); // prettier-ignore
         for (const { name } of parameters.filter((one) => one.in === 'header'))
           if (name !== 'If-Match' && name !== 'Idempotency-Key')
             throw new Error(`${method} ${whole}: header ${name} is unknown.`);
         const json = requestBody?.content['application/json']?.schema;
-        routes.push({
-          service, method: method.toUpperCase(), path, noun: `${service}/${path.split('/')[2] ?? ''}`, hasId: inPath.length > 0,
+        const route: Route = {
+          service, method: method.toUpperCase(), path, noun: `${service}/${path.split('/')[2] ?? ''}`, hasId: inPath.length > 0 && !codes,
           query: parameters.filter((one) => one.in === 'query'), ...(json ? { body: json } : {}),
           upload: requestBody?.content['multipart/form-data'] !== undefined,
-        }); // prettier-ignore
+        }; // prettier-ignore
+        // A code is no id: it belongs to nobody. Each is a route of its own, walked with every foreign place.
+        if (codes)
+          routes.push(...codes.map((code) => ({ ...route, code, path: path.replace('{code}', code) }))); // prettier-ignore
+        else routes.push(route);
       }
   }
 }
@@ -516,16 +523,22 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
           return wide.flatMap((a) => narrow.map((b) => ({ query: `${one.name}=${encodeURIComponent(a.value)}&${other.name}=${encodeURIComponent(b.value)}`, stranger: a.stranger || b.stranger })));
         }),
       );
-      for (const { query, stranger } of refused ? single : [...single, ...pairs]) {
+      // What a service's indicators share is asked of one of them; every one of them is asked for every place.
+      const shared = routes.find(({ service, code }) => service === route.service && code)?.code;
+      const queries = route.code === undefined || (route.code === shared && !refused) ? [...single, ...(refused ? [] : pairs)]
+        : single.filter(({ query }) => query.startsWith('division='));
+      for (const { query, stranger } of queries) {
         const answer = await send(person, eyes, route, `${route.path}?${query}`);
         if (refused) {
           if (plain(answer) !== plain(basis)) say(person, what, `answered ${plain(answer)} for ?${query}`);
           continue;
         }
-        const { items } = answer.body as { items?: { division?: string; code?: string }[] };
+        const { items } = answer.body as { items?: { division?: string; code?: string; numerator?: number; denominator?: number }[] };
+        // An indicator that counts nothing shows nothing but the place that was asked for.
+        const found = items?.filter(({ numerator, denominator }) => numerator !== 0 || denominator !== 0) ?? [];
         if (answer.status !== 200 || !items) say(person, what, `answered ${answer.status} for ?${query}`);
-        else if (stranger && items.length > 0) say(person, what, `found ${items.length} for ?${query}`);
-        for (const item of items ?? []) {
+        else if (stranger && found.length > 0) say(person, what, `found ${found.length} for ?${query}`);
+        for (const item of found) {
           const place = item.division ?? item.code ?? person.division;
           if (!within(place, person) && !person.division.startsWith(place)) say(person, what, `shows a row of ${place} for ?${query}`);
         }

@@ -271,6 +271,7 @@ create table obligation (
 );
 CREATE INDEX obligation_official ON public.obligation USING btree (official_id, division, id);
 CREATE INDEX obligation_open ON public.obligation USING btree (due_on) WHERE (state = 'open'::text);
+CREATE INDEX obligation_period ON public.obligation USING btree (period, division, id);
 CREATE INDEX obligation_place ON public.obligation USING btree (division, id);
 alter table obligation enable row level security;
 alter table obligation force row level security;

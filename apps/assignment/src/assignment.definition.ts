@@ -3,6 +3,7 @@ import { PolicyController, policyLoader, type ServiceDefinition } from '#platfor
 import { Module } from '@nestjs/common';
 import { AssignmentController } from './assignment.controller.js';
 import { AssignmentEvents } from './assignment.events.js';
+import { IndicatorController } from './assignment.indicators.js';
 import { AssignmentCap, Induction } from './assignment.policies.js';
 import { AssignmentService } from './assignment.service.js';
 import { GapController } from './gap.controller.js';
@@ -21,6 +22,7 @@ import { RosterImports } from './roster.service.js';
     ProposalController,
     AssignmentController,
     GapController,
+    IndicatorController,
     PolicyController,
   ],
   providers: [AssignmentEvents, AssignmentService, RosterImports],

@@ -7,8 +7,10 @@ import { CorrectiveActionService } from './corrective-action.service.js';
 import { DeadlineSweep } from './deadline.sweep.js';
 import { InspectionController } from './inspection.controller.js';
 import { InspectionEvents } from './inspection.events.js';
+import { IndicatorController } from './inspection.indicators.js';
 import { loadInspection } from './inspection.loader.js';
 import { visits } from './migrations/0002-visits.js';
+import { indicators } from './migrations/0099-indicators.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -20,6 +22,7 @@ import { VisitService } from './visit.service.js';
     ObligationController,
     InspectionController,
     CorrectiveActionController,
+    IndicatorController,
     PolicyController,
   ],
   providers: [
@@ -38,7 +41,7 @@ export const inspection: ServiceDefinition = {
   title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('inspection') }, visits],
+  migrations: [{ name: '0001-foundation', sql: foundation('inspection') }, visits, indicators],
   events: [InspectionEvents],
   jobs: [ObligationRuns, DeadlineSweep],
   load: loadInspection,

@@ -4,8 +4,9 @@ import { Module } from '@nestjs/common';
 import { MessageController } from './message.controller.js';
 import { messages } from './migrations/0002-messages.js';
 import { NotificationEvents } from './notification.events.js';
+import { IndicatorController } from './notification.indicators.js';
 
-@Module({ controllers: [MessageController], providers: [NotificationEvents] })
+@Module({ controllers: [MessageController, IndicatorController], providers: [NotificationEvents] })
 class NotificationModule {}
 
 export const notification: ServiceDefinition = {

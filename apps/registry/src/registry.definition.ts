@@ -12,6 +12,7 @@ import { establishments } from './migrations/0002-establishments.js';
 import { ledger } from './migrations/0003-ledger.js';
 import { search } from './migrations/0004-search.js';
 import { NameSearchSweep } from './name-search.sweep.js';
+import { IndicatorController } from './registry.indicators.js';
 import { loadRegistry } from './registry.loader.js';
 
 @Module({
@@ -20,6 +21,7 @@ import { loadRegistry } from './registry.loader.js';
     EstablishmentController,
     LedgerImportController,
     CalendarController,
+    IndicatorController,
     PolicyController,
   ],
   providers: [EstablishmentService, LedgerImports, NameSearchSweep],

@@ -5,10 +5,17 @@ import { CertificateController, TraineeController } from './certificate.controll
 import { sessions } from './migrations/0002-sessions.js';
 import { SessionController } from './session.controller.js';
 import { TrainingEvents } from './training.events.js';
+import { IndicatorController } from './training.indicators.js';
 import { Induction } from './training.policies.js';
 
 @Module({
-  controllers: [SessionController, CertificateController, TraineeController, PolicyController],
+  controllers: [
+    SessionController,
+    CertificateController,
+    TraineeController,
+    IndicatorController,
+    PolicyController,
+  ],
   providers: [TrainingEvents],
 })
 class TrainingModule {}

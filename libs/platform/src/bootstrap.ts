@@ -21,6 +21,7 @@ import { EtagInterceptor, ProblemFilter, RepeatInterceptor, tell, validation } f
 import { DeadLetterController } from './dead-letter.controller.js';
 import { Housekeeping } from './housekeeping.js';
 import { type Job, Jobs } from './jobs.js';
+import { defaultLimits, LimitGuard } from './limits.js';
 import { DomainError } from './problem.js';
 
 export interface ServiceDefinition {
@@ -112,6 +113,7 @@ export async function startService(
   const adapter = new FastifyAdapter({
     bodyLimit: 1024 * 1024,
     forceCloseConnections: 'idle',
+    requestTimeout: 120_000, // a request that is still being sent after two minutes is given up
     // The router's own refusals come before any hook.
     frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
       request.traceId = traceIdOf(undefined, randomBytes(16).toString('hex'));
@@ -123,7 +125,8 @@ export async function startService(
     bodyParser: false,
   });
   app.setGlobalPrefix(`api/${service}/v1`);
-  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience));
+  const limit = new LimitGuard(config.limits ?? defaultLimits);
+  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience), limit);
   app.useGlobalPipes(validation());
   app.useGlobalInterceptors(new EtagInterceptor(), new RepeatInterceptor());
   app.useGlobalFilters(new ProblemFilter(log));
@@ -210,6 +213,7 @@ export async function startService(
     'Facts committed and not yet acknowledged by the broker; the leading replica alone knows',
     () => relay?.depth(),
   );
+  gauge('foodwarden_uploads', 'Files being received', () => limit.uploads);
   gauge(
     'foodwarden_facts_sent',
     'Facts acknowledged by the broker since start',
@@ -318,7 +322,10 @@ export async function startService(
     handle: (request, response) => fastify.routing(request, response),
     async stop(): Promise<void> {
       stopped = true;
+      // Whoever is still sending after ten seconds does not hold up a restart.
+      const patience = setTimeout(() => fastify.server.closeAllConnections(), 10_000);
       await app.close();
+      clearTimeout(patience);
       await jobs.stop();
       await consumers?.stop();
       await relay?.stop();

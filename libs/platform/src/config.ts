@@ -1,4 +1,5 @@
 import { type Service } from '#contracts';
+import { defaultLimits, type Limits } from './limits.js';
 
 /** What a service needs, from the environment alone. */
 export interface Config {
@@ -13,6 +14,8 @@ export interface Config {
   issuer: string;
   audience: string;
   logLevel: string;
+  /** Without them the defaults. */
+  limits?: Limits;
 }
 
 /** @throws Error that names every variable that is missing or wrong, in one sentence. */
@@ -21,6 +24,11 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
   const need = (name: string, pattern: RegExp, example: string): string => {
     const value = env[name] ?? '';
     if (!pattern.test(value)) wrong.push(`${name} (like ${example})`);
+    return value;
+  };
+  const count = (name: string, otherwise: number): number => {
+    const value = Number(env[name] ?? otherwise);
+    if (!Number.isInteger(value) || value < 1) wrong.push(`${name} (like ${otherwise})`);
     return value;
   };
   const config: Config = {
@@ -43,6 +51,12 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
     issuer: need('OIDC_ISSUER', /^https?:\/\//, 'https://host/identity'),
     audience: env['OIDC_AUDIENCE'] ?? 'urn:foodwarden',
     logLevel: env['LOG_LEVEL'] ?? 'info',
+    limits: {
+      personPer10s: count('LIMIT_PERSON_PER_10S', defaultLimits.personPer10s),
+      townshipPer10s: count('LIMIT_TOWNSHIP_PER_10S', defaultLimits.townshipPer10s),
+      uploadsOfTownship: count('LIMIT_UPLOADS_OF_TOWNSHIP', defaultLimits.uploadsOfTownship),
+      uploads: count('LIMIT_UPLOADS', defaultLimits.uploads),
+    },
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
     wrong.push('PORT (like 3000)');

@@ -12,6 +12,7 @@ export const problems = {
     '该 Idempotency-Key 已用于不同的内容',
     'This Idempotency-Key was used for another body',
   ],
+  'too-many-requests': [429, '请求过于频繁,请稍后重试', 'Too many requests: wait a little'],
   'body-too-large': [413, '请求内容过大', 'The body is too large'],
   'media-type': [415, '不支持的内容类型', 'This content type is not taken'],
   'file-too-large': [413, '文件过大', 'The file is too large'],

@@ -95,6 +95,9 @@ export interface RowTaker<Memory> {
   take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]>;
 } // prettier-ignore
 
+/** Imports of one ground that may wait at once; each keeps a file of up to 50 MB. */
+const mostWaiting = 20;
+
 /** The tables of one kind of import, e.g. `ledger_import`. The original file is kept. */
 export function importTables(noun: string, app: string): string {
   return `
@@ -182,6 +185,12 @@ export class SheetImports<Memory> implements Job {
     });
     return this.database.within(caller, async (tx) => {
       await this.taker.ready?.(tx);
+      const [waiting] = await tx.query<{ n: number }>(
+        `select count(*)::int as n from ${this.noun} where state in ('queued', 'running') and division = $1`,
+        [caller.division],
+      );
+      if ((waiting?.n ?? 0) >= mostWaiting)
+        throw new DomainError('too-many-requests', `${mostWaiting} imports of ${caller.division} wait already: let them land first.`);
       const id = uuidv7();
       await tx.query(
         `insert into ${this.noun} (id, division, file_name, file, sha256, dry_run, state, total_rows, counts, requested_by, created_at)
@@ -225,16 +234,19 @@ export class SheetImports<Memory> implements Job {
   } // prettier-ignore
 
   /**
-   * Takes the oldest import that nobody works on, and says so as long as it lives. A worker that dies is followed by
-   * another after half a minute; one that was only slow finds its claim gone, and stops.
+   * Takes the oldest import that nobody works on of the ground that was served longest ago, so that nobody's ten files
+   * make another wait for all of them, and says so as long as it lives. A worker that dies is followed by another after
+   * half a minute; one that was only slow finds its claim gone, and stops.
    */
   async run(): Promise<boolean> {
     const claim = uuidv7();
     const claimed = await this.database.everywhere('claims a queued import of any county', (tx) =>
       tx.query<{ id: string; division: string; requested_by: string }>(
         `update ${this.noun} set state = 'running', claim = $1, claimed_until = app_now() + interval '30 seconds'
-         where id = (select id from ${this.noun} where state in ('queued', 'running')
-                     and (claimed_until is null or claimed_until < app_now()) order by id limit 1 for update skip locked)
+         where id = (select id from ${this.noun} waiting where state in ('queued', 'running')
+                       and (claimed_until is null or claimed_until < app_now())
+                     order by (select max(finished_at) from ${this.noun} served where served.division = waiting.division) nulls first, id
+                     limit 1 for update skip locked)
          returning id, division, requested_by`,
         [claim],
       ),

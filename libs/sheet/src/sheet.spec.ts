@@ -1,5 +1,5 @@
 import { deflateRawSync } from 'node:zlib';
-import { checkSheet, readSheet, type SheetRow, sheetLimits } from './sheet.js';
+import { checkSheet, readSheet, SheetError, type SheetRow, sheetLimits } from './sheet.js';
 
 const shape = { headers: { 主体名称: 'name', '面积(㎡)': 'area' }, required: ['name'] };
 
@@ -59,6 +59,13 @@ const row = (number: number, ...cells: string[]): string =>
   `<row r="${number}">${cells.map((cell, at) => `<c r="${String.fromCharCode(65 + at)}${number}" t="inlineStr"><is><t xml:space="preserve">${cell}</t></is></c>`).join('')}</row>`;
 
 describe('a sheet', () => {
+  it.each(['x', 'PK', 'PK\u0003', '\n'])(
+    'of a few bytes is refused, not tripped over: %j',
+    async (text) => {
+      await expect(checkSheet(Buffer.from(text), shape)).rejects.toThrow(SheetError);
+    },
+  );
+
   it('is read under its header row, past title and blank rows, numbered as a person counts', async () => {
     const sheet =
       row(1, '台账') +

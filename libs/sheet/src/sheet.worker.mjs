@@ -247,6 +247,7 @@ function cellsOf(record) {
 async function readCsv(take) {
   let row = 0;
   let lineEnd;
+  const next = (text, after) => (lineEnd ? text.indexOf(lineEnd, after + 1) : -1);
   const record = async (text) => {
     row += 1;
     take.row(row, cellsOf(lineEnd === '\n' && text.endsWith('\r') ? text.slice(0, -1) : text));
@@ -259,18 +260,17 @@ async function readCsv(take) {
         throw new Refused('sheet-format', 'This is neither an XLSX workbook nor a CSV text.');
       text += piece;
       lineEnd ??= text.includes('\n') ? '\n' : text.includes('\r') ? '\r' : undefined;
-      if (!lineEnd) continue;
       let from = 0;
       let quoted = false;
       let quote = text.indexOf('"');
-      for (let end = text.indexOf(lineEnd); end >= 0; end = text.indexOf(lineEnd, end + 1)) {
+      for (let end = next(text, -1); end >= 0; end = next(text, end)) {
         for (; quote >= 0 && quote < end; quote = text.indexOf('"', quote + 1)) quoted = !quoted;
         if (quoted) continue; // this line break belongs to a cell
         await record(text.slice(from, end));
         from = end + 1;
       }
       text = text.slice(from);
-      if (text.length > 1_000_000) throw new Error('a quote is not closed');
+      if (text.length > 1_000_000) throw new Error('a row is too long, or a quote is not closed');
     }
     if (text !== '') await record(text);
   } catch (error) {
@@ -335,7 +335,7 @@ async function handOver(rows) {
 
 try {
   if (bytes.length === 0) throw new Refused('sheet-format', 'The file is empty.');
-  if (bytes.readUInt32BE(0) === 0xd0cf11e0)
+  if (bytes.subarray(0, 4).toString('hex') === 'd0cf11e0')
     throw new Refused('sheet-format', 'This is an old XLS workbook: save it as XLSX.');
   await (bytes.subarray(0, 2).toString('latin1') === 'PK' ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
@@ -343,7 +343,10 @@ try {
   parentPort.postMessage({ end: true, count });
 } catch (error) {
   parentPort.postMessage({
-    refused: { code: error.code ?? 'sheet-damaged', detail: error.message },
+    refused: {
+      code: error instanceof Refused ? error.code : 'sheet-damaged', // others have codes of their own
+      detail: error.message,
+    },
   });
 }
 parentPort.close();

@@ -6,6 +6,13 @@ import { eventually } from './eventually.js';
 
 export const audience = 'urn:foodwarden';
 export const password = 'only-for-tests';
+/** A test asks more in a second than a township in a day. */
+export const unlimited = {
+  personPer10s: 1_000_000,
+  townshipPer10s: 1_000_000,
+  uploadsOfTownship: 100,
+  uploads: 100,
+};
 
 export interface Servers {
   postgres: string;

@@ -6,10 +6,16 @@ import { join } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
-import { type Role, type RunningService, type ServiceDefinition, startService } from '#platform';
+import {
+  type Config,
+  type Role,
+  type RunningService,
+  type ServiceDefinition,
+  startService,
+} from '#platform';
 import { freePort, type Nats, startNats } from '#servers';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { Apis, audience, password, type Servers, serversOfRun } from './apis.js';
+import { Apis, audience, password, type Servers, serversOfRun, unlimited } from './apis.js';
 import { eventually } from './eventually.js';
 
 /** An issuer as any county may have its own: a small real server with a key set, and a way to sign. */
@@ -57,11 +63,16 @@ export class County extends Apis {
     servers: Servers,
     readonly nats: Nats,
     private readonly issuer: Awaited<ReturnType<typeof startIssuer>>,
+    private readonly settings: Partial<Config>,
   ) {
     super(servers);
   }
 
-  static async start(definitions: ServiceDefinition[]): Promise<County> {
+  /** @param settings beside what every service of a test gets */
+  static async start(
+    definitions: ServiceDefinition[],
+    settings: Partial<Config> = {},
+  ): Promise<County> {
     const servers = serversOfRun();
     const storeDir = await mkdtemp(join(tmpdir(), 'foodwarden-nats-'));
     const nats = await startNats({
@@ -72,7 +83,7 @@ export class County extends Apis {
         ...definitions.map(({ service }) => ({ user: service, password, ...rightsOf(service) })),
       ],
     });
-    const county = new County(servers, nats, await startIssuer());
+    const county = new County(servers, nats, await startIssuer(), settings);
     county.folders.push(storeDir);
     const deploy = await connectBus({ url: nats.url, user: 'deploy', password, name: 'deploy' });
     await deployBus(deploy);
@@ -100,7 +111,7 @@ export class County extends Apis {
       {
         service, host: '127.0.0.1', port: 0, databaseUrl: this.url(service, 'app'), relayUrl: this.url(service, 'relay'),
         natsUrl: this.nats.url, natsUser: service, natsPassword: password, issuer: this.issuer.issuer, audience,
-        logLevel: 'silent',
+        logLevel: 'silent', limits: unlimited, ...this.settings,
       },
       { listen: true },
     ); // prettier-ignore

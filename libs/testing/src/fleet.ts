@@ -9,7 +9,7 @@ import { type Role } from '#platform';
 import { freePort, type Nats, startNats } from '#servers';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
-import { Apis, audience, password, serversOfRun } from './apis.js';
+import { Apis, audience, password, serversOfRun, unlimited } from './apis.js';
 import { eventually } from './eventually.js';
 
 /** One process of a service. */
@@ -119,6 +119,10 @@ export class Fleet extends Apis {
     const common = {
       HOST: '127.0.0.1',
       LOG_LEVEL: 'warn',
+      LIMIT_PERSON_PER_10S: String(unlimited.personPer10s),
+      LIMIT_TOWNSHIP_PER_10S: String(unlimited.townshipPer10s),
+      LIMIT_UPLOADS_OF_TOWNSHIP: String(unlimited.uploadsOfTownship),
+      LIMIT_UPLOADS: String(unlimited.uploads),
       DATABASE_URL: this.url(service, 'app'),
       OIDC_ISSUER: this.issuer,
       OIDC_AUDIENCE: audience,

@@ -1,0 +1,55 @@
+import { type Kind, kinds, tiers } from '#contracts';
+import { Database } from '#database';
+import { type Counted, type Indicator, indicatorRoutes } from '#platform';
+import { Controller } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+
+/** 在营主体: what is open. Who is suspended or closed is in no number. */
+const open: Counted = {
+  from: 'establishment',
+  id: 'id',
+  division: 'division',
+  name: 'name',
+  detail: 'address',
+  where: `status = 'open'`,
+};
+const all = {
+  denominator: { zh: '在营主体数', en: 'Establishments that are open' },
+  exclusions: { zh: '停业和注销的主体不计', en: 'Establishments that are suspended or closed' },
+};
+const named: Record<Kind, string> = {
+  production: '食品生产', 'special-food': '特殊食品', sale: '食品销售', catering: '餐饮服务', canteen: '学校食堂',
+  'group-meal': '集体用餐配送单位', market: '集中交易市场', 'small-catering': '小餐饮', workshop: '食品小作坊', stall: '食品摊点',
+}; // prettier-ignore
+
+export const registryIndicators: readonly Indicator[] = [
+  ...tiers.map((tier) => ({
+    code: `establishments-tier-${tier.toLowerCase()}`,
+    version: 1,
+    title: { zh: `${tier}级主体占比`, en: `Establishments of responsibility tier ${tier}` },
+    ...all,
+    numerator: { zh: `其中包保等级为${tier}的`, en: `Those of responsibility tier ${tier}` },
+    of: open,
+    counts: `tier = '${tier}'`,
+  })),
+  ...kinds.map((kind) => ({
+    code: `establishments-kind-${kind}`,
+    version: 1,
+    title: { zh: `${named[kind]}主体占比`, en: `Establishments of the kind ${kind}` },
+    ...all,
+    numerator: { zh: `其中业态为${named[kind]}的`, en: `Those of the kind ${kind}` },
+    of: open,
+    counts: `kind = '${kind}'`,
+  })),
+];
+
+@ApiTags('indicators')
+@Controller('indicators')
+export class IndicatorController extends indicatorRoutes(
+  ['county-admin', 'office', 'authority', 'auditor'],
+  registryIndicators,
+) {
+  constructor(database: Database) {
+    super(database);
+  }
+}

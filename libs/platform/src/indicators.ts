@@ -1,0 +1,288 @@
+import { type Caller as DatabaseCaller, Database, type Scope, scopeOf } from '#database';
+import { Get, Param, Query } from '@nestjs/common';
+import {
+  ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiResponse,
+} from '@nestjs/swagger'; // prettier-ignore
+import { IsIn, IsOptional, Matches } from 'class-validator';
+import { Caller, type Role, Roles } from './auth.js';
+import { afterOf, IsDivision, type Page, PageOf, pageOf, PageQuery } from './fields.js';
+import { oneOf } from './problem.js';
+
+class IndicatorWords {
+  @ApiProperty({ type: String, example: '包保关系落实率' })
+  zh: string;
+  @ApiProperty({ type: String, example: 'Establishments with a responsible official' })
+  en: string;
+}
+
+/** The rows that indicators count, one a thing. SQL of the service's own; `$period`, `$from` and `$to` are the quarter asked for. */
+export interface Counted {
+  readonly from: string;
+  readonly id: string;
+  readonly division: string;
+  /** What a person knows it by, and what tells it from its like. */
+  readonly name: string;
+  readonly detail: string;
+  readonly where: string;
+}
+
+/**
+ * A number that a county is scored on, as a constant. The rows and the condition below serve both the count and the list
+ * that the count opens, so that these cannot differ. What it means never changes under a version.
+ */
+export interface Indicator {
+  readonly code: string;
+  readonly version: number;
+  readonly title: IndicatorWords;
+  readonly denominator: IndicatorWords;
+  readonly numerator: IndicatorWords;
+  /** What is left out of both, and what is not known. */
+  readonly exclusions: IndicatorWords;
+  readonly of: Counted;
+  /** Which of the rows the numerator counts; unknown is no. */
+  readonly counts: string;
+}
+
+/** The quarters of a service whose indicators look at one. */
+export interface Periods {
+  periodOf(instant: Date): string;
+  daysOf(period: string): { from: string; to: string };
+}
+
+class IndicatorRowAddresses {
+  @ApiProperty({ type: String, example: '/api/assignment/v1/indicators/assignment-rate/rows?division=371425101&part=numerator' })
+  numerator: string;
+  @ApiProperty({ type: String, example: '/api/assignment/v1/indicators/assignment-rate/rows?division=371425101&part=denominator' })
+  denominator: string;
+} // prettier-ignore
+
+export class IndicatorNumber {
+  @ApiProperty({ type: String, example: 'assignment-rate' })
+  code: string;
+  @ApiProperty({ type: Number, description: 'Of the definition', example: 1 })
+  version: number;
+  @ApiProperty({ type: IndicatorWords })
+  title: IndicatorWords;
+  @ApiProperty({ type: String, example: '371425101' })
+  division: string;
+  @ApiProperty({ type: String, nullable: true, description: 'The calendar quarter; null: as it stands now', example: null })
+  period: string | null;
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
+  asOf: Date;
+  @ApiProperty({ type: Number, example: 118 })
+  numerator: number;
+  @ApiProperty({ type: Number, example: 120 })
+  denominator: number;
+  @ApiProperty({ type: Number, nullable: true, description: 'numerator / denominator, not rounded; null where there is nothing to count', example: 0.9833333333333333 })
+  value: number | null;
+  @ApiProperty({ type: IndicatorRowAddresses, description: 'Where the rows behind each number are listed' })
+  rows: IndicatorRowAddresses;
+} // prettier-ignore
+
+class IndicatorNumbers {
+  @ApiProperty({ type: [IndicatorNumber] })
+  items: IndicatorNumber[];
+  @ApiProperty({ type: String, nullable: true, description: 'Always null: all of them are here', example: null })
+  next: null;
+} // prettier-ignore
+
+class IndicatorDefinition {
+  @ApiProperty({ type: String, example: 'assignment-rate' })
+  code: string;
+  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  version: number;
+  @ApiProperty({ type: IndicatorWords })
+  title: IndicatorWords;
+  @ApiProperty({ type: IndicatorWords })
+  denominator: IndicatorWords;
+  @ApiProperty({ type: IndicatorWords })
+  numerator: IndicatorWords;
+  @ApiProperty({ type: IndicatorWords })
+  exclusions: IndicatorWords;
+  @ApiProperty({ enum: ['sample'], description: '`sample`: ours, no authority’s, whose formulas are not known', example: 'sample' })
+  source: 'sample';
+} // prettier-ignore
+
+class IndicatorRow {
+  @ApiProperty({ type: String, format: 'uuid', example: '0199f0a2-0000-7000-8000-000000000001' })
+  id: string;
+  @ApiProperty({ type: String, example: '371425101201' })
+  division: string;
+  @ApiProperty({ type: String, description: 'What a person knows it by', example: '老王饭店' })
+  name: string;
+  @ApiProperty({ type: String, nullable: true, description: 'What tells it from its like', example: '王秀英' })
+  detail: string | null;
+  @ApiProperty({ type: Boolean, description: 'Whether the numerator counts it', example: true })
+  inNumerator: boolean;
+} // prettier-ignore
+class IndicatorRowPage extends PageOf(IndicatorRow) {}
+
+const IsPeriod = (): PropertyDecorator =>
+  Matches(/^20\d{2}-Q[1-4]$/, { message: '$property must be a calendar quarter like 2026-Q4' });
+const periodWords = {
+  type: String, description: 'A calendar quarter in Asia/Shanghai; the present one if you do not say', example: '2026-Q4',
+}; // prettier-ignore
+const divisionWords = {
+  type: String, description: 'A place of your ground; all of your ground if you do not say', example: '371425101',
+}; // prettier-ignore
+
+class NumbersQuery {
+  @ApiPropertyOptional(divisionWords)
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+
+  @ApiPropertyOptional({ enum: ['division'], description: 'The same numbers for each place one level below that has any row' })
+  @IsOptional()
+  @IsIn(['division'])
+  by?: 'division';
+} // prettier-ignore
+class PeriodNumbersQuery extends NumbersQuery {
+  @ApiPropertyOptional(periodWords)
+  @IsOptional()
+  @IsPeriod()
+  period?: string;
+}
+
+class RowsQuery extends PageQuery {
+  @ApiPropertyOptional(divisionWords)
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+
+  @ApiPropertyOptional({ enum: ['numerator', 'denominator'], default: 'denominator' })
+  @IsIn(['numerator', 'denominator'])
+  part: 'numerator' | 'denominator' = 'denominator';
+}
+class PeriodRowsQuery extends RowsQuery {
+  @ApiPropertyOptional(periodWords)
+  @IsOptional()
+  @IsPeriod()
+  period?: string;
+}
+
+/** The routes of a service's indicators; the class that extends it names the path. */
+export interface IndicatorRoutes {
+  numbers(caller: DatabaseCaller, query: PeriodNumbersQuery): Promise<IndicatorNumbers>;
+  definition(code: string): IndicatorDefinition;
+  rows(caller: DatabaseCaller, code: string, query: PeriodRowsQuery): Promise<Page<IndicatorRow>>;
+}
+
+/**
+ * @param may who sees them; to an official they show what is his own, where their tables are `owned`
+ * @param periods for a service whose indicators look at a quarter
+ */
+export function indicatorRoutes(
+  may: Role[],
+  indicators: readonly Indicator[],
+  periods?: Periods,
+): new (database: Database) => IndicatorRoutes {
+  const codes = indicators.map(({ code }) => code);
+  const sources = [...new Set(indicators.map((one) => one.of))];
+  const one = (code: string): Indicator => oneOf(indicators.filter((known) => known.code === code));
+  const asked = (now: Date, given?: string): { period: string | null; from?: string; to?: string } => {
+    if (!periods) return { period: null };
+    const period = given ?? periods.periodOf(now);
+    return { period, ...periods.daysOf(period) };
+  };
+  class Numbers extends (periods ? PeriodNumbersQuery : (NumbersQuery as new () => PeriodNumbersQuery)) {}
+  class Rows extends (periods ? PeriodRowsQuery : (RowsQuery as new () => PeriodRowsQuery)) {}
+
+  class Routes implements IndicatorRoutes {
+    constructor(private readonly database: Database) {}
+
+    /** Counted when asked, all in one statement: every number is of the same instant, and equal to a recount. */
+    @Get()
+    @Roles(...may)
+    @ApiOperation({ summary: '考核指标 · the numbers you are scored on, each opening its rows; by=division compares the places below' })
+    @ApiResponse({ status: 200, type: IndicatorNumbers })
+    numbers(@Caller() caller: DatabaseCaller, @Query() query: Numbers): Promise<IndicatorNumbers> {
+      const division = query.division ?? caller.division;
+      // By division: the codes of the next level. What lies at the place itself (a county's own officials) has no line then.
+      const width = query.by ? division.length + 3 : division.length;
+      return this.database.within(caller, async (tx) => {
+        const { period, ...days } = asked(tx.now, query.period);
+        const found = await tx.query<{ source: number; place: string; denominator: number; numerators: number[] }>(
+          ...bound(
+            sources.map((source, at) =>
+              `select ${at} as source, substr(${source.division}, 1, $width::int) as place, count(*)::int as denominator,
+                 array[${indicators.filter(({ of }) => of === source).map(({ counts }) => `count(*) filter (where ${counts})`).join(', ')}]::int[] as numerators
+               ${within(source)} group by place`,
+            ).join('\nunion all\n'),
+            { ...groundOf(caller, division), width, period, ...days },
+          ),
+        );
+        const places = query.by
+          ? [...new Set(found.map(({ place }) => place))].filter((place) => place.length === width).sort()
+          : [division];
+        const items = indicators.flatMap(({ code, version, title, of }, at) =>
+          places.map((place): IndicatorNumber => {
+            const counted = found.find((row) => row.source === sources.indexOf(of) && row.place === place);
+            const nth = indicators.slice(0, at).filter((before) => before.of === of).length;
+            const numerator = counted?.numerators[nth] ?? 0;
+            const denominator = counted?.denominator ?? 0;
+            const address = (part: string): string =>
+              `/api/${this.database.service}/v1/indicators/${code}/rows?division=${place}${period ? `&period=${period}` : ''}&part=${part}`;
+            return {
+              code, version, title, division: place, period, asOf: tx.now, numerator, denominator,
+              value: denominator === 0 ? null : numerator / denominator,
+              rows: { numerator: address('numerator'), denominator: address('denominator') },
+            };
+          }),
+        );
+        return { items, next: null };
+      });
+    }
+
+    @Get(':code')
+    @Roles(...may)
+    @ApiParam({ name: 'code', enum: codes })
+    @ApiOperation({ summary: '指标口径 · what an indicator counts, in words, and whose definition it is' })
+    @ApiResponse({ status: 200, type: IndicatorDefinition })
+    definition(@Param('code') code: string): IndicatorDefinition {
+      const { version, title, denominator, numerator, exclusions } = one(code);
+      return { code, version, title, denominator, numerator, exclusions, source: 'sample' };
+    }
+
+    @Get(':code/rows')
+    @Roles(...may)
+    @ApiParam({ name: 'code', enum: codes })
+    @ApiOperation({ summary: '指标明细 · the rows that a number counts' })
+    @ApiResponse({ status: 200, type: IndicatorRowPage })
+    async rows(@Caller() caller: DatabaseCaller, @Param('code') code: string, @Query() query: Rows): Promise<Page<IndicatorRow>> {
+      const { of, counts } = one(code);
+      const [afterDivision, afterId] = afterOf(query);
+      const found = await this.database.within(caller, (tx) =>
+        tx.query<IndicatorRow>(
+          ...bound(
+            `select ${of.id} as id, ${of.division} as division, ${of.name} as name, ${of.detail} as detail, coalesce(${counts}, false) as "inNumerator"
+             ${within(of)} and (${of.division}, ${of.id}) > ($afterDivision, $afterId::uuid) ${query.part === 'numerator' ? `and ${counts}` : ''}
+             order by ${of.division}, ${of.id} limit $limit`,
+            { ...groundOf(caller, query.division ?? caller.division), ...asked(tx.now, query.period), afterDivision, afterId, limit: query.limit + 1 },
+          ),
+        ),
+      );
+      return pageOf(found, query, ({ id }) => id);
+    }
+  }
+  return Routes;
+} // prettier-ignore
+
+/** The one place that says which rows are counted. */
+const within = ({ from, where, division }: Counted): string =>
+  `from ${from} where ${where} and ${division} >= $lo and ${division} < $hi`;
+
+/** What is not wholly of the caller's ground holds nothing, be it another's, above his own or no place at all. */
+const groundOf = (caller: DatabaseCaller, division: string): Scope =>
+  division.startsWith(caller.division) ? scopeOf(division) : { lo: division, hi: division };
+
+/** Gives the parameters that the text names, like `$period`, the numbers that PostgreSQL knows; those it does not name are left out. */
+function bound(sql: string, values: Record<string, unknown>): [sql: string, parameters: unknown[]] {
+  const names: string[] = [];
+  const text = sql.replace(/\$([a-z]+)\b/gi, (_, name: string) => {
+    if (!(name in values)) throw new Error(`The statement names $${name}, which nobody gave.`);
+    if (!names.includes(name)) names.push(name);
+    return `$${names.indexOf(name) + 1}`;
+  });
+  return [text, names.map((name) => values[name])];
+}
