@@ -176,6 +176,28 @@ describe('the search by a part of a name', () => {
   });
 });
 
+it('reads the index as the owner: neither its policy nor FORCE stands before it', async () => {
+  const [{ body } = { body: '' }] = await county.rows<{ body: string }>('registry', `select prosrc as body from pg_proc where proname = 'establishments_named'`); // prettier-ignore
+  const filled = body
+    .replace('pieces', `array['饭店']`)
+    .replace('wanted', `'饭店'`)
+    .replace('after_division', `''`)
+    .replace('after_id', `'00000000-0000-0000-0000-000000000000'::uuid`)
+    .replace('limit most', 'limit 51');
+  const client = new pg.Client({ connectionString: county.url('registry', 'owner') });
+  await client.connect();
+  try {
+    await client.query(`set enable_seqscan = off`); // the table of a test is too small for an index to pay
+    const { rows } = await client.query<{ 'QUERY PLAN': string }>(`explain (costs off) ${filled}`);
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toMatch(
+      /Bitmap Index Scan on establishment_search_grams\s+Index Cond: \(grams @>/,
+    );
+  } finally {
+    await client.end();
+  }
+});
+
 describe('names of before the search', () => {
   it('are found by their characters after the migration, and by their initials after the sweep', async () => {
     const servers = JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as { postgres: string };
