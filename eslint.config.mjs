@@ -42,10 +42,12 @@ export default tseslint.config(
       // Every place that works over all counties, and why no scope will do there:
       'libs/database/src/database.ts', // the door itself
       'libs/messaging/src/consumer.ts', // counts dead letters for the metrics
+      'libs/platform/src/file-sweep.ts', // takes away files that no row of any county names
       'libs/platform/src/housekeeping.ts', // forgets answers older than a day
       'libs/platform/src/sheet-import.ts', // claims a queued import of any county
       'apps/registry/src/name-search.sweep.ts', // spells names that came without their pinyin initials, in every county
       'apps/inspection/src/obligation.service.ts', // looks for queued runs, and for a quarter that has begun
+      'apps/notification/src/delivery.run.ts', // claims what is to be sent, of any county
       'apps/inspection/src/deadline.sweep.ts', // marks what is past its day in every county
       '**/*.spec.ts',
     ],

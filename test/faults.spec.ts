@@ -115,7 +115,7 @@ describe('facts delivered twice, shuffled or late', () => {
   let facts: Envelope[];
   let orderly: Record<string, string[]>;
   let subjects: string[];
-  let own: { official: Row[]; proposal: Row[]; assignment: Row[]; run: Row[] };
+  let own: { official: Row[]; proposal: Row[]; assignment: Row[]; undertaking: Row[]; run: Row[] };
   let other: Fleet;
   const buses = new Map<string, NatsConnection>();
 
@@ -128,6 +128,7 @@ describe('facts delivered twice, shuffled or late', () => {
       lists: await lines('assignment', 'select * from division_list'),
       qualified: await lines('assignment', 'select id, qualified_at from official'),
       assignments: await lines('assignment', 'select id, official_id, ended_at is not null as ended, end_reason from assignment'),
+      undertakings: await lines('assignment', 'select id, official_id, state, stale_reason from undertaking'),
       places: await lines('inspection', 'select establishment_id, division, sequence, name, kind, tier, status, address from premises'),
       responsibility: await lines('inspection', 'select assignment_id, division, establishment_id, official_id, official_name, made_at, ended_at is not null as ended from responsibility'),
       qualifications: await lines('inspection', 'select * from qualification'),
@@ -205,6 +206,7 @@ describe('facts delivered twice, shuffled or late', () => {
       official: await fleet.rows('assignment', 'select * from official'),
       proposal: await fleet.rows('assignment', 'select * from proposal'),
       assignment: await fleet.rows('assignment', 'select * from assignment'),
+      undertaking: await fleet.rows('assignment', 'select * from undertaking'),
       run: await fleet.rows('inspection', 'select * from obligation_run'),
     };
     other = await Fleet.make(consumers);
@@ -235,6 +237,7 @@ describe('facts delivered twice, shuffled or late', () => {
     await put('assignment', 'official', own.official.map((row) => ({ ...row, qualified_at: null }))); // prettier-ignore
     await put('assignment', 'proposal', own.proposal);
     await put('assignment', 'assignment', own.assignment.map((row) => (row['end_reason'] === 'establishment-closed' ? { ...row, version: 1, ended_at: null, end_reason: null } : row))); // prettier-ignore
+    await put('assignment', 'undertaking', own.undertaking.map((row) => (row['stale_reason'] === 'establishment-closed' ? { ...row, version: 1, state: 'open', stale_at: null, stale_reason: null, stale_added: null, stale_removed: null } : row))); // prettier-ignore
   }
 
   /** As their owners publish them, but each under a header of its own, so that the broker takes none for a repeat. */

@@ -362,7 +362,12 @@ for (const [name, files] of Object.entries(ledgers)) {
         })),
       }); // prettier-ignore
       expect(checkMessages({ expected: wanted, messages })).toEqual([]);
-      expect(messages).toHaveLength(wanted.length); // nobody changed, so nobody else was told
+      const undertakings = await every<{ id: string; officialId: string; state: string }>('county', 'assignment', '/v1/undertakings'); // prettier-ignore
+      const undertakers = new Set(undertakings.map(({ officialId }) => officialId));
+      expect(undertakers.size).toBe(undertakings.length); // nobody changed, so each has one
+      expect(messages).toHaveLength(wanted.length + undertakings.length); // and nobody else was told
+      const toSign = messages.filter(({ kind }) => kind === 'undertaking-due').map(({ subject }) => subject); // prettier-ignore
+      expect(toSign.sort()).toEqual(undertakings.map(({ id }) => id).sort());
       const [, long] = actions as [Action, Action];
       const roles = long.dueState === 'set' ? [] : ['calendar-missing']; // told by the sweep, a moment later
       await eventually(

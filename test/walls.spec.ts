@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { type Service } from '#contracts';
 import { migrate, provision } from '#database';
 import { type Role } from '#platform';
-import { type Answer, County, eventually } from '#testing';
+import { type Answer, County, eventually, png } from '#testing';
 import pg from 'pg';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
 import { identityMigrations } from '../apps/identity/src/issuer.js';
@@ -31,21 +31,27 @@ const nouns: Record<string, string> = {
   'assignment/officials': 'official',
   'assignment/proposals': 'proposal',
   'assignment/assignments': 'assignment',
+  'assignment/undertakings': 'undertaking',
+  'assignment/changes': 'change',
+  'assignment/personal-reads': 'personal_read',
   'inspection/obligation-runs': 'obligation_run',
   'inspection/obligations': 'obligation',
   'inspection/inspections': 'inspection',
   'inspection/corrective-actions': 'corrective_action',
+  'inspection/evidence': 'evidence',
   'training/sessions': 'session',
   'training/certificates': 'certificate',
   'notification/messages': 'message',
+  'notification/subscriptions': 'subscription',
+  'notification/deliveries': 'delivery',
   ...Object.fromEntries(
     ['registry', 'assignment', 'inspection', 'training', 'notification'].map((service) => [`${service}/dead-letters`, 'dead_letter']),
   ), // prettier-ignore
 };
 /** Rows that belong to one official: nobody else among the officials sees them. */
-const owned = new Set(['assignment.assignment', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'training.official', 'training.attendance', 'training.certificate', 'notification.message']); // prettier-ignore
+const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message', 'notification.subscription', 'notification.delivery']); // prettier-ignore
 /** Kept by the county for all below it, and to be read from below. */
-const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy']); // prettier-ignore
+const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy', 'notification.policy']); // prettier-ignore
 /** Not shown by any route as rows. */
 const hidden = new Set(['journal', 'dead_letter', 'idempotency_key']);
 
@@ -253,11 +259,51 @@ beforeAll(async () => {
         operator: { answer: 'signed', signedBy: secret },
       }); // prettier-ignore
       expect(answer.status).toBe(201);
+      const photo = await county.upload('inspection', `/v1/inspections/${(answer.body as { id: string }).id}/evidence`, await county.official(official, town), png(), 'x.png', {}, formOf); // prettier-ignore
+      expect(photo.status).toBe(201);
     }
     const session = await call('training', 'POST', '/v1/sessions', office, { title: secret, place: secret, heldAt: '2026-11-20T14:00:00+08:00' }); // prettier-ignore
     const attended = await call('training', 'POST', `/v1/sessions/${(session.body as { id: string }).id}/attendances`, office, { officials: visited.map(({ official }) => official) }); // prettier-ignore
     expect(attended.body).toMatchObject({ certified: visited.length });
+    expect((await call('assignment', 'GET', '/v1/officials', office)).status).toBe(200); // and is written down for it
+    // One who was told and subscribed, and a webhook of the office; nothing of either is under way.
+    for (const owner of [...visited.map(({ official }) => official), null]) {
+      const [subscription, delivery] = [randomUUID(), randomUUID()];
+      await county.rows(
+        'notification',
+        `insert into subscription (id, division, version, channel, state, account, role, official_id, address, url, language, key_hash, created_at)
+         values ($1, $2, 1, $3, 'active', $1::text, $4, $5, $6, $7, 'zh-CN', 'none', now())`,
+        owner
+          ? [subscription, town, 'email', 'official', owner, `${town}@county.example`, null]
+          : [subscription, town, 'webhook', 'office', null, null, `https://${town}.example/`],
+      );
+      await county.rows(
+        'notification',
+        `insert into delivery (id, division, official_id, version, subscription_id, channel, kind, state, subject, body, queued_at, created_at)
+         values ($1, $2, $3, 1, $4, $5, 'confirmation', 'dead', $6, $6, now(), now())`,
+        [delivery, town, owner, subscription, owner ? 'email' : 'webhook', secret],
+      );
+    }
   }
+  // The same scan lies with every undertaking.
+  const [one] = await county.rows<{ id: string }>(
+    'assignment',
+    'select id from undertaking limit 1',
+  );
+  const scanned = await county.upload(
+    'assignment',
+    `/v1/undertakings/${one!.id}/copy`,
+    admin,
+    png(),
+    'scan.png',
+  );
+  expect(scanned.status).toBe(200);
+  await county.rows(
+    'assignment',
+    `insert into undertaking_copy (id, undertaking_id, division, official_id, sha256, mime, size, uploaded_at, uploaded_by)
+     select gen_random_uuid(), u.id, u.division, u.official_id, c.sha256, c.mime, c.size, c.uploaded_at, c.uploaded_by
+     from undertaking u, undertaking_copy c where u.id <> c.undertaking_id`,
+  );
   await quiet();
   rows = await everyRow();
   known = new Set(rows.flatMap((row) => row.uuids));
@@ -355,6 +401,10 @@ function eyesOf(person: Person): Eyes {
   return { ids, strangers };
 }
 
+/** What stands beside a photo. */
+const formOf = { takenAt: '2026-11-23T08:31:00+08:00' };
+const photo = png();
+
 let wrong: string[] = [];
 const say = (person: Person, what: string, sentence: string): void => {
   wrong.push(`${person.who}: ${what}: ${sentence}`);
@@ -371,11 +421,13 @@ function texts(value: unknown, into: string[] = []): string[] {
 async function send(person: Person, eyes: Eyes, route: Route, path: string, body?: unknown): Promise<Answer> {
   requests += 1;
   const what = `${route.method} ${route.service}${path}${body === undefined ? '' : ` ${JSON.stringify(body).slice(0, 200)}`}`;
-  const answer = await county.call(route.service, route.method, path, {
-    ...(person.token ? { token: person.token } : {}),
-    ...(body === undefined ? {} : { body }),
-    ...(route.method === 'PATCH' ? { headers: { 'if-match': '"1"' } } : {}),
-  });
+  const answer = route.upload
+    ? await county.upload(route.service, path, person.token ?? '', photo, 'x.png', {}, formOf)
+    : await county.call(route.service, route.method, path, {
+        ...(person.token ? { token: person.token } : {}),
+        ...(body === undefined ? {} : { body }),
+        ...(route.method === 'PATCH' ? { headers: { 'if-match': '"1"' } } : {}),
+      });
   const given = `${decodeURIComponent(path)} ${JSON.stringify(body ?? '')}`;
   const text = JSON.stringify(answer.body) ?? '';
   if (answer.status >= 500) say(person, what, `answered ${answer.status} ${text}`);
@@ -437,6 +489,10 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
     case 'parent': return places([countyCode, townA, townB, foreignCounty, `${foreignCounty}101`]);
     case 'establishment': return ids('registry.establishment');
     case 'official': return ids('assignment.official');
+    case 'subject': return ids(route.service === 'registry' ? 'registry.establishment' : 'assignment.official');
+    case 'noun': return free('official', 'establishment');
+    case 'actor': return free(randomUUID());
+    case 'subscription': return ids('notification.subscription');
     case 'name': {
       const all = [...names];
       return [...some(all.filter((one) => eyes.strangers.has(one)), 4), ...Object.values(secrets)]
@@ -457,6 +513,7 @@ function bodyOf(route: Route, schema: Schema, reference: { division: string; est
     if (name === 'division') body[name] = reference.division;
     else if (name === 'establishmentId') body[name] = reference.establishment;
     else if (name === 'officials') body[name] = [reference.official];
+    else if (name === 'officialId') body[name] = reference.official;
     else if (one.format === 'uuid') throw new Error(`${route.method} ${route.path}: the matrix does not know the field ${name}.`);
     else if (inner) {
       const part = bodyOf(route, { $ref: inner }, reference);
@@ -580,6 +637,14 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
       ...shops.map(({ id }) => ({ ...absent, establishment: id })),
     ];
     const names_ = JSON.stringify(body(absent));
+    if (names_.includes(absent.official)) {
+      const own = { ...absent, division: person.division };
+      const nobodys = await send(person, eyes, route, route.path, body(own));
+      for (const row of picked('assignment.official', 4).filter((one) => !within(one.division, person))) {
+        const answer = await send(person, eyes, route, route.path, body({ ...own, official: row.id }));
+        if (plain(answer, row.id) !== plain(nobodys, absent.official)) say(person, what, `tells the official ${row.id} from one of nobody: ${plain(answer)}`);
+      }
+    }
     if (![absent.division, absent.establishment, absent.official].some((one) => names_.includes(one))) return; // it names nobody
     for (const reference of tried) {
       const answer = await send(person, eyes, route, route.path, body(reference));
@@ -628,17 +693,20 @@ describe('the walls between townships', () => {
   }, 240_000);
 
   it('show each caller all that is his and nothing else, page by page; an official what is assigned to him alone', async () => {
-    const lists = Object.entries(nouns).map(([noun, table]) => {
+    // Evidence is listed by its visit, not by itself.
+    const lists = Object.entries(nouns).filter(([noun]) => noun !== 'inspection/evidence').map(([noun, table]) => {
       const [service, path] = noun.split('/') as [Service, string];
       return { service, path: `/v1/${path}${table === 'assignment' ? '?state=all' : ''}`, table: `${service}.${table}`, key: 'id' };
     });
     lists.push({ service: 'training', path: '/v1/officials', table: 'training.official', key: 'officialId' });
-    const now = await everyRow();
+    const before = await everyRow();
     let exact = 0;
     for (const person of people.filter(({ token }) => token))
       for (const { service, path, table, key } of lists) {
         const probe = await county.call(service, 'GET', path, { token: person.token! });
         if (probe.status === 403) continue;
+        // Reading officials is itself written down: what this person has just read is there by now.
+        const now = table.endsWith('.personal_read') ? await everyRow() : before;
         const found = (await county.every<Record<string, string>>(service, path, person.token!)).map((item) => item[key]);
         const expected = now.filter((row) => row.table === table && sees(person, row)).map(({ id }) => id);
         expect([person.who, path, found.sort()]).toEqual([person.who, path, expected.sort()]);
@@ -646,8 +714,8 @@ describe('the walls between townships', () => {
       }
     expect(exact).toBeGreaterThan(60);
     const [official] = people.filter(({ who }) => who === 'an official of A');
-    for (const table of ['assignment.assignment', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'notification.message', 'training.certificate'])
-      expect([table, now.filter((row) => row.table === table && sees(official!, row)).length > 0]).toEqual([table, true]);
+    for (const table of ['assignment.assignment', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'notification.message', 'training.certificate', 'assignment.undertaking'])
+      expect([table, before.filter((row) => row.table === table && sees(official!, row)).length > 0]).toEqual([table, true]);
   }, 120_000); // prettier-ignore
 });
 

@@ -62,6 +62,34 @@ create policy ground_update on assignment for update to assignment_app
   using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
   with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
 
+create table change (
+  id uuid default uuidv7() not null,
+  division text collate "C" not null,
+  actor text not null,
+  changed_at timestamp with time zone default app_now() not null,
+  why text,
+  noun text not null,
+  subject_id uuid not null,
+  version integer not null,
+  field text,
+  old_value jsonb,
+  new_value jsonb,
+  constraint change_pkey PRIMARY KEY (division, id)
+);
+CREATE INDEX change_actor ON public.change USING btree (actor, id);
+CREATE INDEX change_subject ON public.change USING btree (subject_id, id);
+alter table change enable row level security;
+alter table change force row level security;
+create policy ground_delete on change for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on change for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on change for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on change for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table dead_letter (
   id uuid not null,
   division text collate "C" not null,
@@ -201,6 +229,31 @@ create table outbox (
   constraint outbox_pkey PRIMARY KEY (journal_id)
 )
   with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+create table personal_read (
+  id uuid default uuidv7() not null,
+  division text collate "C" not null,
+  actor text not null,
+  role text not null,
+  read_at timestamp with time zone default app_now() not null,
+  noun text not null,
+  subject_ids uuid[] not null,
+  fields text[] not null,
+  purpose text not null,
+  constraint personal_read_pkey PRIMARY KEY (division, id)
+);
+CREATE INDEX personal_read_actor ON public.personal_read USING btree (actor, id);
+alter table personal_read enable row level security;
+alter table personal_read force row level security;
+create policy ground_delete on personal_read for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on personal_read for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on personal_read for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on personal_read for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
 
 create table policy (
   division text collate "C" not null,
@@ -354,15 +407,89 @@ create policy ground_update on roster_import_finding for update to assignment_ap
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table undertaking (
+  id uuid not null,
+  division text collate "C" not null,
+  version integer not null,
+  official_id uuid not null,
+  official_name text not null,
+  official_post text not null,
+  official_level text not null,
+  state text not null,
+  establishments jsonb not null,
+  list_sha256 text not null,
+  text_version integer not null,
+  statement text not null,
+  document text not null,
+  document_sha256 text not null,
+  opened_at timestamp with time zone not null,
+  opened_by text not null,
+  signed_at timestamp with time zone,
+  signed_by text,
+  signed_name text,
+  stale_at timestamp with time zone,
+  stale_reason text,
+  stale_added integer,
+  stale_removed integer,
+  superseded_at timestamp with time zone,
+  constraint undertaking_pkey PRIMARY KEY (id),
+  constraint undertaking_check CHECK ((((signed_at IS NULL) = (signed_by IS NULL)) AND ((signed_at IS NULL) = (signed_name IS NULL)))),
+  constraint undertaking_check1 CHECK (((state = ANY (ARRAY['stale'::text, 'superseded'::text])) = (stale_at IS NOT NULL))),
+  constraint undertaking_check2 CHECK (((state <> 'signed'::text) OR (signed_at IS NOT NULL))),
+  constraint undertaking_state_check CHECK ((state = ANY (ARRAY['open'::text, 'signed'::text, 'stale'::text, 'superseded'::text])))
+);
+CREATE UNIQUE INDEX undertaking_current ON public.undertaking USING btree (official_id) WHERE (state <> 'superseded'::text);
+CREATE INDEX undertaking_official ON public.undertaking USING btree (official_id, division, id);
+CREATE INDEX undertaking_place ON public.undertaking USING btree (division, id);
+alter table undertaking enable row level security;
+alter table undertaking force row level security;
+create policy ground_delete on undertaking for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_insert on undertaking for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_select on undertaking for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_update on undertaking for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+
+create table undertaking_copy (
+  id uuid not null,
+  undertaking_id uuid not null,
+  division text collate "C" not null,
+  official_id uuid not null,
+  sha256 text not null,
+  mime text not null,
+  size integer not null,
+  uploaded_at timestamp with time zone not null,
+  uploaded_by text not null,
+  constraint undertaking_copy_pkey PRIMARY KEY (id)
+);
+CREATE INDEX undertaking_copy_file ON public.undertaking_copy USING btree (sha256);
+CREATE INDEX undertaking_copy_undertaking ON public.undertaking_copy USING btree (undertaking_id, id);
+alter table undertaking_copy enable row level security;
+alter table undertaking_copy force row level security;
+create policy ground_delete on undertaking_copy for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_insert on undertaking_copy for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_select on undertaking_copy for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_update on undertaking_copy for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
 
 alter table proposal_line add constraint proposal_line_proposal_id_fkey FOREIGN KEY (proposal_id) REFERENCES proposal(id);
 alter table roster_import_finding add constraint roster_import_finding_import_id_fkey FOREIGN KEY (import_id) REFERENCES roster_import(id);
+alter table undertaking_copy add constraint undertaking_copy_undertaking_id_fkey FOREIGN KEY (undertaking_id) REFERENCES undertaking(id);
 
 grant usage on schema public to public;
 grant insert, select, update on assignment to assignment_app;
+grant insert, select on change to assignment_app;
 grant insert, select, update on dead_letter to assignment_app;
 grant insert, select, update on division_list to assignment_app;
 grant delete, insert, select, update on idempotency_key to assignment_app;
@@ -372,9 +499,12 @@ grant select on journal to assignment_relay;
 grant insert, select, update on official to assignment_app;
 grant insert on outbox to assignment_app;
 grant delete, select on outbox to assignment_relay;
+grant insert, select on personal_read to assignment_app;
 grant insert, select on policy to assignment_app;
 grant insert, select, update on premises to assignment_app;
 grant insert, select, update on proposal to assignment_app;
 grant insert, select on proposal_line to assignment_app;
 grant insert, select, update on roster_import to assignment_app;
 grant insert, select on roster_import_finding to assignment_app;
+grant insert, select, update on undertaking to assignment_app;
+grant insert, select on undertaking_copy to assignment_app;

@@ -147,6 +147,36 @@ create policy ground_update on dead_letter for update to inspection_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table evidence (
+  id uuid not null,
+  division text collate "C" not null,
+  version integer not null,
+  inspection_id uuid not null,
+  official_id uuid not null,
+  sha256 text not null,
+  mime text not null,
+  size_bytes integer not null,
+  taken_at timestamp with time zone not null,
+  "position" jsonb,
+  added_by text not null,
+  added_at timestamp with time zone not null,
+  constraint evidence_pkey PRIMARY KEY (id),
+  constraint evidence_inspection_id_sha256_key UNIQUE (inspection_id, sha256),
+  constraint evidence_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+CREATE INDEX evidence_file ON public.evidence USING btree (sha256);
+alter table evidence enable row level security;
+alter table evidence force row level security;
+create policy ground_delete on evidence for delete to inspection_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_insert on evidence for insert to inspection_app
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_select on evidence for select to inspection_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_update on evidence for update to inspection_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+
 create table idempotency_key (
   division text collate "C" not null,
   actor text not null,
@@ -416,6 +446,7 @@ grant insert, select, update on calendar_year to inspection_app;
 grant insert, select on checklist to inspection_app;
 grant insert, select, update on corrective_action to inspection_app;
 grant insert, select, update on dead_letter to inspection_app;
+grant insert, select on evidence to inspection_app;
 grant delete, insert, select, update on idempotency_key to inspection_app;
 grant insert, select on inbox to inspection_app;
 grant insert, select on inspection to inspection_app;

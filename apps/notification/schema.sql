@@ -51,6 +51,48 @@ create policy ground_update on dead_letter for update to notification_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table delivery (
+  id uuid not null,
+  division text collate "C" not null,
+  official_id uuid,
+  version integer not null,
+  subscription_id uuid not null,
+  channel text not null,
+  message_id uuid,
+  message_version integer,
+  kind text not null,
+  state text not null,
+  subject text,
+  body text not null,
+  attempts jsonb default '[]'::jsonb not null,
+  tries integer default 0 not null,
+  queued_at timestamp with time zone not null,
+  next_at timestamp with time zone,
+  leased_until timestamp with time zone,
+  created_at timestamp with time zone not null,
+  delivered_at timestamp with time zone,
+  constraint delivery_pkey PRIMARY KEY (id),
+  constraint delivery_once UNIQUE NULLS NOT DISTINCT (subscription_id, message_id, message_version),
+  constraint delivery_check CHECK (((state = ANY (ARRAY['queued'::text, 'failed'::text])) = (next_at IS NOT NULL))),
+  constraint delivery_check1 CHECK (((message_id IS NULL) = (message_version IS NULL))),
+  constraint delivery_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'delivered'::text, 'failed'::text, 'dead'::text, 'cancelled'::text])))
+);
+CREATE INDEX delivery_due ON public.delivery USING btree (next_at, id) WHERE (next_at IS NOT NULL);
+CREATE INDEX delivery_message ON public.delivery USING btree (message_id) WHERE (next_at IS NOT NULL);
+CREATE INDEX delivery_place ON public.delivery USING btree (division, id);
+CREATE INDEX delivery_under_way ON public.delivery USING btree (subscription_id) WHERE (leased_until IS NOT NULL);
+alter table delivery enable row level security;
+alter table delivery force row level security;
+create policy ground_delete on delivery for delete to notification_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_insert on delivery for insert to notification_app
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_select on delivery for select to notification_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_update on delivery for update to notification_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+
 create table idempotency_key (
   division text collate "C" not null,
   actor text not null,
@@ -123,6 +165,7 @@ create table message (
   created_at timestamp with time zone not null,
   read_at timestamp with time zone,
   read_by text,
+  template_version integer,
   constraint message_pkey PRIMARY KEY (id),
   constraint message_once UNIQUE NULLS NOT DISTINCT (kind, subject_id, audience, official_id),
   constraint message_audience_check CHECK ((audience = ANY (ARRAY['official'::text, 'county-admin'::text]))),
@@ -156,12 +199,80 @@ create table outbox (
 )
   with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
 
+create table policy (
+  division text collate "C" not null,
+  code text not null,
+  version integer not null,
+  body jsonb not null,
+  source text not null,
+  note text,
+  loaded_at timestamp with time zone default now() not null,
+  constraint policy_pkey PRIMARY KEY (division, code, version),
+  constraint policy_version_check CHECK ((version > 0))
+);
+alter table policy enable row level security;
+alter table policy force row level security;
+create policy standing_insert on policy for insert to notification_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on policy for select to notification_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on policy for update to notification_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table subscription (
+  id uuid not null,
+  division text collate "C" not null,
+  version integer not null,
+  channel text not null,
+  state text not null,
+  account text not null,
+  role text not null,
+  official_id uuid,
+  address text,
+  url text,
+  language text not null,
+  kinds text[],
+  key_hash text not null,
+  confirmation_tries integer default 0 not null,
+  created_at timestamp with time zone not null,
+  confirmed_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  ended_by text,
+  constraint subscription_pkey PRIMARY KEY (id),
+  constraint subscription_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'webhook'::text]))),
+  constraint subscription_check CHECK ((((channel = 'email'::text) = (address IS NOT NULL)) AND ((channel = 'webhook'::text) = (url IS NOT NULL)))),
+  constraint subscription_check1 CHECK (((role = 'official'::text) = (official_id IS NOT NULL))),
+  constraint subscription_check2 CHECK (((state = 'ended'::text) = (ended_at IS NOT NULL))),
+  constraint subscription_language_check CHECK ((language = ANY (ARRAY['zh-CN'::text, 'en'::text]))),
+  constraint subscription_role_check CHECK ((role = ANY (ARRAY['official'::text, 'office'::text, 'county-admin'::text]))),
+  constraint subscription_state_check CHECK ((state = ANY (ARRAY['unconfirmed'::text, 'active'::text, 'ended'::text])))
+);
+CREATE INDEX subscription_account ON public.subscription USING btree (account, created_at);
+CREATE INDEX subscription_active ON public.subscription USING btree (division) WHERE (state = 'active'::text);
+CREATE INDEX subscription_place ON public.subscription USING btree (division, id);
+alter table subscription enable row level security;
+alter table subscription force row level security;
+create policy ground_delete on subscription for delete to notification_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_insert on subscription for insert to notification_app
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_select on subscription for select to notification_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_update on subscription for update to notification_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
 
+alter table delivery add constraint delivery_message_id_fkey FOREIGN KEY (message_id) REFERENCES message(id);
+alter table delivery add constraint delivery_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES subscription(id);
+
 grant usage on schema public to public;
 grant insert, select, update on dead_letter to notification_app;
+grant insert, select, update on delivery to notification_app;
 grant delete, insert, select, update on idempotency_key to notification_app;
 grant insert, select on inbox to notification_app;
 grant insert, select on journal to notification_app;
@@ -169,3 +280,5 @@ grant select on journal to notification_relay;
 grant insert, select, update on message to notification_app;
 grant insert on outbox to notification_app;
 grant delete, select on outbox to notification_relay;
+grant insert, select on policy to notification_app;
+grant insert, select, update on subscription to notification_app;

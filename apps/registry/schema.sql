@@ -61,6 +61,34 @@ create policy standing_update on calendar_year for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table change (
+  id uuid default uuidv7() not null,
+  division text collate "C" not null,
+  actor text not null,
+  changed_at timestamp with time zone default app_now() not null,
+  why text,
+  noun text not null,
+  subject_id uuid not null,
+  version integer not null,
+  field text,
+  old_value jsonb,
+  new_value jsonb,
+  constraint change_pkey PRIMARY KEY (division, id)
+);
+CREATE INDEX change_actor ON public.change USING btree (actor, id);
+CREATE INDEX change_subject ON public.change USING btree (subject_id, id);
+alter table change enable row level security;
+alter table change force row level security;
+create policy ground_delete on change for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on change for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on change for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on change for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table dead_letter (
   id uuid not null,
   division text collate "C" not null,
@@ -146,28 +174,43 @@ create policy ground_update on establishment for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
-create table establishment_search (
+create table establishment_restored (
   establishment_id uuid not null,
   division text collate "C" not null,
-  name text not null,
-  text text not null,
-  grams text[] not null,
-  constraint establishment_search_pkey PRIMARY KEY (establishment_id)
+  version integer not null,
+  restores integer not null,
+  constraint establishment_restored_pkey PRIMARY KEY (establishment_id, version)
 );
-CREATE INDEX establishment_search_grams ON public.establishment_search USING gin (grams);
-alter table establishment_search enable row level security;
-alter table establishment_search force row level security;
-create policy ground_delete on establishment_search for delete to registry_app
+alter table establishment_restored enable row level security;
+alter table establishment_restored force row level security;
+create policy ground_delete on establishment_restored for delete to registry_app
   using (((division >= app_lo()) AND (division < app_hi())));
-create policy ground_insert on establishment_search for insert to registry_app
+create policy ground_insert on establishment_restored for insert to registry_app
   with check (((division >= app_lo()) AND (division < app_hi())));
-create policy ground_select on establishment_search for select to registry_app
+create policy ground_select on establishment_restored for select to registry_app
   using (((division >= app_lo()) AND (division < app_hi())));
-create policy ground_update on establishment_search for update to registry_app
+create policy ground_update on establishment_restored for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
-create policy search_reads on establishment_search for select to registry_owner
-  using (true);
+
+create table establishment_visit (
+  establishment_id uuid not null,
+  division text collate "C" not null,
+  inspection_id uuid not null,
+  submitted_at timestamp with time zone not null,
+  constraint establishment_visit_pkey PRIMARY KEY (establishment_id)
+);
+alter table establishment_visit enable row level security;
+alter table establishment_visit force row level security;
+create policy ground_delete on establishment_visit for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on establishment_visit for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on establishment_visit for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on establishment_visit for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
 
 create table idempotency_key (
   division text collate "C" not null,
@@ -259,6 +302,28 @@ create policy ground_update on ledger_import for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table ledger_import_effect (
+  import_id uuid not null,
+  division text collate "C" not null,
+  "row" integer not null,
+  establishment_id uuid not null,
+  version integer not null,
+  before jsonb,
+  made_at timestamp with time zone not null,
+  constraint ledger_import_effect_pkey PRIMARY KEY (import_id, establishment_id, version)
+);
+alter table ledger_import_effect enable row level security;
+alter table ledger_import_effect force row level security;
+create policy ground_delete on ledger_import_effect for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on ledger_import_effect for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on ledger_import_effect for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on ledger_import_effect for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table ledger_import_finding (
   import_id uuid not null,
   division text collate "C" not null,
@@ -298,6 +363,31 @@ create table outbox (
 )
   with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
 
+create table personal_read (
+  id uuid default uuidv7() not null,
+  division text collate "C" not null,
+  actor text not null,
+  role text not null,
+  read_at timestamp with time zone default app_now() not null,
+  noun text not null,
+  subject_ids uuid[] not null,
+  fields text[] not null,
+  purpose text not null,
+  constraint personal_read_pkey PRIMARY KEY (division, id)
+);
+CREATE INDEX personal_read_actor ON public.personal_read USING btree (actor, id);
+alter table personal_read enable row level security;
+alter table personal_read force row level security;
+create policy ground_delete on personal_read for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on personal_read for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on personal_read for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on personal_read for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table policy (
   division text collate "C" not null,
   code text not null,
@@ -323,6 +413,7 @@ create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
 
+alter table ledger_import_effect add constraint ledger_import_effect_import_id_fkey FOREIGN KEY (import_id) REFERENCES ledger_import(id);
 alter table ledger_import_finding add constraint ledger_import_finding_import_id_fkey FOREIGN KEY (import_id) REFERENCES ledger_import(id);
 
 revoke all on function establishments_named(text,text[],text,uuid,integer) from public;
@@ -330,16 +421,20 @@ revoke all on function establishments_named(text,text[],text,uuid,integer) from 
 grant usage on schema public to public;
 grant execute on function establishments_named(text,text[],text,uuid,integer) to registry_app;
 grant insert, select, update on calendar_year to registry_app;
+grant insert, select on change to registry_app;
 grant insert, select, update on dead_letter to registry_app;
 grant insert, select, update on division to registry_app;
 grant insert, select, update on establishment to registry_app;
-grant insert, select, update on establishment_search to registry_app;
+grant insert, select on establishment_restored to registry_app;
+grant insert, select, update on establishment_visit to registry_app;
 grant delete, insert, select, update on idempotency_key to registry_app;
 grant insert, select on inbox to registry_app;
 grant insert, select on journal to registry_app;
 grant select on journal to registry_relay;
 grant insert, select, update on ledger_import to registry_app;
+grant insert, select on ledger_import_effect to registry_app;
 grant insert, select on ledger_import_finding to registry_app;
 grant insert on outbox to registry_app;
 grant delete, select on outbox to registry_relay;
+grant insert, select on personal_read to registry_app;
 grant insert, select on policy to registry_app;

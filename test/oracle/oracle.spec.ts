@@ -267,7 +267,7 @@ describe('the sample county', () => {
     expect(expected.byTownship).toMatchObject({ '371425101': 200, '371425102': 200 });
     expect(expected.byTier).toEqual({ A: 1, B: 17, C: 159, D: 423 });
   });
-  it('has a checklist for each kind, 8, 17 and 12 items', () => {
+  it('has a checklist for each kind, and two for special food, made or sold', () => {
     const { checklists } = json(join(sample, 'checklists.json')) as {
       checklists: { code: string; kinds: string[]; items: unknown[] }[];
     };
@@ -275,9 +275,12 @@ describe('the sample county', () => {
       catering: 8,
       sale: 17,
       production: 12,
+      'special-food': 15,
+      'special-food-sale': 19,
+      market: 4,
     });
     expect(checklists.flatMap(({ kinds }) => kinds).sort()).toEqual(
-      Object.keys(expected.byKind).sort(),
+      [...Object.keys(expected.byKind), 'special-food'].sort(),
     );
   });
   it('can assign all but the one A, which is a gap', () => {

@@ -98,8 +98,8 @@ export interface ObligationLike {
 }
 
 export interface MessageLike {
-  kind: 'assigned' | 'visit-due' | 'correction-due' | 'correction-verified';
-  /** The id of the assignment, obligation or corrective action. */
+  kind: 'assigned' | 'visit-due' | 'correction-due' | 'correction-verified' | 'undertaking-due';
+  /** The id of the assignment, obligation, corrective action or undertaking. */
   subject: Key;
   official: Key;
 }

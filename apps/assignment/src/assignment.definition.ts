@@ -1,19 +1,27 @@
 import { foundation } from '#database';
-import { PolicyController, policyLoader, type ServiceDefinition } from '#platform';
+import {
+  ChangeController,
+  PolicyController,
+  policyLoader,
+  type ServiceDefinition,
+} from '#platform';
 import { Module } from '@nestjs/common';
 import { AssignmentController } from './assignment.controller.js';
 import { AssignmentEvents } from './assignment.events.js';
 import { IndicatorController } from './assignment.indicators.js';
-import { AssignmentCap, Induction } from './assignment.policies.js';
+import { AssignmentCap, Induction, UndertakingText } from './assignment.policies.js';
 import { AssignmentService } from './assignment.service.js';
 import { GapController } from './gap.controller.js';
 import { premises } from './migrations/0002-premises.js';
 import { officials } from './migrations/0003-officials.js';
 import { premisesSequence } from './migrations/0004-premises-sequence.js';
+import { undertakings } from './migrations/0005-undertakings.js';
 import { OfficialController } from './official.controller.js';
 import { ProposalController } from './proposal.controller.js';
 import { RosterImportController } from './roster-import.controller.js';
 import { RosterImports } from './roster.service.js';
+import { UndertakingController } from './undertaking.controller.js';
+import { UndertakingService } from './undertaking.service.js';
 
 @Module({
   controllers: [
@@ -23,9 +31,11 @@ import { RosterImports } from './roster.service.js';
     AssignmentController,
     GapController,
     IndicatorController,
+    UndertakingController,
     PolicyController,
+    ChangeController,
   ],
-  providers: [AssignmentEvents, AssignmentService, RosterImports],
+  providers: [AssignmentEvents, AssignmentService, RosterImports, UndertakingService],
 })
 class AssignmentModule {}
 
@@ -39,8 +49,10 @@ export const assignment: ServiceDefinition = {
     premises,
     officials,
     premisesSequence,
+    undertakings,
   ],
   events: [AssignmentEvents],
   jobs: [RosterImports],
-  load: policyLoader(AssignmentCap, Induction),
+  fileTables: ['undertaking_copy'],
+  load: policyLoader(AssignmentCap, Induction, UndertakingText),
 };

@@ -17,3 +17,19 @@ export const AssignmentCap = definePolicy(
 );
 
 export const Induction = definePolicy('official-induction', OfficialInduction);
+
+const Wording = Type.Object({
+  title: Type.String({ minLength: 1 }),
+  opening: Type.String({ minLength: 1 }),
+  duties: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
+  /** What he accepts by signing. */
+  statement: Type.String({ minLength: 1 }),
+});
+
+/** The words of the undertaking 承诺书, by level. */
+export const UndertakingText = definePolicy(
+  'undertaking-text',
+  Type.Object({
+    levels: Type.Object({ city: Wording, county: Wording, township: Wording, village: Wording }),
+  }),
+);

@@ -13,6 +13,7 @@ import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
 import { AssignmentCap, Induction } from './assignment.policies.js';
 import { type Basis, type Candidate, type Due, propose } from './propose.js';
+import { UndertakingService } from './undertaking.service.js';
 
 const tiersOfLevel: [Level, Tier][] = [['city', 'A'], ['county', 'B'], ['township', 'C'], ['village', 'D']]; // prettier-ignore
 /** How much of a village's code names the pool of officials that may answer for it. */
@@ -88,6 +89,8 @@ export const proposalView = `id, division, version, state, counts, proposed_by a
 /** Who answers for what: proposed by rule, approved by a person, ended with the establishment. */
 @Injectable()
 export class AssignmentService {
+  constructor(private readonly undertakings: UndertakingService) {}
+
   /**
    * For each open establishment of the place an official of its level. An office proposes what its own township answers
    * for (C and D); the county proposes all.
@@ -237,6 +240,9 @@ export class AssignmentService {
     );
     for (const one of ended) tx.publish(AssignmentEnded, one, stateOf(one));
     for (const one of made) tx.publish(AssignmentMade, one, stateOf(one));
+    await this.undertakings.renew(tx, [
+      ...new Set([...ended, ...made].map((one) => one.official_id)),
+    ]);
     await tx.query(
       `update proposal set state = 'approved', version = version + 1, approved_by = $2, approved_at = $3, counts = counts || $4 where id = $1`,
       [id, tx.caller.id, tx.now, JSON.stringify({ skipped })],
@@ -245,13 +251,20 @@ export class AssignmentService {
   }
 
   /** Nobody answers for it any more since that state of it. */
-  async end(tx: Tx, establishmentId: string, sequence: number, reason: string): Promise<void> {
+  async end(
+    tx: Tx,
+    establishmentId: string,
+    sequence: number,
+    reason: 'establishment-closed',
+  ): Promise<void> {
     const [ended] = await tx.query<AssignmentRow>(
       `update assignment set version = version + 1, ended_at = $2, end_reason = $3
        where establishment_id = $1 and ended_at is null and premises_sequence < $4 returning *`,
       [establishmentId, tx.now, reason, sequence],
     );
-    if (ended) tx.publish(AssignmentEnded, ended, stateOf(ended));
+    if (!ended) return;
+    tx.publish(AssignmentEnded, ended, stateOf(ended));
+    await this.undertakings.follow(tx, [ended.official_id], reason);
   }
 }
 

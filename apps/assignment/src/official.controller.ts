@@ -1,14 +1,17 @@
 import { type Level, levels } from '#contracts';
-import { type Caller as DatabaseCaller, Database } from '#database';
+import { type Caller as DatabaseCaller, Database, type Tx } from '#database';
 import {
   afterOf,
   Caller,
   IsDivision,
   Line,
+  logPersonalRead,
+  masked,
   type Page,
   PageOf,
   pageOf,
   PageQuery,
+  readingPersonalData,
   Roles,
   oneOf,
 } from '#platform';
@@ -48,7 +51,13 @@ export class Official {
   @ApiProperty({ type: String, nullable: true, example: '刁家村委会' })
   unit: string | null;
 
-  @ApiProperty({ type: String, nullable: true, example: '19900000001' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description:
+      'Whole for the county and the office, and that they read it is written down; `199****0001` for others',
+    example: '19900000001',
+  })
   phone: string | null;
 
   @ApiProperty({ type: Boolean, example: true })
@@ -86,6 +95,19 @@ const view = `id, division, version, level, name, post, unit, phone, active, qua
 // A township may know that the county has officials, and no more: its lists show its own ground.
 const mine = `division >= app_lo() and division < app_hi()`;
 
+/** Telephone numbers are for those who dispatch; that they were shown is written down. Everybody else sees them masked. */
+const dispatches = ({ role }: DatabaseCaller): boolean =>
+  role === 'county-admin' || role === 'office';
+const reading = (caller: DatabaseCaller): DatabaseCaller =>
+  dispatches(caller) ? readingPersonalData(caller) : caller;
+
+async function shown(tx: Tx, officials: Official[], purpose: string): Promise<Official[]> {
+  if (!dispatches(tx.caller)) return officials.map((one) => ({ ...one, phone: masked(one.phone) }));
+  const subjects = officials.filter(({ phone }) => phone !== null);
+  await logPersonalRead(tx, { noun: 'official', subjects, fields: ['phone'], purpose });
+  return officials;
+} // prettier-ignore
+
 @ApiTags('officials')
 @Controller('officials')
 export class OfficialController {
@@ -96,17 +118,18 @@ export class OfficialController {
   @ApiOperation({ summary: '包保干部名单 · officials of your ground' })
   @ApiResponse({ status: 200, type: OfficialPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: OfficialQuery): Promise<Page<Official>> {
-    const found = await this.database.within(caller, (tx) =>
-      tx.query<Official>(
+    return this.database.within(reading(caller), async (tx) => {
+      const found = await tx.query<Official>(
         `select ${view} from official
          where ${mine} and (division, id) > ($1, $2::uuid)
            and ($3::text is null or starts_with(division, $3)) and ($4::text is null or level = $4)
            and ($5::text is null or strpos(name, $5) > 0)
          order by division, id limit $6`,
         [...afterOf(query), query.division ?? null, query.level ?? null, query.name ?? null, query.limit + 1],
-      ),
-    );
-    return pageOf(found, query, ({ id }) => id);
+      );
+      const { items, next } = pageOf(found, query, ({ id }) => id);
+      return { items: await shown(tx, items, 'GET /officials'), next };
+    });
   }
 
   @Get(':id')
@@ -114,8 +137,9 @@ export class OfficialController {
   @ApiOperation({ summary: '查看包保干部 · one official' })
   @ApiResponse({ status: 200, type: Official })
   async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Official> {
-    return oneOf(await this.database.within(caller, (tx) =>
-      tx.query<Official>(`select ${view} from official where ${mine} and id = $1`, [id]),
-    ));
+    return this.database.within(reading(caller), async (tx) => {
+      const found = await tx.query<Official>(`select ${view} from official where ${mine} and id = $1`, [id]);
+      return oneOf(await shown(tx, found, 'GET /officials/{id}'));
+    });
   }
 } // prettier-ignore

@@ -4,9 +4,12 @@ import {
   DomainError,
   type Finding,
   type Judged,
+  logChanges,
+  masked,
   type Outcome,
   type RowTaker,
   SheetImports,
+  type Step,
 } from '#platform';
 import { type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
@@ -111,12 +114,14 @@ class RosterRows implements RowTaker<RosterMemory> {
     ))
       known.set(keyOf(one), one);
     const touched = new Set<Known>();
+    const steps: Step[] = [];
     const judged = read.map(({ row, said, findings }, index): Judged => {
       if (!said) return { row, outcome: 'refused', findings };
       if (first[index] !== undefined)
         return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${first[index]}`)] };
       let outcome: Outcome = 'created';
       let official = known.get(keyOf(said));
+      const before = official ? { ...official } : null;
       if (official) {
         const unit = said.unit ?? official.unit;
         const phone = said.phone ?? official.phone;
@@ -131,12 +136,14 @@ class RosterRows implements RowTaker<RosterMemory> {
         official.version += 1;
         touched.add(official);
         const { id, division, version, level, name, post } = official;
+        steps.push({ subject: { id, division, version }, before, after: { ...official } });
         if (mode === 'write')
           tx.publish(OfficialChanged, { id, division, version }, { officialId: id, division, level, name, post, active: true });
       }
       return { row, outcome, findings };
     });
-    if (mode === 'write' && touched.size > 0)
+    if (mode === 'write' && touched.size > 0) {
+      await logChanges(tx, 'official', steps, `roster-import ${tx.caller.correlationId}`, ['phone']);
       await tx.query(
         `insert into official (id, division, version, level, name, post, unit, phone, created_at, changed_at)
          select id, division, version, level, name, post, unit, phone, $2, $2 from jsonb_to_recordset($1::jsonb)
@@ -144,6 +151,7 @@ class RosterRows implements RowTaker<RosterMemory> {
          on conflict (id) do update set version = excluded.version, unit = excluded.unit, phone = excluded.phone, changed_at = excluded.changed_at`,
         [JSON.stringify([...touched]), tx.now],
       );
+    }
     return judged;
   } // prettier-ignore
 }
@@ -187,7 +195,7 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
   else if (level && division.length !== digitsOf[level]) find('level-mismatch', 'division', division);
   let phone: string | null = text('phone').normalize('NFKC').replace(/[\s-]/g, '') || null;
   if (phone !== null && !/^\+?\d{7,15}$/.test(phone)) {
-    find('phone-unreadable', 'phone', text('phone'));
+    find('phone-unreadable', 'phone', masked(text('phone')) ?? ''); // auditors read findings, too
     phone = null;
   }
   if (!level || findings.some(({ severity }) => severity === 'refused')) return { said: null, findings };

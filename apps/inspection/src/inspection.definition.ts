@@ -5,12 +5,15 @@ import { ChecklistController } from './checklist.controller.js';
 import { CorrectiveActionController } from './corrective-action.controller.js';
 import { CorrectiveActionService } from './corrective-action.service.js';
 import { DeadlineSweep } from './deadline.sweep.js';
+import { EvidenceController } from './evidence.controller.js';
+import { EvidenceService } from './evidence.service.js';
 import { InspectionController } from './inspection.controller.js';
 import { InspectionEvents } from './inspection.events.js';
 import { IndicatorController } from './inspection.indicators.js';
 import { loadInspection } from './inspection.loader.js';
 import { visits } from './migrations/0002-visits.js';
 import { indicators } from './migrations/0099-indicators.js';
+import { evidence } from './migrations/0003-evidence.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -21,6 +24,7 @@ import { VisitService } from './visit.service.js';
     ObligationRunController,
     ObligationController,
     InspectionController,
+    EvidenceController,
     CorrectiveActionController,
     IndicatorController,
     PolicyController,
@@ -29,6 +33,7 @@ import { VisitService } from './visit.service.js';
     InspectionEvents,
     ObligationService,
     VisitService,
+    EvidenceService,
     CorrectiveActionService,
     ObligationRuns,
     DeadlineSweep,
@@ -41,8 +46,14 @@ export const inspection: ServiceDefinition = {
   title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('inspection') }, visits, indicators],
+  migrations: [
+    { name: '0001-foundation', sql: foundation('inspection') },
+    visits,
+    evidence,
+    indicators,
+  ],
   events: [InspectionEvents],
+  fileTables: ['evidence'],
   jobs: [ObligationRuns, DeadlineSweep],
   load: loadInspection,
 };

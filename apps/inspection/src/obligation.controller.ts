@@ -19,7 +19,6 @@ import {
   ParseUUIDPipe,
   Post,
   Query,
-  Req,
   Res,
 } from '@nestjs/common';
 import {
@@ -31,7 +30,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
-import { type FastifyReply, type FastifyRequest } from 'fastify';
+import { type FastifyReply } from 'fastify';
 import { ObligationService, type ObligationRunView, runView } from './obligation.service.js';
 
 const states = ['open', 'overdue', 'settled', 'withdrawn'] as const;
@@ -162,15 +161,8 @@ export class ObligationRunController {
     description: 'Asking again gives the same run and opens nothing twice. At a quarter’s start it happens by itself.',
   })
   @ApiResponse({ status: 202, type: ObligationRun, headers: { Location: { schema: { type: 'string' } } } })
-  async run(
-    @Caller() caller: DatabaseCaller,
-    @Body() body: OpenPeriod,
-    @Req() request: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<ObligationRun> {
-    const run = await this.database.within(caller, (tx) => this.obligations.run(tx, body.period));
-    void reply.header('location', `${request.url.split('?')[0] ?? ''}/${run.id}`);
-    return run;
+  run(@Caller() caller: DatabaseCaller, @Body() body: OpenPeriod): Promise<ObligationRun> {
+    return this.database.within(caller, (tx) => this.obligations.run(tx, body.period));
   }
 
   @Get()

@@ -129,7 +129,9 @@ export class VisitService {
 
   private async checklistFor(tx: Tx, place: Place, code?: string, version?: number): Promise<Checklist> {
     const fitting = await tx.query<Checklist>(
-      `select code, version, body from checklist where starts_with($1, division) and body->'kinds' ? $2 order by length(division) desc, version desc`,
+      `select code, version, body from (
+         select *, version = max(version) over (partition by division, code) as newest from checklist where starts_with($1, division)) c
+       where body->'kinds' ? $2 order by length(division) desc, newest desc, version desc, code`,
       [place.division, place.kind],
     );
     const found = fitting.find((one) => (code === undefined || one.code === code) && (version === undefined || one.version === version));

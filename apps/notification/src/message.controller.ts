@@ -41,7 +41,7 @@ export class Message {
   @ApiProperty({
     type: String,
     format: 'uuid',
-    description: 'The assignment, obligation or corrective action it is about',
+    description: 'The assignment, undertaking, obligation or corrective action it is about',
   })
   subjectId: string;
   @ApiProperty({
@@ -60,6 +60,14 @@ export class Message {
     example: { establishmentName: '老王饭店', dueOn: '2026-12-31' },
   })
   about: object;
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description:
+      'The version of the county’s templates (GET /policies) it was worded with; null: built-in words',
+    example: 1,
+  })
+  templateVersion: number | null;
   @ApiProperty({ type: String, format: 'date-time' })
   createdAt: Date;
   @ApiProperty({ type: String, format: 'date-time', nullable: true })
@@ -86,7 +94,7 @@ class MessageQuery extends PageQuery {
 class MessagePage extends PageOf(Message) {}
 
 const view = `id, division, version, kind, subject_id as "subjectId", audience, official_id as "officialId",
-  jsonb_build_object('zh', title_zh, 'en', title_en) as title, about, created_at as "createdAt", read_at as "readAt"`;
+  jsonb_build_object('zh', title_zh, 'en', title_en) as title, about, template_version as "templateVersion", created_at as "createdAt", read_at as "readAt"`;
 /** For an official by who he is, for a role by role and place. */
 const mine = (
   caller: DatabaseCaller,

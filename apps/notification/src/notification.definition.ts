@@ -1,12 +1,43 @@
 import { foundation } from '#database';
-import { type ServiceDefinition } from '#platform';
+import { PolicyController, policyLoader, type ServiceDefinition, Settings } from '#platform';
 import { Module } from '@nestjs/common';
+import { DeliveryController } from './delivery.controller.js';
+import { DeliveryRun } from './delivery.run.js';
+import { DeliveryService } from './delivery.service.js';
+import { MailSender } from './mail.sender.js';
 import { MessageController } from './message.controller.js';
+import { MessageTemplates } from './message.templates.js';
 import { messages } from './migrations/0002-messages.js';
+import { channels } from './migrations/0003-channels.js';
+import { NotificationConfig } from './notification.config.js';
 import { NotificationEvents } from './notification.events.js';
 import { IndicatorController } from './notification.indicators.js';
+import { SubscriptionController } from './subscription.controller.js';
+import { SubscriptionService } from './subscription.service.js';
+import { WebhookSender } from './webhook.sender.js';
 
-@Module({ controllers: [MessageController, IndicatorController], providers: [NotificationEvents] })
+@Module({
+  controllers: [
+    MessageController,
+    SubscriptionController,
+    DeliveryController,
+    PolicyController,
+    IndicatorController,
+  ],
+  providers: [
+    {
+      provide: NotificationConfig,
+      useFactory: (settings: Settings) => new NotificationConfig(settings),
+      inject: [Settings],
+    },
+    NotificationEvents,
+    SubscriptionService,
+    DeliveryService,
+    DeliveryRun,
+    MailSender,
+    WebhookSender,
+  ],
+})
 class NotificationModule {}
 
 export const notification: ServiceDefinition = {
@@ -14,6 +45,8 @@ export const notification: ServiceDefinition = {
   title: '消息 · Notification: who was told',
   module: NotificationModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('notification') }, messages],
+  migrations: [{ name: '0001-foundation', sql: foundation('notification') }, messages, channels],
   events: [NotificationEvents],
+  jobs: [DeliveryRun],
+  load: policyLoader(MessageTemplates),
 };

@@ -1,14 +1,16 @@
 import {
   AssignmentMade, CalendarMissing, CorrectiveActionChanged, CorrectiveActionDue, CorrectiveActionVerified, type DataOf, type Envelope,
-  ObligationOpened, ObligationReassigned,
+  ObligationOpened, ObligationReassigned, UndertakingOpened, UndertakingStale,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
+import { queueDeliveries, type Told } from './delivery.service.js';
+import { wordsOf } from './message.templates.js';
 
-export const messageKinds = ['assigned', 'visit-due', 'correction-due', 'correction-verified', 'calendar-missing'] as const; // prettier-ignore
-type MessageKind = (typeof messageKinds)[number];
+export const messageKinds = ['assigned', 'visit-due', 'correction-due', 'correction-verified', 'calendar-missing', 'undertaking-due', 'undertaking-stale'] as const; // prettier-ignore
+export type MessageKind = (typeof messageKinds)[number];
 
 /**
  * Every fact that somebody is told of. What is told is a function of the set of facts, not of their order: one message
@@ -42,6 +44,10 @@ export class NotificationEvents {
       zh: `“${data.establishmentName}”需整改:${data.finding}(期限${data.dueOn ?? '待节假日安排公布后确定'})`,
       en: `${data.establishmentName} has to correct: ${data.finding} (by ${data.dueOn ?? 'a day to be set once the calendar is announced'})`,
       about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number, dueOn: data.dueOn },
+      words: {
+        zh: { finding: data.finding, dueOn: data.dueOn ?? '待节假日安排公布后确定' },
+        en: { finding: data.finding, dueOn: data.dueOn ?? 'a day to be set once the calendar is announced' },
+      },
     });
   } // prettier-ignore
 
@@ -51,6 +57,7 @@ export class NotificationEvents {
       zh: `“${data.establishmentName}”的整改已复查合格:${data.finding}`,
       en: `The correction at ${data.establishmentName} was verified: ${data.finding}`,
       about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number },
+      words: { zh: { finding: data.finding }, en: { finding: data.finding } },
     });
   } // prettier-ignore
 
@@ -62,9 +69,33 @@ export class NotificationEvents {
       about: { year: data.year },
     });
   } // prettier-ignore
+
+  @OnEvent(UndertakingOpened)
+  async undertakingDue({ sequence, data }: Envelope<DataOf<typeof UndertakingOpened>>, tx: Tx): Promise<void> {
+    await tell(tx, 'undertaking-due', data.undertakingId, sequence, data.division, data.officialId, {
+      zh: `请签署承诺书(包保主体${data.establishments}户)`,
+      en: `Please sign your undertaking for ${data.establishments} establishments`,
+      about: { establishments: data.establishments, documentSha256: data.documentSha256 },
+    });
+  } // prettier-ignore
+
+  @OnEvent(UndertakingStale)
+  async undertakingStale({ sequence, data }: Envelope<DataOf<typeof UndertakingStale>>, tx: Tx): Promise<void> {
+    const [added, removed] = [data.added ?? 0, data.removed ?? 0];
+    await tell(tx, 'undertaking-stale', data.undertakingId, sequence, data.division, data.officialId, {
+      zh: `您的包保名单有变化(增加${added}户,减少${removed}户),原承诺书已失效,需重新签署`,
+      en: `Your list has changed (${added} more, ${removed} fewer): your undertaking is stale and is to be signed again`,
+      about: { added, removed, reason: data.staleReason },
+    });
+  } // prettier-ignore
 }
 
-/** @param to an official's id, a role, or null: nobody answers for it yet, so nobody is told */
+/**
+ * Writes the message, and what is to be sent of it to those who subscribed, in the transaction of the fact.
+ * @param to an official's id, a role, or null: nobody answers for it yet, so nobody is told
+ * @param what the built-in words, used where the county has no template; a template's placeholders are filled from
+ *   `about` and `words`
+ */
 async function tell(
   tx: Tx,
   kind: MessageKind,
@@ -72,18 +103,29 @@ async function tell(
   sequence: number,
   division: string,
   to: string | null,
-  what: { zh: string; en: string; about: object },
+  what: { zh: string; en: string; about: object; words?: Record<'zh' | 'en', Record<string, string>> },
 ): Promise<void> {
   if (to === null) return;
   const official = to === 'county-admin' ? null : to;
-  await tx.query(
-    `insert into message as m (id, division, version, kind, subject_id, sequence, audience, official_id, title_zh, title_en, about, created_at)
-     values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+  const words = await wordsOf(tx, kind, division, what, {
+    zh: { ...what.about, ...what.words?.zh },
+    en: { ...what.about, ...what.words?.en },
+  });
+  const [told] = await tx.query<Told & { before: number | null }>(
+    `insert into message as m (id, division, version, kind, subject_id, sequence, audience, official_id, title_zh, title_en, about, created_at, template_version)
+     values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      on conflict on constraint message_once do update
        set sequence = excluded.sequence, title_zh = excluded.title_zh, title_en = excluded.title_en, about = excluded.about,
+           template_version = excluded.template_version,
            version = m.version + (m.about <> excluded.about)::int,
            read_at = case when m.about = excluded.about then m.read_at end, read_by = case when m.about = excluded.about then m.read_by end
-       where m.sequence < excluded.sequence`,
-    [uuidv7(), division, kind, subject, sequence, official ? 'official' : to, official, what.zh, what.en, JSON.stringify(what.about), tx.now],
+       where m.sequence < excluded.sequence
+     returning old.version as before, new.id, new.division, new.version, new.kind, new.subject_id as "subjectId", new.audience,
+       new.official_id as "officialId", new.about, new.created_at as "createdAt"`,
+    [
+      uuidv7(), division, kind, subject, sequence, official ? 'official' : to, official, words.title.zh, words.title.en,
+      JSON.stringify(what.about), tx.now, words.templateVersion,
+    ],
   );
+  if (told && told.before !== told.version) await queueDeliveries(tx, told, words);
 } // prettier-ignore

@@ -53,6 +53,17 @@ describe('deploy/', () => {
     }
   }); // prettier-ignore
 
+  it('gives each service that keeps files a place of its own that outlives its container', () => {
+    for (const folder of folders) {
+      const definition = `apps/${folder}/src/${folder}.definition.ts`;
+      if (!existsSync(definition) || !readFileSync(definition, 'utf8').includes('fileTables:')) continue;
+      expect(services.get(folder)).toContain('FILES_DIR: /files');
+      expect(services.get(folder)).toContain(`'${folder}-files:/files'`);
+      expect(compose).toMatch(new RegExp(`^  ${folder}-files:$`, 'm'));
+    }
+    expect(dockerfile).toMatch(/mkdir .*\/files && chown node:node \/files/);
+  }); // prettier-ignore
+
   it('loads what a service can load', () => {
     for (const folder of folders) {
       const definition = `apps/${folder}/src/${folder}.definition.ts`;

@@ -50,6 +50,8 @@ interface Secrets {
   database: string;
   nats: string;
   cookie: string;
+  /** What webhooks are signed and confirmation codes made with. */
+  notification?: string;
   accounts: DemoAccount[];
 }
 
@@ -68,6 +70,7 @@ async function secrets(): Promise<Secrets> {
     database: secret(),
     nats: secret(),
     cookie: secret(),
+    notification: secret(),
     accounts: [
       account('county', '县食安办管理员', 'county-admin', '371425'),
       account('county-2', '县食安办管理员(复核)', 'county-admin', '371425'),
@@ -146,6 +149,10 @@ async function start(): Promise<() => Promise<void>> {
         `${secretsFile} is gone, but its database still lies in ${postgres.dataDir}: put it back, or start over with npm start -- --fresh.`,
       );
     const known = await secrets();
+    if (!known.notification) {
+      known.notification = secret(); // an installation from before there were webhooks
+      await keep(known);
+    }
     await checkTrigrams(postgres.url('postgres'));
     say('starting NATS …');
     const bin = await obtainNatsServer(process.env['FOODWARDEN_CACHE'] ?? resolve('.cache'), say);
@@ -250,7 +257,8 @@ async function start(): Promise<() => Promise<void>> {
         {
           service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
           natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience,
-          logLevel: process.env['LOG_LEVEL'] ?? 'warn',
+          logLevel: process.env['LOG_LEVEL'] ?? 'warn', files: { folder: join(dataDir, 'files') },
+          env: { ...process.env, NOTIFICATION_KEYS: known.notification },
         },
         { listen: false },
       ); // prettier-ignore

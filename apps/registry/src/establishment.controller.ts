@@ -1,6 +1,8 @@
 import { type Kind, kinds, type Tier, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { Caller, IfMatch, IsDivision, Line, type Page, PageOf, PageQuery, Roles } from '#platform';
+import {
+  Caller, type Change, ChangePage, changesOf, IfMatch, IsDivision, Line, type Page, PageOf, PageQuery, Roles,
+} from '#platform'; // prettier-ignore
 import { Body, Controller, Get, Param, ParseUUIDPipe, Patch, Post, Query } from '@nestjs/common';
 import {
   ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
@@ -83,6 +85,16 @@ export class ChangeEstablishment {
   @IsOptional()
   @IsIn(['open', 'suspended', 'closed'])
   status?: 'open' | 'suspended' | 'closed';
+
+  @ApiPropertyOptional({
+    type: String,
+    description: 'Why: kept in the change log alone',
+    example: '门头换新',
+    maxLength: 300,
+  })
+  @IsOptional()
+  @Line(300)
+  reason?: string;
 }
 
 export class EstablishmentQuery extends PageQuery {
@@ -158,6 +170,21 @@ export class EstablishmentController {
     @Param('id', ParseUUIDPipe) id: string,
   ): Promise<Establishment> {
     return this.database.within(caller, (tx) => this.establishments.one(tx, id));
+  }
+
+  @Get(':id/changes')
+  @ApiOperation({ summary: '变更记录 · who changed which of its fields, when and why' })
+  @Roles('county-admin', 'office', 'auditor')
+  @ApiResponse({ status: 200, type: ChangePage })
+  async changes(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Query() query: PageQuery,
+  ): Promise<Page<Change>> {
+    return this.database.within(caller, async (tx) => {
+      await this.establishments.one(tx, id);
+      return changesOf(tx, { ...query, subject: id });
+    });
   }
 
   @Patch(':id')

@@ -99,12 +99,32 @@ export class Establishment {
     this.tier = this.tierDecision.tier;
   }
 
+  /** It is over; nothing is ever deleted. */
+  close(now: Date): void {
+    Object.assign(this, { status: 'closed', version: this.version + 1, changedAt: now });
+  }
+
+  /** Says again what it said `before`, as a new version. */
+  restore(before: EstablishmentFields, now: Date): void {
+    Object.assign(this, before, { version: this.version + 1, changedAt: now });
+  }
+
   /** The whole public state, as every other service copies it. */
   state(): DataOf<typeof EstablishmentRegistered> {
     const { id: establishmentId, division, name, kind, tier, status, address } = this;
     return { establishmentId, division, name, kind, tier, status, address };
   }
 }
+
+/** Its columns alone: a copy of them is what it was at a moment. */
+export type EstablishmentRow = Omit<Establishment, 'retier' | 'close' | 'restore' | 'state'>;
+/** What it says, without what every version changes. */
+export type EstablishmentFields = Omit<EstablishmentRow, 'id' | 'version' | 'createdAt' | 'changedAt'>; // prettier-ignore
+
+export function fieldsOf(one: EstablishmentRow): EstablishmentFields {
+  const { division, name, uscc, address, kind, area, diners, large, licence, latitude, longitude, status, tier, tierDecision } = one;
+  return { division, name, uscc, address, kind, area, diners, large, licence, latitude, longitude, status, tier, tierDecision };
+} // prettier-ignore
 
 /** Every column, its type and where its value is. */
 const columns: [name: string, type: string, of: (one: Establishment) => string | number | boolean | Date | null][] = [
@@ -142,13 +162,13 @@ export function insertEstablishments(tx: Tx, made: Establishment[]): void {
   );
 }
 
-/** Writes the whole of them, in one statement; this transaction has locked the rows. Sent, like the insert. */
-export function changeEstablishments(tx: Tx, changed: Establishment[]): void {
+/** One statement for all of them. @throws Error when a version before is not there for one of them */
+export async function updateEstablishments(tx: Tx, changed: Establishment[]): Promise<void> {
   if (changed.length === 0) return;
-  tx.send(
-    'change establishments',
+  const found = await tx.query(
     `update establishment e set (${names}) = (${columns.map(([name]) => `n.${name}`).join(', ')})
-     from unnest(${arrays}) as n(${names}) where e.id = n.id`,
+     from unnest(${arrays}) as n(${names}) where e.id = n.id and e.version < n.version returning 1 as one`,
     valuesOf(changed),
   );
-}
+  if (found.length !== changed.length) throw new Error('An establishment was changed under the lock.');
+} // prettier-ignore

@@ -1,6 +1,6 @@
 import { EstablishmentChanged, EstablishmentRegistered } from '#contracts';
 import { type Tx } from '#database';
-import { afterOf, DomainError, type Page, pageOf, policyOf } from '#platform';
+import { afterOf, DomainError, logChanges, type Page, pageOf, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import {
@@ -30,6 +30,8 @@ export class EstablishmentService {
     const establishment = Object.assign(new Establishment(), unknown, wanted, {
       id: uuidv7(),
       version: 1,
+      name: wanted.name.trim(),
+      address: wanted.address.trim(),
       uscc: this.checkedUscc(wanted.uscc),
       licence: this.checkedLicence(wanted.licence),
       status: 'open',
@@ -39,6 +41,9 @@ export class EstablishmentService {
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     insertEstablishments(tx, [establishment]);
     keepNames(tx, [establishment]);
+    await logChanges(tx, 'establishment', [
+      { subject: establishment, before: null, after: establishment },
+    ]);
     tx.publish(EstablishmentRegistered, establishment, establishment.state());
     return establishment;
   }
@@ -57,14 +62,18 @@ export class EstablishmentService {
         [],
         establishment,
       );
-    const { uscc, licence, ...rest } = wanted;
+    const { uscc, licence, reason, ...rest } = wanted;
+    const before = { ...establishment };
     Object.assign(establishment, rest, { version: version + 1, changedAt: tx.now });
+    establishment.name = establishment.name.trim();
     if (uscc !== undefined) establishment.uscc = this.checkedUscc(uscc);
     if (licence !== undefined) establishment.licence = this.checkedLicence(licence);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     const { affected } = await tx.manager.update(Establishment, { id, version }, establishment);
     if (affected !== 1) throw new DomainError('stale-version', 'Somebody changed it meanwhile.');
     if (wanted.name !== undefined) keepNames(tx, [establishment]);
+    const step = { subject: establishment, before, after: establishment };
+    await logChanges(tx, 'establishment', [step], reason);
     tx.publish(EstablishmentChanged, establishment, establishment.state());
     return establishment;
   }

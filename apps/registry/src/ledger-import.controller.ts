@@ -1,8 +1,14 @@
-import { Database } from '#database';
-import { importRoutes } from '#platform';
-import { Controller } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
+import { type Caller as DatabaseCaller, Database } from '#database';
+import {
+  Caller, importRoutes, ImportView, Roles, sendWorkbook, workbookResponse,
+} from '#platform'; // prettier-ignore
+import { workbookType } from '#sheet';
+import { Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Res } from '@nestjs/common';
+import { ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { type FastifyReply } from 'fastify';
 import { LedgerImports } from './ledger.service.js';
+import { markedSheet } from './ledger.workbook.js';
+import { undoImport } from './ledger-undo.js';
 
 @ApiTags('ledger-imports')
 @Controller('ledger-imports')
@@ -10,7 +16,46 @@ export class LedgerImportController extends importRoutes('台账 · a ledger', [
   'county-admin',
   'office',
 ]) {
-  constructor(database: Database, imports: LedgerImports) {
-    super(database, imports as never);
+  constructor(
+    private readonly door: Database,
+    private readonly ledgers: LedgerImports,
+  ) {
+    super(door, ledgers as never);
+  }
+
+  @Get(':id/findings.xlsx')
+  @Roles('county-admin', 'office', 'auditor')
+  @ApiOperation({
+    summary: '下载标注问题的表格 · the sheet as it was sent, with what was found on each row',
+    description:
+      'XLSX. Rows are filled by the worst finding: red refused, grey duplicate, yellow warned, blue repaired; the last column 问题 · findings says what to do. 409 `wrong-state` while the import is under way.',
+  })
+  @ApiProduces(workbookType)
+  @ApiResponse(workbookResponse)
+  async marked(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendWorkbook(reply, `台账问题-${id}`, await markedSheet(this.door, caller, id));
+  }
+
+  @Post(':id/undo')
+  @HttpCode(200)
+  @Roles('county-admin', 'office')
+  @ApiOperation({
+    summary: '撤销导入 · undo an import: close what it created, restore what it changed',
+    description:
+      'All or nothing. 409 `changed-since` names what was changed or visited since the import; 409 `wrong-state` for a dry run and for an import that has not landed. Nothing is deleted; a repeat gives the same answer.',
+  })
+  @ApiResponse({ status: 200, type: ImportView })
+  undo(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+  ): Promise<ImportView> {
+    return this.door.within(caller, async (tx) => {
+      await undoImport(tx, id);
+      return this.ledgers.one(tx, id);
+    });
   }
 }

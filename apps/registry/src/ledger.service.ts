@@ -4,14 +4,15 @@ import { arrayOf, Database, newId, type Tx } from '#database';
 import {
   definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowTaker, SheetImports,
 } from '#platform'; // prettier-ignore
-import { type SheetRow, type SheetShape } from '#sheet';
+import { plainText, type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
 import { type Static, Type } from '@sinclair/typebox';
 import {
-  changeEstablishments,
   Establishment,
   insertEstablishments,
+  updateEstablishments,
 } from './establishment.entity.js';
+import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence } from './licence.js';
 import { keepNames } from './name-search.js';
 import { decideTier, TierRule } from './tier-rule.js';
@@ -28,7 +29,7 @@ export const CountyBox = definePolicy(
   }),
 );
 
-const title = {
+export const title = {
   name: '主体名称',
   uscc: '统一社会信用代码',
   licence: '许可证(登记证)编号',
@@ -45,12 +46,12 @@ type Field = keyof typeof title;
 const fields = Object.keys(title);
 
 /** The ledger as offices send it. The running number (序号) means nothing and is not read. */
-const shape: SheetShape = {
+export const shape: SheetShape = {
   headers: Object.fromEntries(Object.entries(title).map(([field, text]) => [text, field])),
   required: ['name', 'uscc', 'address', 'township', 'village', 'kind'],
 };
 
-const kindOf: Record<string, Kind> = {
+export const kindOf: Record<string, Kind> = {
   食品生产: 'production', 特殊食品: 'special-food', 食品销售: 'sale', 餐饮服务: 'catering', 学校食堂: 'canteen',
   集体用餐配送单位: 'group-meal', 集中交易市场: 'market', 小餐饮: 'small-catering', 食品小作坊: 'workshop', 食品摊点: 'stall',
 }; // prettier-ignore
@@ -121,7 +122,7 @@ class LedgerRows implements RowTaker<LedgerMemory> {
     return { seen: new Map(), made: [] };
   }
 
-  async take(tx: Tx, rows: SheetRow[], memory: LedgerMemory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]> {
+  async take(tx: Tx, rows: SheetRow[], memory: LedgerMemory, mode: 'write' | 'dry-run' | 'seen', importId: string): Promise<Judged[]> {
     const first = rows.map(({ row, cells }) => remember(memory.seen, row, cells));
     if (mode === 'seen') return [];
     const ground = (memory.ground ??= await groundOf(tx));
@@ -133,6 +134,7 @@ class LedgerRows implements RowTaker<LedgerMemory> {
     for (const one of memory.made) known.add(one);
     const created = new Set<Establishment>();
     const changed = new Set<Establishment>();
+    const effects: Effect[] = [];
     const renamed = new Set<Establishment>();
 
     const judged = read.map(({ row, said, findings }, index): Judged => {
@@ -157,7 +159,8 @@ class LedgerRows implements RowTaker<LedgerMemory> {
         if (mode === 'dry-run') memory.made.push(establishment);
       }
       if (outcome !== 'unchanged') {
-        if (outcome === 'updated' && establishment.name !== said.name) renamed.add(establishment);
+        const before = outcome === 'updated' ? { ...establishment } : null;
+        if (before && before.name !== said.name) renamed.add(establishment);
         for (const [field, value] of Object.entries(said))
           if (value !== null) (establishment as unknown as Record<string, unknown>)[field] = value;
         establishment.version += 1;
@@ -165,6 +168,7 @@ class LedgerRows implements RowTaker<LedgerMemory> {
         establishment.retier(ground.rule);
         if (outcome === 'updated' && !created.has(establishment)) changed.add(establishment);
         known.add(establishment);
+        effects.push({ row, before, after: { ...establishment } });
         const { id, division, version } = establishment;
         if (mode === 'write')
           tx.publish(
@@ -178,8 +182,9 @@ class LedgerRows implements RowTaker<LedgerMemory> {
 
     if (mode === 'write') {
       insertEstablishments(tx, [...created]);
-      changeEstablishments(tx, [...changed]);
+      await updateEstablishments(tx, [...changed]);
       keepNames(tx, [...created, ...renamed]);
+      await recordEffects(tx, importId, effects);
     }
     return judged;
   } // prettier-ignore
@@ -300,11 +305,13 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
   const findings: Found[] = [];
   const find = (rule: Rule, field: Field, value: string, repairedTo: string | null = null): void =>
     void findings.push(told(rule, field, value, repairedTo));
-  const text = (field: Field): string => (cells[field] ?? '').replace(/\p{Cc}+/gu, ' ');
+  /** As it was before an export of ours made it harmless. */
+  const written = (field: Field): string => plainText(cells[field] ?? '');
+  const text = (field: Field): string => written(field).replace(/\p{Cc}+/gu, ' ');
 
   const name = text('name').trim();
   if (name === '') find('name-missing', 'name', text('name'));
-  else if (name !== cells['name']) find('name-spaces', 'name', text('name'), name);
+  else if (name !== written('name')) find('name-spaces', 'name', text('name'), name);
   if (/^[=+\-@]/.test(name)) find('formula-text', 'name', name);
   if ([...name].length > 200) find('text-too-long', 'name', name);
   const address = text('address').trim();

@@ -1,5 +1,5 @@
 import { foundation } from '#database';
-import { PolicyController, type ServiceDefinition } from '#platform';
+import { ChangeController, PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CalendarController } from './calendar.controller.js';
 import { DivisionController } from './division.controller.js';
@@ -7,11 +7,14 @@ import { EstablishmentController } from './establishment.controller.js';
 import { Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
 import { LedgerImportController } from './ledger-import.controller.js';
+import { LedgerController } from './ledger.controller.js';
 import { LedgerImports } from './ledger.service.js';
 import { establishments } from './migrations/0002-establishments.js';
 import { ledger } from './migrations/0003-ledger.js';
 import { search } from './migrations/0004-search.js';
+import { records } from './migrations/0005-records.js';
 import { NameSearchSweep } from './name-search.sweep.js';
+import { RegistryEvents } from './registry.events.js';
 import { IndicatorController } from './registry.indicators.js';
 import { loadRegistry } from './registry.loader.js';
 
@@ -20,11 +23,13 @@ import { loadRegistry } from './registry.loader.js';
     DivisionController,
     EstablishmentController,
     LedgerImportController,
+    LedgerController,
     CalendarController,
     IndicatorController,
     PolicyController,
+    ChangeController,
   ],
-  providers: [EstablishmentService, LedgerImports, NameSearchSweep],
+  providers: [EstablishmentService, LedgerImports, NameSearchSweep, RegistryEvents],
 })
 class RegistryModule {}
 
@@ -38,7 +43,9 @@ export const registry: ServiceDefinition = {
     establishments,
     ledger,
     search,
+    records,
   ],
+  events: [RegistryEvents],
   jobs: [LedgerImports, NameSearchSweep],
   load: loadRegistry,
 };

@@ -42,3 +42,36 @@ export const AssignmentState = Type.Object({
 });
 export const AssignmentMade = defineEvent('assignment.assignment.made.v1', AssignmentState);
 export const AssignmentEnded = defineEvent('assignment.assignment.ended.v1', AssignmentState);
+
+const Sha256 = Type.String({
+  pattern: '^[0-9a-f]{64}$',
+  examples: ['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
+});
+/** An undertaking 承诺书 after the step: what an official answers for by his signature. */
+export const UndertakingState = Type.Object({
+  undertakingId: Id,
+  /** Of the official's post: 6 digits where he is the county's. */
+  division: Type.String({ pattern: '^([0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})$' }),
+  officialId: Id,
+  officialName: Type.String(),
+  officialPost: Type.String(),
+  officialLevel: AnyLevel,
+  state: Type.Union([Type.Literal('open'), Type.Literal('signed'), Type.Literal('stale')]),
+  establishments: Type.Integer({ minimum: 1 }),
+  listSha256: Sha256,
+  documentSha256: Sha256,
+  openedAt: Type.String(),
+  signedAt: Type.Union([Type.String(), Type.Null()]),
+  staleAt: Type.Union([Type.String(), Type.Null()]),
+  staleReason: Type.Union([
+    Type.Literal('proposal-approved'),
+    Type.Literal('establishment-closed'),
+    Type.Null(),
+  ]),
+  /** How many establishments the list gained and lost when it became stale. */
+  added: Type.Union([Type.Integer(), Type.Null()]),
+  removed: Type.Union([Type.Integer(), Type.Null()]),
+});
+export const UndertakingOpened = defineEvent('assignment.undertaking.opened.v1', UndertakingState);
+export const UndertakingSigned = defineEvent('assignment.undertaking.signed.v1', UndertakingState);
+export const UndertakingStale = defineEvent('assignment.undertaking.stale.v1', UndertakingState);

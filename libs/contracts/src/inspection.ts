@@ -55,6 +55,33 @@ export const InspectionSubmitted = defineEvent(
   }),
 );
 
+/** A photo or paper of a visit 证据: the bytes are kept by inspection, under their hash. Position in WGS84. */
+export const EvidenceAdded = defineEvent(
+  'inspection.evidence.added.v1',
+  Type.Object({
+    evidenceId: Id,
+    division: Village,
+    inspectionId: Id,
+    establishmentId: Id,
+    officialId: Id,
+    sha256: Type.String({
+      pattern: '^[0-9a-f]{64}$',
+      examples: ['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
+    }),
+    mime: Type.String(),
+    sizeBytes: Type.Integer({ minimum: 1 }),
+    takenAt: Type.String(),
+    position: Type.Union([
+      Type.Object({
+        latitude: Type.Number(),
+        longitude: Type.Number(),
+        accuracyMetres: Type.Optional(Type.Number()),
+      }),
+      Type.Null(),
+    ]),
+  }),
+);
+
 /** A finding's correction 整改, whole. */
 export const CorrectiveActionState = Type.Object({
   correctiveActionId: Id,

@@ -1,10 +1,17 @@
 import { type EventContract, type Service } from './event.js';
-import { AssignmentEnded, AssignmentMade, OfficialChanged } from './assignment.js';
+import {
+  AssignmentEnded,
+  AssignmentMade,
+  OfficialChanged,
+  UndertakingOpened,
+  UndertakingStale,
+} from './assignment.js';
 import {
   CalendarMissing,
   CorrectiveActionChanged,
   CorrectiveActionDue,
   CorrectiveActionVerified,
+  InspectionSubmitted,
   ObligationOpened,
   ObligationReassigned,
 } from './inspection.js';
@@ -22,6 +29,7 @@ import { CertificateIssued } from './training.js';
  * and this table differ.
  */
 export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
+  registry: [InspectionSubmitted],
   assignment: [EstablishmentRegistered, EstablishmentChanged, DivisionsListed, CertificateIssued],
   inspection: [
     EstablishmentRegistered,
@@ -34,6 +42,8 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
   training: [OfficialChanged],
   notification: [
     AssignmentMade,
+    UndertakingOpened,
+    UndertakingStale,
     ObligationOpened,
     ObligationReassigned,
     CorrectiveActionDue,

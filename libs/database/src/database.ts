@@ -59,7 +59,9 @@ interface Connection {
 
 /** The caller's transaction: what a service method takes first. */
 export class Tx {
-  private readonly facts: Fact[] = [];
+  private facts: Fact[] = [];
+  /** Facts were written that the relay will want to send. */
+  wrote = false;
   /** Statements on their way, whose answers nobody waits for. */
   readonly sent: Promise<unknown>[] = [];
 
@@ -108,9 +110,20 @@ export class Tx {
     });
   }
 
+  /**
+   * Writes the facts published so far, for a transaction of more of them than memory should hold. Call it when their
+   * aggregates' rows are changed, so that ids are drawn under the row locks; they are sent when the transaction commits.
+   */
+  async flush(): Promise<void> {
+    const facts = this.statement();
+    this.facts = [];
+    if (facts) await this.query(facts.text, facts.values);
+  }
+
   /** What writes the facts into journal and outbox, in one statement; undefined when there are none. */
   statement(): Statement | undefined {
     if (this.facts.length === 0) return undefined;
+    this.wrote = true;
     const seen = new Set<string>();
     // The same in all of them, and so written once.
     const { id: actor, correlationId, causationId } = this.caller;
@@ -222,7 +235,7 @@ export class Database {
       ];
       await this.commit(connection, tx.sent, last);
       active.isTransactionActive = false;
-      if (facts) for (const wake of this.committed) wake();
+      if (tx.wrote) for (const wake of this.committed) wake();
       return result;
     } catch (error) {
       await connection.query('rollback').catch(() => undefined); // the connection itself is gone: nothing was committed on it

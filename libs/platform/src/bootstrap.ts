@@ -3,6 +3,7 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { parseArgs } from 'node:util';
 import { type Service } from '#contracts';
 import { Database, migrate, type Migration } from '#database';
+import { filesOf, FileStore } from '#files';
 import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
@@ -15,10 +16,18 @@ import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import { OidcGuard, traceIdOf } from './auth.js';
-import { type Config, configFrom } from './config.js';
+import { type Config, configFrom, Settings } from './config.js';
 import { completed } from './openapi.js';
-import { EtagInterceptor, ProblemFilter, RepeatInterceptor, tell, validation } from './http.js';
+import {
+  EtagInterceptor,
+  LocationInterceptor,
+  ProblemFilter,
+  RepeatInterceptor,
+  tell,
+  validation,
+} from './http.js';
 import { DeadLetterController } from './dead-letter.controller.js';
+import { FileSweep } from './file-sweep.js';
 import { Housekeeping } from './housekeeping.js';
 import { type Job, Jobs } from './jobs.js';
 import { defaultLimits, LimitGuard } from './limits.js';
@@ -34,6 +43,8 @@ export interface ServiceDefinition {
   events?: Type[];
   /** Providers that do work no request waits for. */
   jobs?: Type<Job>[];
+  /** Tables whose `sha256` names a file: what none of them names is swept away. A service without files leaves it out. */
+  fileTables?: readonly string[];
   /** Deploy step: what a county starts with, from the files of a folder. Repeating it changes nothing. @returns what was loaded */
   load?: (database: Database, folder: string) => Promise<string>;
 }
@@ -48,15 +59,22 @@ export interface RunningService {
 
 @Module({ controllers: [DeadLetterController] })
 class PlatformModule {
-  static with(database: Database, applier: Applier): DynamicModule {
+  static with(
+    database: Database,
+    applier: Applier,
+    files: FileStore,
+    env: NodeJS.ProcessEnv,
+  ): DynamicModule {
     return {
       module: PlatformModule,
       global: true,
       providers: [
         { provide: Database, useValue: database },
         { provide: Applier, useValue: applier },
+        { provide: FileStore, useValue: files },
+        { provide: Settings, useValue: new Settings(env) },
       ],
-      exports: [Database, Applier],
+      exports: [Database, Applier, FileStore, Settings],
     };
   }
 }
@@ -66,7 +84,7 @@ const unreadable = new DomainError(
   'The address is not percent-encoded UTF-8, or too long.',
 );
 
-/** Bodies are JSON in UTF-8, and files where sheets are imported; anything else is 415 or 400, not a guess. */
+/** Bodies are JSON in UTF-8, and files where some are taken; anything else is 415 or 400, not a guess. */
 function takeJsonAlone(fastify: FastifyInstance): void {
   const parse = fastify.getDefaultJsonParser('error', 'error');
   const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -87,7 +105,8 @@ function takeJsonAlone(fastify: FastifyInstance): void {
   );
   fastify.addHook('preValidation', (request, _reply, done) => {
     const misplaced =
-      request.isMultipart() && !/(-imports|\/evidence)$/.test(request.routeOptions.url ?? '');
+      request.isMultipart() &&
+      !/(-imports|\/evidence|\/copy)$/.test(request.routeOptions.url ?? '');
     done(misplaced ? new DomainError('media-type', 'Send application/json.') : undefined);
   });
 }
@@ -108,7 +127,14 @@ export async function startService(
   await database.open();
 
   const applier = new Applier(service, database);
-  @Module({ imports: [definition.module, PlatformModule.with(database, applier)] })
+  const files = filesOf(config.files, service);
+  if (definition.fileTables && !files.configured)
+    log.warn(
+      'No place for files: uploads are refused (503 files-not-configured) until FILES_DIR or FILES_S3_… is set.',
+    );
+  @Module({
+    imports: [definition.module, PlatformModule.with(database, applier, files, config.env ?? {})],
+  })
   class Root {}
   const adapter = new FastifyAdapter({
     bodyLimit: 1024 * 1024,
@@ -128,7 +154,11 @@ export async function startService(
   const limit = new LimitGuard(config.limits ?? defaultLimits);
   app.useGlobalGuards(new OidcGuard(config.issuer, config.audience), limit);
   app.useGlobalPipes(validation());
-  app.useGlobalInterceptors(new EtagInterceptor(), new RepeatInterceptor());
+  app.useGlobalInterceptors(
+    new EtagInterceptor(),
+    new LocationInterceptor(),
+    new RepeatInterceptor(),
+  );
   app.useGlobalFilters(new ProblemFilter(log));
 
   const fastify = adapter.getInstance();
@@ -180,7 +210,10 @@ export async function startService(
     (definition.events ?? []).map((type) => app.get<object>(type, { strict: false })),
   );
   const work = (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false }));
-  const jobs = new Jobs([...work, new Housekeeping(database)], say);
+  const sweep = definition.fileTables
+    ? [new FileSweep(database, files, definition.fileTables)]
+    : [];
+  const jobs = new Jobs([...work, ...sweep, new Housekeeping(database)], say);
   const joined = connectBus({
     url: config.natsUrl,
     ...(config.natsUser ? { user: config.natsUser, password: config.natsPassword ?? '' } : {}),
@@ -355,7 +388,8 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   await database.open();
   try {
     const applier = new Applier(definition.service, database);
-    @Module({ imports: [definition.module, PlatformModule.with(database, applier)] })
+    const noFiles = new FileStore(undefined); // facts carry none
+    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles, process.env)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
     applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));
@@ -386,9 +420,7 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       const { DATABASE_URL: url } = process.env;
       const folder = process.argv[3];
       if (!url || !folder || !definition.load)
-        throw new Error(
-          'Give `load <folder>` and DATABASE_URL; identity and notification load nothing.',
-        );
+        throw new Error('Give `load <folder>` and DATABASE_URL; identity loads nothing.');
       const database = new Database({
         service: definition.service,
         url,

@@ -1,5 +1,6 @@
 import { type Service } from '#contracts';
 import { defaultLimits, type Limits } from './limits.js';
+import { type FilesConfig } from '#files';
 
 /** What a service needs, from the environment alone. */
 export interface Config {
@@ -16,6 +17,15 @@ export interface Config {
   logLevel: string;
   /** Without them the defaults. */
   limits?: Limits;
+  /** Where uploaded files are kept; without it the routes that take or give files answer `files-not-configured`. */
+  files: FilesConfig | undefined;
+  /** Where a service reads what it alone needs: `Settings`. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/** The environment as a service's own settings are read from it, once at its start (`<service>.config.ts`). */
+export class Settings {
+  constructor(readonly env: NodeJS.ProcessEnv) {}
 }
 
 /** @throws Error that names every variable that is missing or wrong, in one sentence. */
@@ -57,10 +67,30 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
       uploadsOfTownship: count('LIMIT_UPLOADS_OF_TOWNSHIP', defaultLimits.uploadsOfTownship),
       uploads: count('LIMIT_UPLOADS', defaultLimits.uploads),
     },
+    files: filesFrom(env, need),
+    env,
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65535)
     wrong.push('PORT (like 3000)');
+  if (env['FILES_DIR'] && config.files && !('folder' in config.files))
+    wrong.push('either FILES_DIR or FILES_S3_ENDPOINT');
   if (wrong.length > 0)
     throw new Error(`${service} cannot start: set ${wrong.join(', ')} in the environment.`);
   return config;
 }
+
+/** A folder, or a bucket with everything that it takes; nothing at all is right too. */
+function filesFrom(
+  env: NodeJS.ProcessEnv,
+  need: (name: string, pattern: RegExp, example: string) => string,
+): FilesConfig | undefined {
+  if (!Object.keys(env).some((name) => name.startsWith('FILES_S3_') && env[name]))
+    return env['FILES_DIR'] ? { folder: env['FILES_DIR'] } : undefined;
+  return {
+    endpoint: need('FILES_S3_ENDPOINT', /^https?:\/\/[^/?#@]+\/?$/, 'https://s3.host'),
+    bucket: need('FILES_S3_BUCKET', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'foodwarden'),
+    region: need('FILES_S3_REGION', /^[\w-]+$/, 'us-east-1'),
+    accessKey: need('FILES_S3_ACCESS_KEY', /^\S+$/, 'the id of a key that may use this bucket alone'),
+    secretKey: need('FILES_S3_SECRET_KEY', /^\S+$/, 'its secret'),
+  };
+} // prettier-ignore

@@ -1,4 +1,5 @@
 import { CommitUnknown, KeyReused, Repeated } from '#database';
+import { FilesNotConfigured, FilesUnavailable } from '#files';
 import {
   type ArgumentMetadata, type ArgumentsHost, Catch, type CallHandler, type ExceptionFilter, type ExecutionContext, HttpException,
   type NestInterceptor, type ValidationError, ValidationPipe,
@@ -94,6 +95,21 @@ export class EtagInterceptor implements NestInterceptor {
   }
 }
 
+/** What was accepted for later has its address in `Location`, in the first answer and in its repeats. */
+export class LocationInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const reply = context.switchToHttp().getResponse<FastifyReply>();
+    return next.handle().pipe(
+      tap((answer: unknown) => {
+        const id = (answer as { id?: unknown } | null)?.id;
+        if (reply.statusCode === 202 && typeof id === 'string')
+          void reply.header('location', `${request.url.split('?')[0] ?? ''}/${id}`);
+      }),
+    );
+  }
+}
+
 /** The one place where errors become answers. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -104,6 +120,9 @@ export class ProblemFilter implements ExceptionFilter {
     const status = tell(error, request, host.switchToHttp().getResponse<FastifyReply>());
     if (status === 500)
       this.log.error({ err: bare(error), traceId: request.traceId }, 'request failed');
+    // The caller is told to come again; why the place of the files refuses us is for who runs it.
+    if (error instanceof FilesUnavailable)
+      this.log.warn({ err: error.message, traceId: request.traceId }, 'files are not available');
   }
 }
 
@@ -152,6 +171,14 @@ function told_(error: unknown): {
     return {
       code: 'outcome-unknown',
       detail: 'Repeat the request with the same Idempotency-Key.',
+      errors: [],
+    };
+  if (error instanceof FilesNotConfigured)
+    return { code: 'files-not-configured', detail: error.message, errors: [] };
+  if (error instanceof FilesUnavailable)
+    return {
+      code: 'unavailable',
+      detail: 'The files are out of reach for the moment: try again shortly.',
       errors: [],
     };
   const status =

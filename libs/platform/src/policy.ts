@@ -40,17 +40,27 @@ export interface Policy<T extends TSchema> {
   body: Static<T>;
 }
 
-/** The newest version of the nearest place that has one. @throws DomainError `policy-missing` */
-export async function policyOf<T extends TSchema>(
+/** The newest version of the nearest place that has one, if any has. */
+export async function policyIfAny<T extends TSchema>(
   tx: Tx,
   kind: PolicyKind<T>,
   division: string,
-): Promise<Policy<T>> {
+): Promise<Policy<T> | undefined> {
   const [found] = await tx.query<Policy<T>>(
     `select code, version, body from policy where code = $1 and starts_with($2, division)
      order by length(division) desc, version desc limit 1`,
     [kind.code, division],
   );
+  return found;
+}
+
+/** @throws DomainError `policy-missing` where no place has one */
+export async function policyOf<T extends TSchema>(
+  tx: Tx,
+  kind: PolicyKind<T>,
+  division: string,
+): Promise<Policy<T>> {
+  const found = await policyIfAny(tx, kind, division);
   if (!found)
     throw new DomainError(
       'policy-missing',

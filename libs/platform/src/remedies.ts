@@ -9,6 +9,8 @@ const chinese: Record<string, string> = {
   min: '数值过小',
   max: '数值过大',
   isBoolean: '请填写 true 或 false',
+  isEmail: '请填写有效的电子邮箱地址',
+  maxLength: '内容过长',
   isUuid: '请填写有效的编号(UUID)',
   isISO8601: '请填写有效的日期时间',
   isIso8601: '请填写有效的日期时间',

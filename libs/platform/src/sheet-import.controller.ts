@@ -53,12 +53,7 @@ class FindingPage extends PageOf(Finding) {}
 
 /** The routes of one kind of sheet import; the class that extends it names the path. */
 export interface ImportRoutes {
-  queue(
-    caller: DatabaseCaller,
-    query: ImportQuery,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): Promise<ImportView>;
+  queue(caller: DatabaseCaller, query: ImportQuery, request: FastifyRequest): Promise<ImportView>;
   page(caller: DatabaseCaller, query: PageQuery): Promise<Page<ImportView>>;
   one(caller: DatabaseCaller, id: string): Promise<ImportView>;
   progress(caller: DatabaseCaller, id: string, reply: FastifyReply): Promise<void>;
@@ -91,12 +86,9 @@ export function importRoutes(
       @Caller() caller: DatabaseCaller,
       @Query() query: ImportQuery,
       @Req() request: FastifyRequest,
-      @Res({ passthrough: true }) reply: FastifyReply,
     ): Promise<ImportView> {
       const upload = await uploadOf(request, caller, sheetLimits.fileBytes);
-      const queued = await this.imports.accept(upload, query.dryRun === 'true');
-      void reply.header('location', `${request.url.split('?')[0] ?? ''}/${queued.id}`);
-      return queued;
+      return this.imports.accept(upload, query.dryRun === 'true');
     }
 
     @Get()

@@ -91,8 +91,11 @@ export interface RowTaker<Memory> {
   /** Refuses an import that cannot be judged yet. */
   ready?(tx: Tx): Promise<void>;
   memory(): Memory;
-  /** @param write false for a dry run, and for rows that an earlier, interrupted run has landed already (`seen`). */
-  take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]>;
+  /**
+   * @param mode nothing is written in a dry run, and for rows that an earlier, interrupted run has landed already (`seen`)
+   * @param id the import: the cause of what is written
+   */
+  take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen', id: string): Promise<Judged[]>;
 } // prettier-ignore
 
 /** Imports of one ground that may wait at once; each keeps a file of up to 50 MB. */
@@ -139,7 +142,7 @@ ${ground(`${noun}_finding`, app, 'select, insert')}`;
 }
 
 const view = `id, division, file_name as "fileName", state, dry_run as "dryRun", counts, failure,
-  case when state = 'done' then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
+  case when state in ('done', 'undone') then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
   created_at as "createdAt", finished_at as "finishedAt"`;
 
 /**
@@ -306,14 +309,20 @@ export class SheetImports<Memory> implements Job {
       read += rows.length;
       if (landed > 0)
         await own.within(caller, (tx) =>
-          this.taker.take(tx, rows.slice(0, landed), memory, 'seen'),
+          this.taker.take(tx, rows.slice(0, landed), memory, 'seen', id),
         );
       for (let from = landed; from < rows.length;) {
         const part = rows.slice(from, from + (own.besideOthers() ? beside.rows : alone));
         const started = performance.now();
         counts = await own.within(caller, async (tx) => {
           await this.hold(tx, id, claim);
-          const judged = await this.taker.take(tx, part, memory, work.dryRun ? 'dry-run' : 'write');
+          const judged = await this.taker.take(
+            tx,
+            part,
+            memory,
+            work.dryRun ? 'dry-run' : 'write',
+            id,
+          );
           const sum = add(counts, judged);
           this.keepFindings(tx, id, judged);
           tx.send(

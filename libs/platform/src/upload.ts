@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type Caller, hashOf } from '#database';
+import { fileKinds, type FileMime, kindOf } from '#files';
+import { Transform } from 'class-transformer';
 import { type FastifyRequest } from 'fastify';
+import { validation } from './http.js';
 import { DomainError } from './problem.js';
 
 export interface Upload {
@@ -11,28 +14,72 @@ export interface Upload {
   sha256: string;
 }
 
+/** An upload with the other fields of its form, and what the file was found to be. */
+export interface FileUpload<Fields> extends Upload {
+  fields: Fields;
+  mime: FileMime;
+}
+
 /** The one file of a multipart request, field `file`. @throws DomainError 413, 415 or 422 */
-export async function uploadOf(
+export async function uploadOf(request: FastifyRequest, caller: Caller, maxBytes: number): Promise<Upload> {
+  return (await partsOf(request, caller, maxBytes)).upload;
+} // prettier-ignore
+
+/**
+ * The one file of a multipart request, a photo or a PDF, and the other fields.
+ * @param Fields a class with the rules of class-validator; numbers with `NumberOfForm`. A field left empty is absent.
+ * @throws DomainError 413, 415 or 422
+ */
+export async function fileUploadOf<Fields extends object>(
   request: FastifyRequest,
   caller: Caller,
   maxBytes: number,
-): Promise<Upload> {
+  Fields: new () => Fields,
+): Promise<FileUpload<Fields>> {
+  const { upload, fields } = await partsOf(request, caller, maxBytes, Fields);
+  const mime = await kindOf(upload.bytes);
+  if (!mime)
+    throw new DomainError('file-kind', `The content is none of ${Object.values(fileKinds).join(', ')}, or more than one thing at once.`, [
+      { pointer: '/file', rule: 'file-kind', value: upload.fileName, remedy: '请上传 JPEG、PNG、WebP 照片或 PDF · Send a JPEG, PNG or WebP photo, or a PDF.' },
+    ]);
+  return { ...upload, fields, mime };
+} // prettier-ignore
+
+/** A form holds texts: turns a decimal number into one, and leaves everything else to be refused. */
+export const NumberOfForm = (): PropertyDecorator =>
+  Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string' && /^-?\d{1,9}(\.\d{1,12})?$/.test(value) ? Number(value) : value,
+  );
+
+async function partsOf<Fields extends object>(
+  request: FastifyRequest,
+  caller: Caller,
+  maxBytes: number,
+  Fields?: new () => Fields,
+): Promise<{ upload: Upload; fields: Fields }> {
   if (!request.isMultipart())
     throw new DomainError('media-type', 'Send multipart/form-data with one file in the field `file`.');
   const tooLarge = new DomainError('file-too-large', `At most ${Math.floor(maxBytes / 1048576)} MB a file.`);
   if (Number(request.headers['content-length'] ?? 0) > maxBytes + 1_048_576) throw tooLarge;
-  const notOne = new DomainError('validation-failed', 'Send one file in the field `file` and nothing else.', [
-    { pointer: '/file', rule: 'required', value: null, remedy: 'Add one file in the field `file`, and no other field.' },
+  const others = Fields ? 'no other file' : 'no other field';
+  const notOne = new DomainError('validation-failed', 'Send one file in the field `file`, each other field once.', [
+    { pointer: '/file', rule: 'required', value: null, remedy: `Add one file in the field \`file\`, and ${others}.` },
   ]);
+  const texts = new Map<string, unknown>();
   let taken: { fileName: string; bytes: Buffer } | undefined;
   try {
-    for await (const part of request.parts({ limits: { fileSize: maxBytes, files: 2, fields: 1, fieldSize: 1000 } })) {
-      if (part.type !== 'file') throw notOne;
-      if (part.fieldname !== 'file' || taken) {
-        part.file.resume();
-        throw notOne;
+    const limits = { fileSize: maxBytes, files: 2, fields: Fields ? 20 : 1, fieldSize: 1000 };
+    for await (const part of request.parts({ limits })) {
+      if (part.type === 'file') {
+        if (part.fieldname !== 'file' || taken) {
+          part.file.resume();
+          throw notOne;
+        }
+        taken = { fileName: part.filename, bytes: await part.toBuffer() };
+      } else {
+        if (!Fields || texts.has(part.fieldname) || part.valueTruncated) throw notOne;
+        if (part.value !== '') texts.set(part.fieldname, part.value);
       }
-      taken = { fileName: part.filename, bytes: await part.toBuffer() };
     }
   } catch (error) {
     const code = (error as { code?: string }).code ?? '';
@@ -42,14 +89,19 @@ export async function uploadOf(
     throw new DomainError('bad-request', 'The upload broke off or is no multipart/form-data: send it again.');
   }
   if (!taken) throw notOne;
+  const fields = (Fields
+    ? await validation().transform(Object.fromEntries(texts), { type: 'body', metatype: Fields })
+    : {}) as Fields;
   const { bytes, fileName } = taken;
   const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const bodyHash = hashOf([request.url, sha256, ...(Fields ? [Object.entries(fields).sort()] : [])]);
   return {
-    caller: caller.idempotency
-      ? { ...caller, idempotency: { ...caller.idempotency, bodyHash: hashOf([request.url, sha256]) } }
-      : caller,
-    fileName: fileName.replace(/[\p{Cc}\p{Cs}]/gu, '').slice(0, 200),
-    bytes,
-    sha256,
+    upload: {
+      caller: caller.idempotency ? { ...caller, idempotency: { ...caller.idempotency, bodyHash } } : caller,
+      fileName: fileName.replace(/[\p{Cc}\p{Cs}]/gu, '').slice(0, 200),
+      bytes,
+      sha256,
+    },
+    fields,
   };
 } // prettier-ignore

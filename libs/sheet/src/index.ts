@@ -1,1 +1,3 @@
 export * from './sheet.js';
+export * from './formula.js';
+export * from './workbook.js';

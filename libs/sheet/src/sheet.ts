@@ -45,11 +45,22 @@ export interface SheetShape {
   required: string[];
 }
 
+/** A row as it stands in the sheet, whatever its columns are. */
+export interface TextRow {
+  /** The row of the sheet as a person counts it, from 1. */
+  row: number;
+  texts: string[];
+  /** The row of the column titles. */
+  header: boolean;
+}
+
 interface Said {
-  /** `SheetRow[]` as JSON. */
+  /** Rows as JSON. */
   rows?: string;
   end?: true;
   count?: number;
+  /** Columns of the widest row. */
+  width?: number;
   refused?: { code: SheetFault; detail: string };
 }
 
@@ -67,24 +78,47 @@ export async function* readSheet(
   shape: SheetShape,
   batch = 500,
 ): AsyncGenerator<SheetRow[], void, undefined> {
-  yield* reading(bytes, shape, batch, bytes.byteLength === bytes.buffer.byteLength);
+  yield* reading<SheetRow>(bytes, shape, batch, {
+    give: bytes.byteLength === bytes.buffer.byteLength,
+  });
 }
 
-/** Reads the whole sheet without keeping it. @returns the number of rows. @throws SheetError */
-export async function checkSheet(bytes: Uint8Array, shape: SheetShape): Promise<number> {
-  const reader = reading(bytes, shape, 0, false);
+/**
+ * Every row with a text, titles above the header row too, just as they stand; `width` is the number of columns of the
+ * widest, known before the first row.
+ * @throws SheetError for a file that cannot be taken as a whole.
+ */
+export async function readTexts(
+  bytes: Uint8Array,
+  shape: SheetShape,
+  batch = 500,
+): Promise<{ width: number; rows: AsyncGenerator<TextRow[], void, undefined> }> {
+  const { width = 0 } = await ended(reading<TextRow>(bytes, shape, 0, { asTexts: true }));
+  return { width, rows: withoutEnd(reading<TextRow>(bytes, shape, batch, { asTexts: true })) };
+}
+
+async function* withoutEnd<Row>(rows: AsyncGenerator<Row[], Said>): AsyncGenerator<Row[], void, undefined> {
+  yield* rows;
+} // prettier-ignore
+
+async function ended<Row>(reader: AsyncGenerator<Row[], Said>): Promise<Said> {
   for (;;) {
     const { done, value } = await reader.next();
     if (done) return value;
   }
 }
 
-async function* reading(
+/** Reads the whole sheet without keeping it. @returns the number of rows. @throws SheetError */
+export async function checkSheet(bytes: Uint8Array, shape: SheetShape): Promise<number> {
+  return (await ended(reading<SheetRow>(bytes, shape, 0))).count ?? 0;
+}
+
+async function* reading<Row>(
   bytes: Uint8Array,
   shape: SheetShape,
   batch: number,
-  given: boolean,
-): AsyncGenerator<SheetRow[], number, undefined> {
+  { asTexts = false, give = false } = {},
+): AsyncGenerator<Row[], Said, undefined> {
   while (free === 0) await new Promise<void>((next) => line.push(next));
   free -= 1;
   const worker = new Worker(new URL('./sheet.worker.mjs', import.meta.url), {
@@ -94,8 +128,9 @@ async function* reading(
       required: shape.required,
       limits: sheetLimits,
       batch,
+      asTexts,
     },
-    transferList: given ? [bytes.buffer as ArrayBuffer] : [],
+    transferList: give ? [bytes.buffer as ArrayBuffer] : [],
     resourceLimits: { maxOldGenerationSizeMb: sheetLimits.heapMegabytes },
     execArgv: [],
   });
@@ -124,12 +159,12 @@ async function* reading(
         while (said.length === 0) await new Promise<void>((next) => (heard = next));
         clearTimeout(late);
       }
-      const { rows, end, count, refused } = said.shift() ?? {};
+      const { rows, end, refused, ...rest } = said.shift() ?? {};
       if (refused) throw new SheetError(refused.code, refused.detail);
-      if (end) return count ?? 0;
+      if (end) return rest;
       if (rows) {
         worker.postMessage('next');
-        yield JSON.parse(rows) as SheetRow[];
+        yield JSON.parse(rows) as Row[];
       }
     }
   } finally {

@@ -5,7 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { SaxesParser } from 'saxes';
 import yauzl from 'yauzl';
 
-const { bytes: shared, headers, required, limits, batch } = workerData;
+const { bytes: shared, headers, required, limits, batch, asTexts } = workerData;
 const bytes = Buffer.from(shared.buffer, shared.byteOffset, shared.byteLength);
 
 class Refused extends Error {
@@ -285,6 +285,7 @@ async function readCsv(take) {
 let columns;
 let closest = [...required];
 let count = 0;
+let width = 0;
 let ready = [];
 let go;
 parentPort.on('message', () => go?.());
@@ -293,23 +294,31 @@ const asked = () => new Promise((next) => (go = next));
 const take = {
   row(row, cells) {
     const blank = cells.every((cell) => (cell ?? '').trim() === '');
-    if (!columns) {
-      const fields = Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
-      const missing = required.filter((field) => !fields.includes(field));
-      if (missing.length < closest.length) closest = missing;
-      if (missing.length === 0) columns = fields;
-      else if (row >= 30) throw headerless();
-      return;
+    const above = !columns;
+    if (above) this.find(row, cells);
+    if (asTexts && !blank) {
+      const texts = Array.from(cells, (cell) => cell ?? '').slice(0, limits.columns);
+      width = Math.max(width, texts.findLastIndex((text) => text.trim() !== '') + 1);
+      if (batch > 0) ready.push({ row, texts, header: above && Boolean(columns) });
     }
-    if (blank) return;
+    if (above || blank) return;
     count += 1;
     if (count > limits.rows)
       throw new Refused('sheet-too-large', `At most ${limits.rows} rows are taken.`);
+    if (asTexts || batch === 0) return;
     const values = {};
     columns.forEach((field, index) => {
       if (field) values[field] = cells[index] ?? '';
     });
-    if (batch > 0) ready.push({ row, cells: values });
+    ready.push({ row, cells: values });
+  },
+  /** Looks for the row of the column titles. */
+  find(row, cells) {
+    const fields = Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
+    const missing = required.filter((field) => !fields.includes(field));
+    if (missing.length < closest.length) closest = missing;
+    if (missing.length === 0) columns = fields;
+    else if (row >= 30) throw headerless();
   },
   full: () => batch > 0 && ready.length >= batch,
   async pause() {
@@ -340,7 +349,7 @@ try {
   await (bytes.subarray(0, 2).toString('latin1') === 'PK' ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
   while (ready.length > 0) await handOver(ready.splice(0, batch || ready.length));
-  parentPort.postMessage({ end: true, count });
+  parentPort.postMessage({ end: true, count, width });
 } catch (error) {
   parentPort.postMessage({
     refused: {

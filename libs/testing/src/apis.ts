@@ -102,7 +102,7 @@ export abstract class Apis {
     }
   }
 
-  /** Sends a file as a browser does. */
+  /** Sends a file, and other fields of its form, as a browser does. */
   async upload(
     service: Service,
     path: string,
@@ -110,8 +110,10 @@ export abstract class Apis {
     file: Uint8Array,
     fileName: string,
     headers: Record<string, string> = {},
+    fields: Record<string, string> = {},
   ): Promise<Answer> {
     const form = new FormData();
+    for (const [name, value] of Object.entries(fields)) form.set(name, value);
     form.set('file', new Blob([new Uint8Array(file)]), fileName);
     const answer = await fetch(`${this.baseOf(service)}${path}`, {
       method: 'POST',
@@ -120,6 +122,12 @@ export abstract class Apis {
     });
     return { status: answer.status, headers: answer.headers, body: await answer.json() };
   }
+
+  /** The bytes of an answer that is a file. */
+  async download(service: Service, path: string, token: string): Promise<{ status: number; headers: Headers; bytes: Buffer }> {
+    const answer = await fetch(`${this.baseOf(service)}${path}`, { headers: { authorization: `Bearer ${token}` } });
+    return { status: answer.status, headers: answer.headers, bytes: Buffer.from(await answer.arrayBuffer()) };
+  } // prettier-ignore
 
   /** Uploads a sheet and waits until it has landed or failed. */
   async land(service: Service, path: string, token: string, file: Uint8Array, name = 'sheet.xlsx'): Promise<Landed> {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate } from '#database';
+import { filesOf, type FilesConfig, type FileStore } from '#files';
 import { connectBus, deployBus, rightsOf } from '#messaging';
 import {
   type Config,
@@ -64,11 +65,13 @@ export class County extends Apis {
     readonly nats: Nats,
     private readonly issuer: Awaited<ReturnType<typeof startIssuer>>,
     private readonly settings: Partial<Config>,
+    /** Where its services keep files: a folder of its own unless a spec brings something else. */
+    private readonly files: FilesConfig | undefined,
   ) {
     super(servers);
   }
 
-  /** @param settings beside what every service of a test gets */
+  /** @param settings beside what every service of a test gets; `files: undefined` keeps none */
   static async start(
     definitions: ServiceDefinition[],
     settings: Partial<Config> = {},
@@ -83,8 +86,10 @@ export class County extends Apis {
         ...definitions.map(({ service }) => ({ user: service, password, ...rightsOf(service) })),
       ],
     });
-    const county = new County(servers, nats, await startIssuer(), settings);
-    county.folders.push(storeDir);
+    const folder = await mkdtemp(join(tmpdir(), 'foodwarden-files-'));
+    const files = 'files' in settings ? settings.files : { folder };
+    const county = new County(servers, nats, await startIssuer(), settings, files);
+    county.folders.push(storeDir, folder);
     const deploy = await connectBus({ url: nats.url, user: 'deploy', password, name: 'deploy' });
     await deployBus(deploy);
     await deploy.close();
@@ -111,7 +116,7 @@ export class County extends Apis {
       {
         service, host: '127.0.0.1', port: 0, databaseUrl: this.url(service, 'app'), relayUrl: this.url(service, 'relay'),
         natsUrl: this.nats.url, natsUser: service, natsPassword: password, issuer: this.issuer.issuer, audience,
-        logLevel: 'silent', limits: unlimited, ...this.settings,
+        logLevel: 'silent', limits: unlimited, ...this.settings, files: this.files,
       },
       { listen: true },
     ); // prettier-ignore
@@ -134,6 +139,11 @@ export class County extends Apis {
   protected baseOf(service: Service): string {
     const port = this.running.find((one) => one.service === service)?.port;
     return `http://127.0.0.1:${port}/api/${service}`;
+  }
+
+  /** The files of a service, as it has them itself. */
+  filesOf(service: Service): FileStore {
+    return filesOf(this.files, service);
   }
 
   /** Where a service listens, for what `call` would not send. */

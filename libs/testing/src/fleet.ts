@@ -35,7 +35,7 @@ interface Credentials {
   until: number;
 }
 
-const loading: readonly Service[] = ['registry', 'assignment', 'inspection', 'training'];
+const loading: readonly Service[] = ['registry', 'assignment', 'inspection', 'training', 'notification']; // prettier-ignore
 
 /**
  * Services as they run in a county: each its own process, configured by the environment alone, on its own database; the
@@ -55,14 +55,21 @@ export class Fleet extends Apis {
     private readonly storeDir: string,
     private readonly natsPort: number,
     private readonly identityPort: number,
+    private readonly env: Record<string, string>,
   ) {
     super(serversOfRun());
   }
 
-  /** Databases, migrated by each service's own step; no process yet. */
-  static async make(services: readonly Service[]): Promise<Fleet> {
+  /**
+   * Databases, migrated by each service's own step; no process yet.
+   * @param env what every process finds in its environment beside what it needs
+   */
+  static async make(
+    services: readonly Service[],
+    env: Record<string, string> = {},
+  ): Promise<Fleet> {
     const storeDir = await mkdtemp(join(tmpdir(), 'foodwarden-nats-'));
-    const fleet = new Fleet(services, storeDir, await freePort(), await freePort());
+    const fleet = new Fleet(services, storeDir, await freePort(), await freePort(), env);
     for (const service of services)
       await fleet.clone(service, (url) =>
         fleet.step(service, ['migrate'], { DATABASE_OWNER_URL: url }),
@@ -117,6 +124,7 @@ export class Fleet extends Apis {
 
   private environmentOf(service: Service): Record<string, string> {
     const common = {
+      ...this.env,
       HOST: '127.0.0.1',
       LOG_LEVEL: 'warn',
       LIMIT_PERSON_PER_10S: String(unlimited.personPer10s),
@@ -141,6 +149,7 @@ export class Fleet extends Apis {
       NATS_URL: this.natsUrl,
       NATS_USER: service,
       NATS_PASSWORD: password,
+      FILES_DIR: join(this.storeDir, 'files'),
     };
   }
 

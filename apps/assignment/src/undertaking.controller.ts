@@ -1,0 +1,362 @@
+import { type Level, levels, tiers } from '#contracts';
+import { type Caller as DatabaseCaller, Database } from '#database';
+import { fileKinds, FileStore, kindOf, sendFile } from '#files';
+import {
+  afterOf,
+  Caller,
+  DomainError,
+  holdFile,
+  IsDivision,
+  Line,
+  oneOf,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Roles,
+  uploadOf,
+} from '#platform';
+import {
+  Body,
+  Controller,
+  Get,
+  HttpCode,
+  Param,
+  ParseUUIDPipe,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
+import {
+  ApiBody,
+  ApiConsumes,
+  ApiOperation,
+  ApiProduces,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
+import { type FastifyReply, type FastifyRequest } from 'fastify';
+import { type Listed } from './undertaking.document.js';
+import {
+  copyKinds,
+  type OpenedUndertakings,
+  type UndertakingCopy as Copy,
+  staleReasons,
+  UndertakingService,
+  undertakingStates,
+  type UndertakingView,
+  undertakingView,
+} from './undertaking.service.js';
+
+const copyMaxBytes = 10 * 1024 * 1024;
+const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
+
+export class OpenUndertakings {
+  @ApiPropertyOptional({
+    type: String,
+    description: 'Those of the posts in this place: 6, 9 or 12 digits',
+    example: '371425101',
+  })
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+
+  @ApiPropertyOptional({
+    type: String,
+    format: 'uuid',
+    description: 'This official’s alone',
+    example: '0193f0c2-7d1e-7c3a-9a51-3c1b7a2f4e11',
+  })
+  @IsOptional()
+  @IsUUID()
+  officialId?: string;
+}
+
+export class SignUndertaking {
+  @ApiProperty({ type: String, description: 'His own name, typed', example: '王秀英' })
+  @Line(100)
+  signedName: string;
+
+  @ApiProperty({
+    type: String,
+    pattern: '^[0-9a-f]{64}$',
+    description: 'Of the bytes that he read',
+    example: sha256,
+  })
+  @Matches(/^[0-9a-f]{64}$/, { message: '$property must be a SHA-256 of 64 lower-case hex digits' })
+  documentSha256: string;
+}
+
+class UndertakingsOpened implements OpenedUndertakings {
+  @ApiProperty({ type: Number, description: 'Who answer for something', example: 68 })
+  officials: number;
+  @ApiProperty({ type: Number, description: 'Among these: had none for their list', example: 3 })
+  opened: number;
+  @ApiProperty({ type: Number, description: 'Among these: have one for it', example: 65 })
+  kept: number;
+}
+
+class ListedEstablishment implements Listed {
+  @ApiProperty({ type: String, format: 'uuid', example: '0193f0c2-7d1e-7c3a-9a51-3c1b7a2f4e12' })
+  establishmentId: string;
+  @ApiProperty({ type: String, example: '老王饭店' })
+  name: string;
+  @ApiProperty({ type: String, example: '371425101201' })
+  division: string;
+  @ApiProperty({ enum: tiers, example: 'D' })
+  tier: Listed['tier'];
+}
+
+export class UndertakingCopy implements Copy {
+  @ApiProperty({ type: String, example: sha256 })
+  sha256: string;
+  @ApiProperty({ enum: copyKinds, description: 'By its content', example: 'application/pdf' })
+  mime: Copy['mime'];
+  @ApiProperty({ type: Number, description: 'Bytes', example: 183204 })
+  size: number;
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-24T02:00:00.000Z' })
+  uploadedAt: string;
+  @ApiProperty({ type: String, description: 'Account', example: 'office-371425101' })
+  uploadedBy: string;
+}
+
+export class Undertaking implements UndertakingView {
+  @ApiProperty({ type: String, format: 'uuid', example: '0193f0c2-7d1e-7c3a-9a51-3c1b7a2f4e10' })
+  id: string;
+  @ApiProperty({
+    type: String,
+    description: 'Where the post is: 6 digits a county, 9 a township, 12 a village',
+    example: '371425101201',
+  })
+  division: string;
+  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  version: number;
+  @ApiProperty({ type: String, format: 'uuid', example: '0193f0c2-7d1e-7c3a-9a51-3c1b7a2f4e11' })
+  officialId: string;
+  @ApiProperty({ type: String, example: '王秀英' })
+  officialName: string;
+  @ApiProperty({ type: String, example: '村党支部书记' })
+  officialPost: string;
+  @ApiProperty({ enum: levels, example: 'village' })
+  officialLevel: Level;
+  @ApiProperty({
+    enum: undertakingStates,
+    description:
+      'To be signed · signed for the list as it is · the list has changed since · a newer one took its place',
+    example: 'open',
+  })
+  state: UndertakingView['state'];
+  @ApiProperty({ type: Number, example: 12 })
+  establishmentCount: number;
+  @ApiProperty({
+    type: String,
+    description: 'SHA-256 of the ids of its establishments, sorted, one a line',
+    example: sha256,
+  })
+  listSha256: string;
+  @ApiProperty({ type: Number, description: 'Of the policy `undertaking-text`', example: 1 })
+  textVersion: number;
+  @ApiProperty({
+    type: String,
+    description: 'What he accepts by signing',
+    example: '本人已逐户核对包保名单,自愿作出以上承诺,并接受监督。',
+  })
+  statement: string;
+  @ApiProperty({ type: String, description: 'SHA-256 of `…/document`', example: sha256 })
+  documentSha256: string;
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:30:00.000Z' })
+  openedAt: Date;
+  @ApiProperty({ type: String, description: 'Account', example: 'office-371425101' })
+  openedBy: string;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
+  signedAt: Date | null;
+  @ApiProperty({ type: String, nullable: true, description: 'Account', example: null })
+  signedBy: string | null;
+  @ApiProperty({ type: String, nullable: true, example: null })
+  signedName: string | null;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
+  staleAt: Date | null;
+  @ApiProperty({ enum: staleReasons, type: String, nullable: true, example: null })
+  staleReason: UndertakingView['staleReason'];
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description: 'How many establishments the list had gained when it became stale',
+    example: null,
+  })
+  staleAdded: number | null;
+  @ApiProperty({ type: Number, nullable: true, description: 'And lost', example: null })
+  staleRemoved: number | null;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
+  supersededAt: Date | null;
+  @ApiProperty({
+    type: UndertakingCopy,
+    nullable: true,
+    description: 'Signed by hand and uploaded, where it was',
+    example: null,
+  })
+  copy: Copy | null;
+}
+
+export class WholeUndertaking extends Undertaking {
+  @ApiProperty({ type: [ListedEstablishment], description: 'The list as it was' })
+  establishments: Listed[];
+}
+
+class UndertakingQuery extends PageQuery {
+  @ApiPropertyOptional({ type: String, format: 'uuid' })
+  @IsOptional()
+  @IsUUID()
+  official?: string;
+
+  @ApiPropertyOptional({ enum: undertakingStates })
+  @IsOptional()
+  @IsIn(undertakingStates)
+  state?: UndertakingView['state'];
+
+  @ApiPropertyOptional({ type: String, example: '371425101' })
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+}
+
+class UndertakingPage extends PageOf(Undertaking) {}
+
+@ApiTags('undertakings')
+@Controller('undertakings')
+export class UndertakingController {
+  constructor(
+    private readonly database: Database,
+    private readonly undertakings: UndertakingService,
+    private readonly files: FileStore,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  @Roles('county-admin', 'office')
+  @ApiOperation({
+    summary: '生成承诺书 · open an undertaking for each official who has none for the list he answers for',
+    description:
+      'By place, by official, or both. An approval of a proposal does it by itself; after closures the office does it here, once for many. A repeat opens nothing. The words are the policy `undertaking-text`.',
+  })
+  @ApiResponse({ status: 200, type: UndertakingsOpened })
+  open(@Caller() caller: DatabaseCaller, @Body() body: OpenUndertakings): Promise<UndertakingsOpened> {
+    return this.database.within(caller, (tx) => this.undertakings.open(tx, body.division, body.officialId));
+  }
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查询承诺书 · undertakings of your ground; an official sees his own' })
+  @ApiResponse({ status: 200, type: UndertakingPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: UndertakingQuery): Promise<Page<Undertaking>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<Undertaking>(
+        `select ${undertakingView} from undertaking
+         where (division, id) > ($1, $2::uuid) and ($3::uuid is null or official_id = $3) and ($4::text is null or state = $4)
+           and ($5::text is null or starts_with(division, $5))
+         order by division, id limit $6`,
+        [...afterOf(query), query.official ?? null, query.state ?? null, query.division ?? null, query.limit + 1],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查看承诺书 · one undertaking with its list' })
+  @ApiResponse({ status: 200, type: WholeUndertaking })
+  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<WholeUndertaking> {
+    return oneOf(await this.database.within(caller, (tx) =>
+      tx.query<WholeUndertaking>(`select ${undertakingView}, establishments from undertaking where id = $1`, [id]),
+    ));
+  }
+
+  @Get(':id/document')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({
+    summary: '下载承诺书文本 · the document to read, print and sign',
+    description: 'Its SHA-256 is `documentSha256`: these bytes never change.',
+  })
+  @ApiProduces('text/html')
+  @ApiResponse({ status: 200, schema: { type: 'string' } })
+  async document(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<string> {
+    const { document } = oneOf(await this.database.within(caller, (tx) =>
+      tx.query<{ document: string }>(`select document from undertaking where id = $1`, [id]),
+    ));
+    void reply
+      .header('content-type', 'text/html; charset=utf-8')
+      .header('content-disposition', `attachment; filename="undertaking-${id}.html"`)
+      .header('content-security-policy', `sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'`);
+    return document;
+  }
+
+  @Post(':id/signature')
+  @HttpCode(200)
+  @Roles('official')
+  @ApiOperation({
+    summary: '签署承诺书 · the official signs the very document that he read',
+    description: 'With another document’s SHA-256: 409 `document-differs`; when the list has changed: 409 `wrong-state`.',
+  })
+  @ApiResponse({ status: 200, type: Undertaking })
+  sign(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Body() { signedName, documentSha256 }: SignUndertaking,
+  ): Promise<Undertaking> {
+    return this.database.within(caller, (tx) => this.undertakings.sign(tx, id, signedName, documentSha256));
+  }
+
+  @Post(':id/copy')
+  @HttpCode(200)
+  @Roles('county-admin', 'office', 'official')
+  @ApiOperation({
+    summary: '上传签字件 · upload the scan of what was signed by hand',
+    description: 'PDF, JPEG or PNG by its content, at most 10 MB; the newest counts. It signs nothing by itself: see `…/signature`.',
+  })
+  @ApiConsumes('multipart/form-data')
+  @ApiBody({ schema: { type: 'object', required: ['file'], properties: { file: { type: 'string', format: 'binary' } } } })
+  @ApiResponse({ status: 200, type: Undertaking })
+  async upload(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Req() request: FastifyRequest,
+  ): Promise<Undertaking> {
+    const looking = { ...caller, readOnly: true, idempotency: undefined };
+    await this.database.within(looking, (tx) => this.undertakings.one(tx, id)); // before 10 MB are read for nothing
+    const { bytes, fileName, caller: uploader } = await uploadOf(request, caller, copyMaxBytes);
+    const found = await kindOf(bytes);
+    const mime = copyKinds.find((kind) => kind === found);
+    if (!mime)
+      throw new DomainError('file-kind', 'The content is no PDF, JPEG or PNG, or more than one thing at once.', [
+        { pointer: '/file', rule: 'file-kind', value: fileName, remedy: '请上传 PDF、JPEG 或 PNG · send a PDF, JPEG or PNG' },
+      ]);
+    const { sha256, size } = await this.files.put(bytes);
+    return this.database.within(uploader, async (tx) => {
+      await holdFile(tx, this.files, sha256);
+      return this.undertakings.keepCopy(tx, id, { sha256, mime, size });
+    });
+  }
+
+  @Get(':id/copy')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '下载签字件 · the newest scan; 404 where there is none' })
+  @ApiProduces(...copyKinds)
+  @ApiResponse({ status: 200, schema: { type: 'string', format: 'binary' } })
+  async copy(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { copy } = await this.database.within(caller, (tx) => this.undertakings.one(tx, id));
+    const { sha256, mime } = oneOf(copy ? [copy] : []);
+    await sendFile(reply, this.files, { sha256, mime, name: `undertaking-${id}.${fileKinds[mime]}` });
+  }
+} // prettier-ignore

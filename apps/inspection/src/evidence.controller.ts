@@ -1,0 +1,173 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import { fileKinds, type FileMime, FileStore, sendFile } from '#files';
+import {
+  afterOf, Caller, fileUploadOf, IsInstant, NumberOfForm, oneOf, type Page, PageOf, pageOf, PageQuery, Roles,
+} from '#platform'; // prettier-ignore
+import { Controller, Get, Param, ParseUUIDPipe, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiBody, ApiConsumes, ApiOperation, ApiProduces, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger'; // prettier-ignore
+import { IsNumber, Max, Min, ValidateIf } from 'class-validator';
+import { type FastifyReply, type FastifyRequest } from 'fastify';
+import { evidenceLimits, EvidenceService, evidenceView } from './evidence.service.js';
+import { Position } from './inspection.controller.js';
+
+const mimes = Object.keys(fileKinds) as FileMime[];
+
+/** A position is whole or not there. */
+const placed = ({ latitude, longitude, accuracyMetres }: EvidenceFields): boolean =>
+  [latitude, longitude, accuracyMetres].some((one) => one !== undefined);
+
+/** What stands beside the file in the form. */
+export class EvidenceFields {
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    description: 'When it was taken, by the device’s clock; `addedAt` is the server’s time',
+    example: '2026-11-23T09:31:00+08:00',
+  })
+  @IsInstant()
+  takenAt: string;
+
+  @ApiPropertyOptional({ type: Number, minimum: -90, maximum: 90, description: 'Degrees, WGS84; together with `longitude`', example: 36.7934 }) // prettier-ignore
+  @ValidateIf(placed)
+  @NumberOfForm()
+  @IsNumber()
+  @Min(-90)
+  @Max(90)
+  latitude?: number;
+
+  @ApiPropertyOptional({ type: Number, minimum: -180, maximum: 180, description: 'Degrees, WGS84; together with `latitude`', example: 116.7581 }) // prettier-ignore
+  @ValidateIf(placed)
+  @NumberOfForm()
+  @IsNumber()
+  @Min(-180)
+  @Max(180)
+  longitude?: number;
+
+  @ApiPropertyOptional({ type: Number, minimum: 0, maximum: 100_000, description: 'How far off the position may be; only with one', example: 12 }) // prettier-ignore
+  @ValidateIf(({ accuracyMetres }: EvidenceFields) => accuracyMetres !== undefined)
+  @NumberOfForm()
+  @IsNumber()
+  @Min(0)
+  @Max(100_000)
+  accuracyMetres?: number;
+}
+
+class EvidenceForm extends EvidenceFields {
+  @ApiProperty({
+    type: String,
+    format: 'binary',
+    description: `JPEG, PNG, WebP or PDF by its content, at most ${evidenceLimits.bytes / 1_048_576} MB`,
+  })
+  file: unknown;
+}
+
+export class Evidence {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+  @ApiProperty({ type: String, example: '371425101201' })
+  division: string;
+  @ApiProperty({ type: Number, description: 'Always 1: evidence is not changed', example: 1 })
+  version: number;
+  @ApiProperty({ type: String, format: 'uuid' })
+  inspectionId: string;
+  @ApiProperty({ type: String, format: 'uuid' })
+  officialId: string;
+  @ApiProperty({
+    type: String,
+    description: 'SHA-256 of the bytes, in hex',
+    example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+  })
+  sha256: string;
+  @ApiProperty({ enum: mimes, description: 'What its content is', example: 'image/jpeg' })
+  mime: FileMime;
+  @ApiProperty({ type: Number, example: 2481093 })
+  sizeBytes: number;
+  @ApiProperty({ type: String, format: 'date-time', description: 'By the device’s clock' })
+  takenAt: Date;
+  @ApiProperty({ type: Position, nullable: true, description: 'WGS84' })
+  position: Position | null;
+  @ApiProperty({ type: String, description: 'Account' })
+  addedBy: string;
+  @ApiProperty({ type: String, format: 'date-time', description: 'The server’s time' })
+  addedAt: Date;
+}
+
+class EvidencePage extends PageOf(Evidence) {}
+
+@ApiTags('evidence')
+@Controller()
+export class EvidenceController {
+  constructor(
+    private readonly database: Database,
+    private readonly evidence: EvidenceService,
+    private readonly files: FileStore,
+  ) {}
+
+  @Post('inspections/:id/evidence')
+  @Roles('official')
+  @ApiOperation({
+    summary: '上传督导证据 · add a photo or paper to a visit',
+    description: `By the official who made the visit; at most ${evidenceLimits.perVisit} a visit. The same bytes for the same visit are the same evidence: a repeat gets the first one again, with 201 too.`,
+  })
+  @ApiConsumes('multipart/form-data')
+  @ApiBody({ type: EvidenceForm })
+  @ApiResponse({ status: 201, type: Evidence })
+  async add(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Req() request: FastifyRequest,
+  ): Promise<Evidence> {
+    const upload = await fileUploadOf(request, caller, evidenceLimits.bytes, EvidenceFields);
+    const looking = { ...caller, readOnly: true, idempotency: undefined };
+    const kept = await this.database.within(looking, (tx) => this.evidence.mayAdd(tx, id, upload.sha256)); // prettier-ignore
+    if (!kept) await this.files.put(upload.bytes);
+    return this.database.within(upload.caller, (tx) => this.evidence.add(tx, id, upload));
+  }
+
+  @Get('inspections/:id/evidence')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查询督导证据 · photos and papers of a visit' })
+  @ApiResponse({ status: 200, type: EvidencePage })
+  async page(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Query() query: PageQuery,
+  ): Promise<Page<Evidence>> {
+    const found = await this.database.within(caller, async (tx) => {
+      await this.evidence.visitOf(tx, id);
+      return tx.query<Evidence>(
+        `select ${evidenceView} from evidence where inspection_id = $1 and (division, id) > ($2, $3::uuid) order by division, id limit $4`,
+        [id, ...afterOf(query), query.limit + 1],
+      );
+    });
+    return pageOf(found, query, (one) => one.id);
+  } // prettier-ignore
+
+  @Get('evidence/:id')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查看督导证据信息 · what is known of one' })
+  @ApiResponse({ status: 200, type: Evidence })
+  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Evidence> {
+    return this.database.within(caller, async (tx) =>
+      oneOf(await tx.query<Evidence>(`select ${evidenceView} from evidence where id = $1`, [id])),
+    );
+  }
+
+  @Get('evidence/:id/file')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '下载督导证据 · its bytes, as an attachment' })
+  @ApiProduces(...mimes)
+  @ApiResponse({
+    status: 200,
+    schema: { type: 'string', format: 'binary' },
+    headers: { ETag: { description: 'The SHA-256 of the bytes', schema: { type: 'string' } } },
+  })
+  async file(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { sha256, mime } = await this.one(caller, id);
+    await sendFile(reply, this.files, { sha256, mime, name: `evidence-${id}.${fileKinds[mime]}` });
+  }
+}

@@ -1,0 +1,136 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles } from '#platform';
+import { Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import {
+  ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
+} from '@nestjs/swagger'; // prettier-ignore
+import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import {
+  type Attempt, type Channel, type Delivery as Sent, DeliveryService, type DeliveryState, deliveryStates, deliveryView,
+} from './delivery.service.js'; // prettier-ignore
+import { messageKinds } from './notification.events.js';
+
+class DeliveryAttempt implements Attempt {
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:30:00.000Z' })
+  at: string;
+  @ApiProperty({
+    enum: ['delivered', 'failed', 'dead'],
+    description: '`dead`: the receiver said that no later attempt can help',
+    example: 'failed',
+  })
+  outcome: Attempt['outcome'];
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description: 'Of HTTP or SMTP; null: it did not come so far',
+    example: 503,
+  })
+  status: number | null;
+  @ApiProperty({ type: String, nullable: true, example: 'refused' })
+  reply: string | null;
+}
+
+class Delivery implements Sent {
+  @ApiProperty({ type: String, format: 'uuid', example: '01912d68-7c3a-7e7f-9d4e-0f6a3b8c2d10' })
+  id: string;
+  @ApiProperty({
+    type: String,
+    description: 'The ground of the subscription',
+    example: '371425101',
+  })
+  division: string;
+  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  version: number;
+  @ApiProperty({ type: String, format: 'uuid', example: '01912d68-7c3a-7e7f-9d4e-0f6a3b8c2d11' })
+  subscriptionId: string;
+  @ApiProperty({ enum: ['email', 'webhook'], example: 'webhook' })
+  channel: Channel;
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description: 'null: the mail with the confirmation code',
+    example: '01912d68-7c3a-7e7f-9d4e-0f6a3b8c2d12',
+  })
+  messageId: string | null;
+  @ApiProperty({ type: Number, nullable: true, example: 1 })
+  messageVersion: number | null;
+  @ApiProperty({ enum: [...messageKinds, 'confirmation'], example: 'visit-due' })
+  kind: string;
+  @ApiProperty({
+    enum: deliveryStates,
+    description:
+      '`failed` is tried again at nextAt, `dead` only by hand; `cancelled`: the message has changed since, or the subscription ended',
+    example: 'failed',
+  })
+  state: DeliveryState;
+  @ApiProperty({ type: [DeliveryAttempt], description: 'The last fifty' })
+  attempts: DeliveryAttempt[];
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    example: '2026-11-23T01:31:00.000Z',
+  })
+  nextAt: Date | null;
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:30:00.000Z' })
+  createdAt: Date;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
+  deliveredAt: Date | null;
+}
+
+class DeliveryQuery extends PageQuery {
+  @ApiPropertyOptional({ enum: deliveryStates, description: '`dead`: the dead letters' })
+  @IsOptional()
+  @IsIn(deliveryStates)
+  state?: DeliveryState;
+
+  @ApiPropertyOptional({ type: String, format: 'uuid' })
+  @IsOptional()
+  @IsUUID()
+  subscription?: string;
+}
+
+class DeliveryPage extends PageOf(Delivery) {}
+
+@ApiTags('deliveries')
+@Controller('deliveries')
+export class DeliveryController {
+  constructor(
+    private readonly database: Database,
+    private readonly deliveries: DeliveryService,
+  ) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'auditor')
+  @ApiOperation({ summary: '投递记录 · what was sent to whom and what became of it; `?state=dead` are the dead letters' })
+  @ApiResponse({ status: 200, type: DeliveryPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: DeliveryQuery): Promise<Page<Sent>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<Sent>(
+        `select ${deliveryView} from delivery
+         where (division, id) > ($1, $2::uuid) and ($3::text is null or state = $3) and ($4::uuid is null or subscription_id = $4)
+         order by division, id limit $5`,
+        [...afterOf(query), query.state ?? null, query.subscription ?? null, query.limit + 1],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'office', 'official', 'auditor')
+  @ApiOperation({ summary: '查看投递 · one delivery with its attempts' })
+  @ApiResponse({ status: 200, type: Delivery })
+  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Sent> {
+    return this.database.within(caller, (tx) => this.deliveries.one(tx, id));
+  }
+
+  @Post(':id/retry')
+  @HttpCode(200)
+  @Roles('county-admin', 'office')
+  @ApiOperation({ summary: '重新投递 · try a dead one again, for another day' })
+  @ApiResponse({ status: 200, type: Delivery })
+  retry(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Sent> {
+    return this.database.within(caller, (tx) => this.deliveries.retry(tx, id));
+  }
+} // prettier-ignore

@@ -1,0 +1,75 @@
+import { lookup, Resolver } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { type Network, type NotificationConfig } from './notification.config.js';
+
+/** An address that nothing is sent to. The sentence says no more of the net behind than the writer of the URL may know. */
+export class Refused extends Error {}
+
+/** All addresses that a name has. */
+export type Resolve = (name: string) => Promise<string[]>;
+
+export type Rules = Pick<NotificationConfig, 'allowHttp' | 'allowInward' | 'ports'>;
+
+/**
+ * Reads the URL of a webhook. It has to be written the way it is read: a host in another spelling (0x7f.1, 2130706433,
+ * 0177.0.0.1, full-width dots, percent-encoding, backslashes) is one that two programs may read differently.
+ * @throws Refused
+ */
+export function outwardUrl(text: string, rules: Rules): URL {
+  if (!/^[\x21-\x7e]{1,2000}$/.test(text) || !URL.canParse(text))
+    throw new Refused('It is no URL in ASCII of 2000 characters at most; a Chinese name is written as xn--….');
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && rules.allowHttp))
+    throw new Refused(`It has to begin with https://${rules.allowHttp ? ' or http://' : ''}.`);
+  if (url.username !== '' || url.password !== '' || text.includes('@'))
+    throw new Refused('It may hold no user name, no password and no @.');
+  if (url.hash !== '' || text.includes('#')) throw new Refused('It may have no fragment.');
+  const written = /^https?:\/\/([^/?]+)/.exec(text)?.[1];
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  if (written !== url.host && written !== `${url.hostname}:${port}`)
+    throw new Refused(`Write its host as ${url.host}.`);
+  if (url.hostname.endsWith('.')) throw new Refused('Its host may not end in a dot.');
+  if (!rules.ports.includes(Number(port)))
+    throw new Refused(`Its port has to be one of ${rules.ports.join(', ')}.`);
+  return url;
+} // prettier-ignore
+
+/** Reached at the same address everywhere, but by what the cloud puts there: credentials of the machine. */
+const metadata = new Set(['168.63.129.16']);
+const globalUnicast = ipaddr.parseCIDR('2000::/3');
+
+/** Whether an address is one of the open Internet, or of a network that the configuration allows. */
+export function isOutward(address: string, allowInward: readonly Network[]): boolean {
+  if (isIP(address) === 0 || address.includes('%')) return false;
+  const ip = ipaddr.parse(address);
+  if (allowInward.some((network) => network[0].kind() === ip.kind() && ip.match(network)))
+    return true;
+  if (ip.range() !== 'unicast' || metadata.has(ip.toString())) return false;
+  return ip.kind() === 'ipv4' || ip.match(globalUnicast);
+}
+
+/**
+ * The one address that a connection to the URL is made to: resolved once, so that no second answer can change it.
+ * @throws Refused where the name has no address, or where any of its addresses is inward
+ */
+export async function addressOf(url: URL, rules: Rules, resolve: Resolve): Promise<string> {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const addresses = isIP(host) === 0 ? await resolve(host).catch(() => []) : [host]; // not found and no answer are alike
+  const [first] = addresses;
+  if (first === undefined || !addresses.every((one) => isOutward(one, rules.allowInward)))
+    throw new Refused('Its host does not stand for public addresses alone.');
+  return first;
+}
+
+/** Asks the given DNS server alone, or else as the system does. */
+export function resolverOf(dns: string | undefined, timeoutMs: number): Resolve {
+  if (dns === undefined)
+    return async (name) => (await lookup(name, { all: true })).map(({ address }) => address);
+  const resolver = new Resolver({ timeout: Math.ceil(timeoutMs / 2), tries: 1 });
+  resolver.setServers([dns]);
+  return async (name) => {
+    const answers = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
+    return answers.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+  };
+}

@@ -1,0 +1,174 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import {
+  afterOf, Caller, DomainError, Line, type Page, PageOf, pageOf, PageQuery, Roles,
+} from '#platform'; // prettier-ignore
+import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import {
+  ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
+} from '@nestjs/swagger'; // prettier-ignore
+import { ArrayMinSize, ArrayUnique, IsArray, IsEmail, IsIn, IsOptional, Matches, MaxLength } from 'class-validator'; // prettier-ignore
+import { type Channel } from './delivery.service.js';
+import { messageKinds } from './notification.events.js';
+import {
+  type Subscription as Subscribed,
+  SubscriptionService,
+  subscriptionStates,
+} from './subscription.service.js';
+
+const channels = ['email', 'webhook'] as const;
+const mailLanguages = ['zh-CN', 'en'] as const;
+
+class Subscribe {
+  @ApiProperty({ enum: channels, example: 'email' })
+  @IsIn(channels)
+  channel: Channel;
+
+  @ApiPropertyOptional({ type: String, format: 'email', description: 'For `email`; a code is sent there first', example: 'wang.xiuying@county.example' })
+  @IsOptional()
+  @IsEmail({ allow_ip_domain: false, allow_utf8_local_part: false })
+  @MaxLength(254)
+  @Matches(/^[\x21-\x7e]+$/, { message: '$property must be ASCII' })
+  address?: string;
+
+  @ApiPropertyOptional({ type: String, description: 'For `webhook`: https, to a public address', example: 'https://grid.county.example/foodwarden' })
+  @IsOptional()
+  @Line(2000)
+  url?: string;
+
+  @ApiPropertyOptional({ enum: mailLanguages, default: 'zh-CN', description: 'Of mails; a webhook has both', example: 'zh-CN' })
+  @IsOptional()
+  @IsIn(mailLanguages)
+  language?: (typeof mailLanguages)[number];
+
+  @ApiPropertyOptional({ enum: messageKinds, isArray: true, description: 'Without it: every kind that is for you', example: ['visit-due'] })
+  @IsOptional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayUnique()
+  @IsIn(messageKinds, { each: true })
+  kinds?: string[];
+} // prettier-ignore
+
+class Confirm {
+  @ApiProperty({ type: String, description: 'The eight digits of the mail', example: '04271993' })
+  @Matches(/^\d{8}$/, { message: '$property must be the eight digits of the mail' })
+  code: string;
+}
+
+class Subscription implements Subscribed {
+  @ApiProperty({ type: String, format: 'uuid', example: '01912d68-7c3a-7e7f-9d4e-0f6a3b8c2d10' })
+  id: string;
+  @ApiProperty({ type: String, description: 'The ground of who subscribed', example: '371425101' })
+  division: string;
+  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  version: number;
+  @ApiProperty({ enum: channels, example: 'email' })
+  channel: Channel;
+  @ApiProperty({ enum: subscriptionStates, example: 'unconfirmed' })
+  state: Subscribed['state'];
+  @ApiProperty({ enum: ['official', 'office', 'county-admin'], description: 'What its owner acts as', example: 'official' })
+  role: string;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true, example: null })
+  officialId: string | null;
+  @ApiProperty({ type: String, nullable: true, description: 'Whole for its owner, masked for others', example: 'w***@county.example' })
+  address: string | null;
+  @ApiProperty({ type: String, nullable: true, description: 'Without its path for an auditor', example: null })
+  url: string | null;
+  @ApiProperty({ enum: mailLanguages, example: 'zh-CN' })
+  language: string;
+  @ApiProperty({ type: [String], enum: messageKinds, nullable: true, description: 'null: every kind', example: ['visit-due'] })
+  kinds: string[] | null;
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:30:00.000Z' })
+  createdAt: Date;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
+  confirmedAt: Date | null;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
+  endedAt: Date | null;
+} // prettier-ignore
+
+class NewSubscription extends Subscription {
+  @ApiProperty({
+    type: String, nullable: true, example: null,
+    description: 'Of a webhook, shown this once: Foodwarden-Signature is `v1=` and the HMAC-SHA-256 in hex, with this text as its key, of Foodwarden-Timestamp (seconds), a dot, and the body',
+  })
+  secret: string | null;
+} // prettier-ignore
+
+class SubscriptionQuery extends PageQuery {
+  @ApiPropertyOptional({ enum: channels })
+  @IsOptional()
+  @IsIn(channels)
+  channel?: Channel;
+
+  @ApiPropertyOptional({ enum: subscriptionStates })
+  @IsOptional()
+  @IsIn(subscriptionStates)
+  state?: Subscribed['state'];
+}
+
+class SubscriptionPage extends PageOf(Subscription) {}
+
+@ApiTags('subscriptions')
+@Controller('subscriptions')
+export class SubscriptionController {
+  constructor(
+    private readonly database: Database,
+    private readonly subscriptions: SubscriptionService,
+  ) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'auditor')
+  @ApiOperation({ summary: '订阅 · who is told by mail or webhook in your ground; an official sees his own' })
+  @ApiResponse({ status: 200, type: SubscriptionPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: SubscriptionQuery): Promise<Page<Subscribed>> {
+    const filter = { channel: query.channel ?? null, state: query.state ?? null };
+    const found = await this.database.within(caller, (tx) =>
+      this.subscriptions.page(tx, afterOf(query), filter, query.limit + 1),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'office', 'official', 'auditor')
+  @ApiOperation({ summary: '查看订阅 · one subscription' })
+  @ApiResponse({ status: 200, type: Subscription })
+  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Subscribed> {
+    return this.database.within(caller, (tx) => this.subscriptions.one(tx, id));
+  }
+
+  @Post()
+  @Roles('county-admin', 'office', 'official')
+  @ApiOperation({
+    summary: '订阅消息 · be told by mail, once a code proves that the address is yours; an office or the county also by a signed webhook (CloudEvents 1.0) for its ground',
+  })
+  @ApiResponse({ status: 201, type: NewSubscription })
+  subscribe(@Caller() caller: DatabaseCaller, @Body() body: Subscribe): Promise<Subscribed & { secret: string | null }> {
+    const { channel, address, url, language = 'zh-CN', kinds } = body;
+    const [needed, other] = channel === 'email' ? (['address', 'url'] as const) : (['url', 'address'] as const);
+    if (body[needed] === undefined || body[other] !== undefined)
+      throw new DomainError('validation-failed', `A subscription by ${channel} has ${needed}, and no ${other}.`, [
+        body[needed] === undefined
+          ? { pointer: `/${needed}`, rule: 'required', value: null, remedy: `Name the ${needed}.` }
+          : { pointer: `/${other}`, rule: 'whitelistValidation', value: body[other], remedy: `Leave ${other} out.` },
+      ]);
+    return this.subscriptions.subscribe(caller, { channel, address, url, language, kinds });
+  }
+
+  @Post(':id/confirmation')
+  @HttpCode(200)
+  @Roles('county-admin', 'office', 'official')
+  @ApiOperation({ summary: '确认邮箱 · the code of the mail; five tries, within a day' })
+  @ApiResponse({ status: 200, type: Subscription })
+  confirm(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Confirm): Promise<Subscribed> {
+    return this.subscriptions.confirm(caller, id, body.code);
+  }
+
+  @Post(':id/end')
+  @HttpCode(200)
+  @Roles('county-admin', 'office', 'official')
+  @ApiOperation({ summary: '退订 · end it: nothing more is sent, what was sent stays on record' })
+  @ApiResponse({ status: 200, type: Subscription })
+  end(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Subscribed> {
+    return this.database.within(caller, (tx) => this.subscriptions.end(tx, id));
+  }
+} // prettier-ignore

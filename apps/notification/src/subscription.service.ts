@@ -1,0 +1,225 @@
+import { type Caller, Database, Repeated, type Tx } from '#database';
+import { DomainError, oneOf } from '#platform';
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import { type Channel } from './delivery.service.js';
+import { NotificationConfig } from './notification.config.js';
+import { Refused } from './outward.js';
+import {
+  confirmationCodeOf,
+  keyHashOf,
+  keyOf,
+  masked,
+  maskedUrl,
+  sameCode,
+  signingSecretOf,
+} from './secrets.js';
+import { WebhookSender } from './webhook.sender.js'; // prettier-ignore
+
+export const subscriptionStates = ['unconfirmed', 'active', 'ended'] as const;
+
+export interface Subscription {
+  id: string;
+  division: string;
+  version: number;
+  channel: Channel;
+  state: (typeof subscriptionStates)[number];
+  role: string;
+  officialId: string | null;
+  address: string | null;
+  url: string | null;
+  language: string;
+  kinds: string[] | null;
+  createdAt: Date;
+  confirmedAt: Date | null;
+  endedAt: Date | null;
+}
+
+export interface Wanted {
+  channel: Channel;
+  address?: string | undefined;
+  url?: string | undefined;
+  language: string;
+  kinds?: string[] | undefined;
+}
+
+interface Row extends Subscription {
+  /** What nobody is shown. */
+  own: { account: string; keyHash: string; tries: number };
+}
+
+/** So that nobody has our mail server write to strangers. */
+const mailsADay = 5;
+const webhooksOfAPlace = 10;
+const codeTries = 5;
+const codeHours = 24;
+
+const view = `id, division, version, channel, state, role, official_id as "officialId", address, url, language, kinds,
+  created_at as "createdAt", confirmed_at as "confirmedAt", ended_at as "endedAt",
+  json_build_object('account', account, 'keyHash', key_hash, 'tries', confirmation_tries) as own`;
+
+/** A mail address whole for its owner alone; a webhook's URL whole for those who may change it. */
+function shownTo(caller: Caller, row: Row): Subscription {
+  const { own, ...shown } = row;
+  return {
+    ...shown,
+    address: shown.address && (own.account === caller.id ? shown.address : masked(shown.address)),
+    url: shown.url && (caller.role === 'auditor' ? maskedUrl(shown.url) : shown.url),
+  };
+}
+
+/** Who wants to be told by mail or webhook, and that he himself wants it. */
+@Injectable()
+export class SubscriptionService {
+  constructor(
+    private readonly database: Database,
+    private readonly config: NotificationConfig,
+    private readonly webhooks: WebhookSender,
+  ) {}
+
+  async page(
+    tx: Tx,
+    [division, id]: [string, string],
+    filter: { channel: string | null; state: string | null },
+    limit: number,
+  ): Promise<Subscription[]> {
+    const found = await tx.query<Row>(
+      `select ${view} from subscription
+       where (division, id) > ($1, $2::uuid) and ($3::text is null or channel = $3) and ($4::text is null or state = $4)
+       order by division, id limit $5`,
+      [division, id, filter.channel, filter.state, limit],
+    );
+    return found.map((row) => shownTo(tx.caller, row));
+  }
+
+  async one(tx: Tx, id: string): Promise<Subscription> {
+    return shownTo(tx.caller, await this.row(tx, id));
+  }
+
+  /** @returns the subscription, and for a webhook the secret that it is signed with: now and never again */
+  async subscribe(caller: Caller, wanted: Wanted): Promise<Subscription & { secret: string | null }> {
+    const [key] = this.config.keys;
+    if (key === undefined || (wanted.channel === 'email' && !this.config.mail))
+      throw new DomainError(
+        'channel-not-configured',
+        wanted.channel === 'email'
+          ? 'This installation sends no mail yet: set SMTP_URL, SMTP_FROM and NOTIFICATION_KEYS for notification.'
+          : 'This installation signs no webhooks yet: set NOTIFICATION_KEYS for notification.',
+      );
+    if (wanted.channel === 'webhook') {
+      if (caller.role !== 'county-admin' && caller.role !== 'office')
+        throw new DomainError('not-allowed', 'A webhook tells of a whole ground: an office or the county registers it.');
+      await this.webhooks.check(wanted.url ?? '').catch((error: unknown) => {
+        if (!(error instanceof Refused)) throw error;
+        throw new DomainError('address-refused', error.message, [
+          { pointer: '/url', rule: 'outward', value: wanted.url, remedy: error.message },
+        ]);
+      });
+    }
+    const made = await this.database
+      .within(caller, (tx) => this.make(tx, wanted, keyHashOf(key)))
+      .catch((error: unknown) => {
+        if (error instanceof Repeated) return error.answer as Subscription; // the same answer again, with the same secret
+        throw error;
+      });
+    return { ...made, secret: wanted.channel === 'webhook' ? signingSecretOf(key, made.id) : null };
+  } // prettier-ignore
+
+  private async make(tx: Tx, wanted: Wanted, keyHash: string): Promise<Subscription> {
+    const { caller, now } = tx;
+    const { channel, address = null, url = null, language, kinds = null } = wanted;
+    // One at a time of an account or a place, so that two at once do not both find room.
+    await tx.query(`select pg_advisory_xact_lock(hashtextextended($1, 14))`, [
+      channel === 'email' ? caller.id : caller.division,
+    ]);
+    const [held] = await tx.query<{ mails: number; webhooks: number; same: boolean }>(
+      `select (count(*) filter (where channel = 'email' and account = $1 and created_at > $2::timestamptz - interval '1 day'))::int as mails,
+              (count(*) filter (where channel = 'webhook' and division = $3 and state <> 'ended'))::int as webhooks,
+              coalesce(bool_or(state <> 'ended' and (channel = 'email' and account = $1 and lower(address) = lower($4) or channel = 'webhook' and division = $3 and url = $5)), false) as same
+       from subscription`,
+      [caller.id, now, caller.division, address, url],
+    ); // prettier-ignore
+    if (held?.same)
+      throw new DomainError('wrong-state', 'There is such a subscription already: end that one first.'); // prettier-ignore
+    if (channel === 'email' && (held?.mails ?? 0) >= mailsADay)
+      throw new DomainError('too-many-subscriptions', `At most ${mailsADay} mail addresses in a day: each of them is written to.`); // prettier-ignore
+    if (channel === 'webhook' && (held?.webhooks ?? 0) >= webhooksOfAPlace)
+      throw new DomainError('too-many-subscriptions', `At most ${webhooksOfAPlace} webhooks of one place: end one first.`); // prettier-ignore
+    const [made] = await tx.query<Row>(
+      `insert into subscription (id, division, version, channel, state, account, role, official_id, address, url, language, kinds, key_hash, created_at)
+       values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning ${view}`,
+      [
+        uuidv7(), caller.division, channel, channel === 'email' ? 'unconfirmed' : 'active', caller.id, caller.role, caller.official ?? null,
+        address, url, language, kinds, keyHash, now,
+      ],
+    ); // prettier-ignore
+    if (!made) throw new Error('The subscription was not written.');
+    if (channel === 'email') await this.sendCode(tx, made);
+    return shownTo(caller, made);
+  }
+
+  /** The code itself is put in when the mail is sent: it is kept nowhere. */
+  private async sendCode(tx: Tx, { id, division, officialId, language }: Row): Promise<void> {
+    const [subject, body] =
+      language === 'en'
+        ? ['Confirm your mail address', 'Somebody, probably you, wants messages of Foodwarden sent here. Code: {code}\n\nIt holds for a day. If it was not you, do nothing: nothing else will be sent.']
+        : ['请确认您的邮箱', '有人(应为您本人)申请将 Foodwarden 的消息发送到此邮箱。验证码:{code}\n\n一天内有效。如非本人操作,请忽略本邮件,此后不会再收到消息。']; // prettier-ignore
+    await tx.query(
+      `insert into delivery (id, division, official_id, version, subscription_id, channel, kind, state, subject, body, queued_at, next_at, created_at)
+       values ($1, $2, $3, 1, $4, 'email', 'confirmation', 'queued', $5, $6, $7, $7, $7)`,
+      [uuidv7(), division, officialId, id, subject, body, tx.now],
+    );
+  }
+
+  /** Only with the code that was sent to the address; five tries, and a day. */
+  async confirm(caller: Caller, id: string, code: string): Promise<Subscription> {
+    // Counted in a transaction of its own, before it is judged: a refusal takes nothing back.
+    const tried = await this.database.within({ ...caller, idempotency: undefined }, async (tx) => {
+      const row = await this.row(tx, id);
+      if (row.own.account !== caller.id)
+        throw new DomainError('not-allowed', 'Only the one whose address it is confirms it.');
+      if (row.state !== 'unconfirmed') return row;
+      const [counted] = await tx.query<Row>(
+        `update subscription set confirmation_tries = confirmation_tries + 1 where id = $1 and state = 'unconfirmed' returning ${view}`,
+        [id],
+      );
+      return counted ?? row;
+    });
+    if (tried.state === 'ended')
+      throw new DomainError('wrong-state', 'It has ended: subscribe again.');
+    return this.database.within(caller, async (tx) => {
+      if (tried.state === 'active') return this.one(tx, id); // a repeat is not an error
+      if (tried.own.tries > codeTries || tx.now.getTime() - tried.createdAt.getTime() > codeHours * 3_600_000)
+        throw new DomainError('wrong-state', 'The code is no longer taken: end this subscription, and subscribe again.');
+      const key = keyOf(this.config.keys, tried.own.keyHash);
+      if (key === undefined || !sameCode(code, confirmationCodeOf(key, id)))
+        throw new DomainError('code-wrong', `That is not the code of the mail; ${codeTries - tried.own.tries} more tries.`, [
+          { pointer: '/code', rule: 'matches', value: null, remedy: 'Copy the eight digits of the newest mail.' },
+        ]);
+      const [active] = await tx.query<Row>(
+        `update subscription set state = 'active', confirmed_at = $2, version = version + 1 where id = $1 and state = 'unconfirmed' returning ${view}`,
+        [id, tx.now],
+      );
+      return active ? shownTo(caller, active) : this.one(tx, id);
+    });
+  } // prettier-ignore
+
+  /** Nothing is sent any more; what was sent stays on record. */
+  async end(tx: Tx, id: string): Promise<Subscription> {
+    const row = await this.row(tx, id, 'for update');
+    if (row.state === 'ended') return shownTo(tx.caller, row); // a repeat is not an error
+    await tx.query(
+      `update delivery set state = 'cancelled', next_at = null, version = version + 1 where subscription_id = $1 and next_at is not null`,
+      [id],
+    );
+    const [ended] = await tx.query<Row>(
+      `update subscription set state = 'ended', ended_at = $2, ended_by = $3, version = version + 1 where id = $1 returning ${view}`,
+      [id, tx.now, tx.caller.id],
+    );
+    return shownTo(tx.caller, oneOf(ended ? [ended] : []));
+  }
+
+  private async row(tx: Tx, id: string, lock: '' | 'for update' = ''): Promise<Row> {
+    return oneOf(await tx.query<Row>(`select ${view} from subscription where id = $1 ${lock}`, [id])); // prettier-ignore
+  }
+}

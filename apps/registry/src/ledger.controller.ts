@@ -1,0 +1,44 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import { Caller, Roles, sendWorkbook, workbookResponse } from '#platform';
+import { sheetLimits, workbookType } from '#sheet';
+import { Controller, Get, Query, Res } from '@nestjs/common';
+import { ApiOperation, ApiProduces, ApiResponse, ApiTags, PickType } from '@nestjs/swagger';
+import { type FastifyReply } from 'fastify';
+import { EstablishmentQuery } from './establishment.controller.js';
+import { EstablishmentService } from './establishment.service.js';
+import { ledgerSheet } from './ledger.workbook.js';
+
+export class LedgerQuery extends PickType(EstablishmentQuery, [
+  'division',
+  'tier',
+  'kind',
+  'name',
+  'uscc',
+] as const) {}
+
+/** 台账: a view of the establishments, never a table. */
+@ApiTags('establishments')
+@Controller('establishments.xlsx')
+export class LedgerController {
+  constructor(
+    private readonly database: Database,
+    private readonly establishments: EstablishmentService,
+  ) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'authority', 'auditor')
+  @ApiOperation({
+    summary: '导出台账 · the establishments of your ground as a ledger',
+    description: `XLSX in the officials’ layout, without those that are closed; at most ${sheetLimits.rows.toLocaleString('en')} rows: beyond that the answer breaks off, so narrow it by \`division\`. Imported again, every row is \`unchanged\`. Texts that a program may take for a formula have an apostrophe before them.`,
+  })
+  @ApiProduces(workbookType)
+  @ApiResponse(workbookResponse)
+  async ledger(
+    @Caller() caller: DatabaseCaller,
+    @Query() query: LedgerQuery,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const sheet = await ledgerSheet(this.database, caller, this.establishments, query);
+    sendWorkbook(reply, '食品生产经营主体台账', sheet);
+  }
+}

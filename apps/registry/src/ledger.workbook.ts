@@ -1,0 +1,119 @@
+import { type Caller, Database, type Tx } from '#database';
+import { DomainError, type Finding, oneOf } from '#platform';
+import {
+  neutralised,
+  readTexts,
+  SheetError,
+  sheetLimits,
+  workbook,
+  type WorkbookRow,
+} from '#sheet';
+import { type Readable } from 'node:stream';
+import { type LedgerQuery } from './ledger.controller.js';
+import { type Establishment } from './establishment.entity.js';
+import { EstablishmentService } from './establishment.service.js';
+import { kindOf, shape, title } from './ledger.service.js';
+
+const batch = 500;
+
+const fillOf = { refused: 'red', duplicate: 'grey', warned: 'yellow', repaired: 'blue' } as const;
+const worst = Object.keys(fillOf) as (keyof typeof fillOf)[];
+const said = {
+  refused: '未录入',
+  duplicate: '重复',
+  warned: '请核对',
+  repaired: '已修正',
+} as const;
+
+/**
+ * The sheet of an import as it was sent, each row with a finding filled by its worst severity, and what was found and
+ * what to do about it in a last column. Sent in again, that column is not read.
+ * @throws DomainError 404; 409 while the import is under way; 422 when the file cannot be read at all
+ */
+export async function markedSheet(database: Database, caller: Caller, id: string): Promise<Readable> {
+  const { file, state } = oneOf(
+    await database.within(caller, (tx) =>
+      tx.query<{ file: Buffer; state: string }>(`select file, state from ledger_import where id = $1`, [id]),
+    ),
+  );
+  if (state === 'queued' || state === 'running')
+    throw new DomainError('wrong-state', 'The import is under way: its findings are not all known.');
+  const { width, rows } = await readTexts(file, shape, batch).catch((error: unknown) => {
+    throw error instanceof SheetError ? new DomainError(error.code, error.message) : error;
+  });
+  const columnWidths = [...Array<number>(width).fill(16), 80];
+  return workbook({ sheet: '主体台账', columnWidths }, marked());
+
+  async function* marked(): AsyncGenerator<WorkbookRow[]> {
+    for await (const some of rows) {
+      const found = await database.within(caller, (tx) => findingsOf(tx, id, some[0]?.row ?? 0, some.at(-1)?.row ?? 0));
+      yield some.map(({ row, texts, header }) => {
+        const findings = found.get(row) ?? [];
+        const fill = worst.find((one) => findings.some(({ severity }) => severity === one));
+        const last = header ? '问题 · findings' : findings.map(inWords).join('; ');
+        const cells = Array.from({ length: width }, (_, at) => texts[at] ?? '');
+        return { row, cells: [...cells, last], ...(fill ? { fill: fillOf[fill] } : {}) };
+      });
+    }
+  }
+} // prettier-ignore
+
+async function findingsOf(tx: Tx, id: string, from: number, to: number): Promise<Map<number, Finding[]>> {
+  const found = await tx.query<Finding>(
+    `select row, column_title as "column", rule, severity, value, repaired_to as "repairedTo", remedy
+     from ledger_import_finding where import_id = $1 and row between $2 and $3 order by row, place`,
+    [id, from, to],
+  );
+  const byRow = new Map<number, Finding[]>();
+  for (const one of found) byRow.set(one.row, [...(byRow.get(one.row) ?? []), one]);
+  return byRow;
+} // prettier-ignore
+
+/** `[未录入] 统一社会信用代码: 请对照… · compare… (uscc-check-digit: 9137…)` */
+function inWords({ column, rule, severity, value, repairedTo, remedy }: Finding): string {
+  const was = value === null || value === '' ? '' : `: ${value}`;
+  const is = repairedTo === null ? '' : ` → ${repairedTo}`;
+  return `[${said[severity]}] ${column ? `${column}: ` : ''}${remedy ?? ''} (${rule}${was}${is})`;
+}
+
+const kindName = Object.fromEntries(Object.entries(kindOf).map(([name, kind]) => [kind, name]));
+
+/**
+ * Establishments as a ledger in the officials' own layout, those that are over left out, read from the database page by
+ * page while it is sent. Imported again, every row is `unchanged`.
+ */
+export async function ledgerSheet(
+  database: Database,
+  caller: Caller,
+  establishments: EstablishmentService,
+  query: LedgerQuery,
+): Promise<Readable> {
+  const places = await database.within(caller, (tx) =>
+    tx.query<{ code: string; name: string; parent: string }>(`select division as code, name, parent from division`),
+  );
+  const byCode = new Map(places.map((place) => [place.code, place]));
+  const heading = `${byCode.get(query.division ?? caller.division)?.name ?? ''}食品生产经营主体台账`;
+  const columnWidths = [6, 28, 22, 22, 36, 14, 18, 12, 12, 10, 12, 12];
+  return workbook({ sheet: '主体台账', columnWidths, merged: ['A1:L1'] }, rows());
+
+  async function* rows(): AsyncGenerator<WorkbookRow[]> {
+    yield [{ cells: [heading] }, { cells: ['序号', ...Object.values(title)] }];
+    let number = 0;
+    for (let after: string | null | undefined; after !== null;) {
+      const start = after === undefined ? {} : { after };
+      const page = await database.within(caller, (tx) => establishments.page(tx, { ...query, ...start, limit: batch }));
+      const open = page.items.filter(({ status }) => status !== 'closed');
+      if (number + open.length > sheetLimits.rows)
+        throw new Error(`A ledger holds at most ${sheetLimits.rows} rows.`); // the answer has begun: it breaks off
+      yield open.map((one) => ({ cells: line((number += 1), one) }));
+      after = page.next;
+    }
+  }
+
+  function line(number: number, one: Establishment): (string | number | null)[] {
+    const village = byCode.get(one.division);
+    const texts = [one.name, one.uscc, one.licence, one.address, byCode.get(village?.parent ?? '')?.name, village?.name, kindName[one.kind]];
+    const coordinates = [one.latitude, one.longitude].map((degrees) => degrees === null ? '' : `${degrees}`);
+    return [number, ...texts.map((text) => neutralised(text ?? '')), one.area, one.diners, ...coordinates.map(neutralised)];
+  }
+} // prettier-ignore

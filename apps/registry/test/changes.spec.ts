@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { Database } from '#database';
+import { type Change, logPersonalRead, readingPersonalData } from '#platform';
+import { County, freshTownship } from '#testing';
+import { registry } from '../src/registry.definition.js';
+
+let county: County;
+beforeAll(async () => {
+  county = await County.start([registry]);
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
+afterAll(() => county.stop());
+
+const get = async <T>(path: string, token: string): Promise<T[]> =>
+  county.every<T>('registry', `/v1${path}`, token);
+
+async function shop(division: string, token: string): Promise<string> {
+  const body = { division, name: '老王饭店', address: '一号', kind: 'catering', area: 80 };
+  const { body: made } = await county.call('registry', 'POST', '/v1/establishments', { token, body }); // prettier-ignore
+  return (made as { id: string }).id;
+}
+
+it('tells who changed which field of an establishment, from what to what and why; the fact says nothing of it', async () => {
+  const { code, villages } = freshTownship();
+  const office = await county.token('office', code, {}, 'office-1');
+  const id = await shop(villages[0]!.code, office);
+  const body = { name: '老王饭店(新店)', area: 900, reason: '门头换新,面积扩大' };
+  const changed = await county.call('registry', 'PATCH', `/v1/establishments/${id}`, { token: office, body, headers: { 'if-match': '"1"' } }); // prettier-ignore
+  expect([changed.status, (changed.body as object)]).toMatchObject([200, { version: 2, tier: 'B' }]); // prettier-ignore
+
+  const told = await get<Change>(`/establishments/${id}/changes`, office);
+  const step = { noun: 'establishment', subjectId: id, actor: 'office-1', division: villages[0]!.code }; // prettier-ignore
+  const why = body.reason;
+  expect(told).toMatchObject([
+    { ...step, version: 1, field: null, from: null, to: null, why: null },
+    { ...step, version: 2, field: 'name', from: '老王饭店', to: '老王饭店(新店)', why },
+    { ...step, version: 2, field: 'area', from: 80, to: 900, why },
+    { ...step, version: 2, field: 'tier', from: 'D', to: 'B', why },
+    { ...step, version: 2, field: 'tierDecision', why },
+  ]);
+  expect(await get('/changes?actor=office-1&noun=establishment', office)).toEqual(told);
+  expect(await get(`/changes?subject=${id}`, await county.token('auditor', '371425'))).toEqual(told); // prettier-ignore
+  const facts = await county.rows<{ text: string }>('registry', `select event::text as text from journal where aggregate_id = $1`, [id]); // prettier-ignore
+  expect(facts).toHaveLength(2);
+  expect(facts.some(({ text }) => text.includes(body.reason))).toBe(false);
+});
+
+it('shows the log to county, office and auditor alone, each his own ground', async () => {
+  const { code, villages } = freshTownship();
+  const id = await shop(villages[0]!.code, await county.token('office', code));
+  const other = await county.token('office', freshTownship().code);
+  expect(await get(`/changes?subject=${id}`, other)).toEqual([]);
+  const hidden = await county.call('registry', 'GET', `/v1/establishments/${id}/changes`, { token: other }); // prettier-ignore
+  expect(hidden.status).toBe(404);
+  for (const role of ['grid-worker', 'authority', 'service'] as const)
+    for (const path of ['/changes', '/personal-reads', `/establishments/${id}/changes`]) {
+      const token = await county.token(role, code);
+      expect((await county.call('registry', 'GET', `/v1${path}`, { token })).status).toBe(403);
+    }
+});
+
+it('keeps what was written: the service itself may neither change nor delete it', async () => {
+  const database = new Database({ service: 'registry', url: county.url('registry', 'app'), entities: [] }); // prettier-ignore
+  await database.open();
+  const caller = { id: 'x', division: '371425', correlationId: 'x' };
+  for (const sql of [`update change set why = 'x'`, 'delete from change', `update personal_read set purpose = 'x'`, 'delete from personal_read']) // prettier-ignore
+    await expect(database.within(caller, (tx) => tx.query(sql))).rejects.toThrow('permission denied'); // prettier-ignore
+  await database.close();
+});
+
+it('tells each township who read the personal data of its own people, from a GET as well', async () => {
+  const [here, there] = [freshTownship(), freshTownship()];
+  const database = new Database({ service: 'registry', url: county.url('registry', 'app'), entities: [] }); // prettier-ignore
+  await database.open();
+  const [one, two, three] = [randomUUID(), randomUUID(), randomUUID()];
+  const admin = { id: 'admin-1', role: 'county-admin', division: '371425', correlationId: 'x', readOnly: true }; // prettier-ignore
+  await database.within(readingPersonalData(admin), (tx) =>
+    logPersonalRead(tx, {
+      noun: 'official', fields: ['telephone'], purpose: 'GET /officials',
+      subjects: [{ id: one, division: here.villages[0]!.code }, { id: two, division: here.code }, { id: three, division: there.code }],
+    }),
+  ); // prettier-ignore
+  await database.within(readingPersonalData(admin), (tx) =>
+    logPersonalRead(tx, { noun: 'official', fields: [], purpose: 'x', subjects: [] }),
+  );
+  await database.close();
+  const read = { actor: 'admin-1', role: 'county-admin', noun: 'official', fields: ['telephone'], purpose: 'GET /officials' }; // prettier-ignore
+  expect(await get('/personal-reads', await county.token('office', here.code))).toMatchObject([
+    { ...read, division: here.code, subjectIds: [one, two] },
+  ]);
+  const auditor = await county.token('auditor', '371425');
+  expect(await get(`/personal-reads?subject=${three}`, auditor)).toMatchObject([
+    { ...read, division: there.code, subjectIds: [three] },
+  ]);
+  expect(await get('/personal-reads?actor=somebody', auditor)).toEqual([]);
+});
