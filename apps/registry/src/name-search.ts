@@ -19,17 +19,28 @@ function initialOf(character: string): string | null {
   return initial;
 }
 
+/** Character with the two before and after it → its initial there: such neighbourhoods come again, names hardly do. */
+const inPlace = new Map<string, string>();
+const mostInPlace = 50_000;
+function initialInPlace(characters: string[], at: number): string {
+  const from = Math.max(0, at - 2);
+  const place = `${at - from}${characters.slice(from, at + 3).join('')}`;
+  let initial = inPlace.get(place);
+  if (initial === undefined) {
+    const first = read(place.slice(1), false)[at - from] ?? '';
+    initial = /^[a-z0-9]$/.test(first) ? first : '';
+    if (inPlace.size >= mostInPlace) inPlace.clear();
+    inPlace.set(place, initial);
+  }
+  return initial;
+}
+
 /** The first letters of a folded name as it is read (老王饭店 → lwfd), its Latin letters and digits among them. */
 export function initialsOf(folded: string): string {
+  const characters = [...folded];
   let spelt = '';
-  for (const character of folded) {
-    const initial = initialOf(character);
-    if (initial === null)
-      return read(folded, false)
-        .join('')
-        .replace(/[^a-z0-9]/g, '');
-    spelt += initial;
-  }
+  for (const [at, character] of characters.entries())
+    spelt += initialOf(character) ?? initialInPlace(characters, at);
   return spelt;
 }
 
