@@ -46,6 +46,9 @@ export default tseslint.config(
       'libs/platform/src/housekeeping.ts', // forgets answers older than a day
       'libs/platform/src/sheet-import.ts', // claims a queued import of any county
       'apps/registry/src/name-search.sweep.ts', // spells names that came without their pinyin initials, in every county
+      'apps/identity/src/account.step.ts', // opens or moves an account, wherever it was
+      'apps/identity/src/sweep.ts', // forgets sessions and sign-ins past their time
+      'apps/platform/src/main.ts', // opens the demo's accounts
       'apps/inspection/src/obligation.service.ts', // looks for queued runs, and for a quarter that has begun
       'apps/notification/src/delivery.run.ts', // claims what is to be sent, of any county
       'apps/inspection/src/deadline.sweep.ts', // marks what is past its day in every county

@@ -99,6 +99,14 @@ const close = async (id: string): Promise<void> => {
   await done('inspection', 'POST', `/v1/corrective-actions/${id}/closure`, office, {});
 };
 
+/** The official signs what he was shown. */
+const sign = async (name: string): Promise<void> => {
+  const { id, token } = officials[name]!;
+  const all = await county.every<{ id: string; officialId: string; documentSha256: string }>('assignment', '/v1/undertakings', token); // prettier-ignore
+  const { id: undertaking, documentSha256 } = all.find(({ officialId }) => officialId === id)!;
+  await done('assignment', 'POST', `/v1/undertakings/${undertaking}/signature`, token, { signedName: name, documentSha256 }); // prettier-ignore
+};
+
 beforeAll(async () => {
   county = await County.start([registry, assignment, inspection, training, notification]);
   for (const service of services) await county.clock(service, '2026-11-23T09:00:00+08:00');
@@ -137,6 +145,7 @@ beforeAll(async () => {
   const proposal = await done('assignment', 'POST', '/v1/proposals', admin, { division: countyCode }); // prettier-ignore
   await done('assignment', 'POST', `/v1/proposals/${proposal.id}/approval`, await county.token('county-admin', countyCode)); // prettier-ignore
   await reaches('inspection', 'responsibility', 7);
+  await sign('甲');
   await done('inspection', 'POST', '/v1/obligation-runs', admin, { period: '2026-Q4' });
   await reaches('inspection', 'obligation', 8);
   await done('registry', 'PATCH', `/v1/establishments/${shops['庚摊']!.id}`, office, { status: 'closed' }, { 'if-match': '"1"' }); // prettier-ignore
@@ -180,6 +189,17 @@ describe('an indicator', () => {
     expect(Object.fromEntries(all.map(({ name, detail, inNumerator }) => [name, [detail, inNumerator]]))).toEqual({
       甲店: ['甲', true], 乙店: ['甲', true], 丙坊: ['乙', true], 丁店: ['丙', false], 戊场: ['丁', true], 己厂: [null, false],
     }); // prettier-ignore
+  });
+
+  it('of assignment counts who has signed the undertaking for the list as it is', async () => {
+    const signed = async (): Promise<string[]> =>
+      Promise.all([admin, office, officeB].map((token) => of('assignment', 'undertakings-signed', '', token))); // prettier-ignore
+    // 甲 signed before 庚摊 closed: that was another list.
+    expect(await signed()).toEqual(['0/5', '0/3', '0/1']);
+    await sign('戊');
+    expect(await signed()).toEqual(['1/5', '0/3', '1/1']);
+    await sign('丁'); // of the county: in no township's numbers
+    expect(await signed()).toEqual(['2/5', '0/3', '1/1']);
   });
 
   it('of inspection counts visits of the quarter, and corrections from their first day to their closure', async () => {
@@ -230,12 +250,16 @@ describe('an indicator', () => {
     const visitDue = (period: string): string => `message where division like '${townB}%' and about->>'period' = '${period}'`; // prettier-ignore
     await reaches('notification', visitDue('2026-Q4'), 1);
     await reaches('notification', visitDue('2027-Q1'), 1);
-    expect(await of('notification', 'messages-read', '', officeB)).toBe('0/3'); // assigned, and a visit a quarter
+    await county.quiet();
+    // Assigned, a visit a quarter, and whatever else an official is told of.
+    const told = await count('notification', `message where division like '${townB}%' and audience = 'official'`); // prettier-ignore
+    expect(told).toBeGreaterThanOrEqual(3);
+    expect(await of('notification', 'messages-read', '', officeB)).toBe(`0/${told}`);
     const token = officials['戊']!.token;
     const [first] = await county.every<{ id: string }>('notification', '/v1/messages', token);
     await done('notification', 'POST', `/v1/messages/${first!.id}/receipt`, token);
     for (const eyes of [officeB, token])
-      expect(await of('notification', 'messages-read', '', eyes)).toBe('1/3');
+      expect(await of('notification', 'messages-read', '', eyes)).toBe(`1/${told}`);
     expect(await of('notification', 'messages-read', '', officials['乙']!.token)).toMatch(/^0\/[1-9]/); // prettier-ignore
   });
 });

@@ -158,7 +158,7 @@ describe('npm start', () => {
     };
     expect(await names(token)).toEqual(['老王饭店']);
     expect((await redeem(verifier)).status).toBe(400); // a code is good once
-  });
+  }, 30_000);
 
   it('shows a menu of services and no way around the prefix', async () => {
     expect(await (await fetch(`${run.baseUrl}/docs/`)).text()).toContain(
@@ -183,7 +183,7 @@ describe('npm start', () => {
       expect.stringMatching(/^Foodwarden could not start: it runs already from .*: stop that one first, .*\n$/), // prettier-ignore
     ]);
     expect(await names(await programToken('office-101'))).toEqual(['老王饭店']);
-  });
+  }, 30_000);
 
   it('opens no demo account in production', () => {
     const answer = spawnSync(process.execPath, ['dist/apps/platform/src/main.js'], {
@@ -191,7 +191,7 @@ describe('npm start', () => {
       encoding: 'utf8',
     });
     expect([answer.status, answer.stderr]).toEqual([1, expect.stringContaining('NODE_ENV is production')]); // prettier-ignore
-  });
+  }, 30_000);
 
   it('starts beside another installation, on the next port', async () => {
     const other = await mkdtemp(join(tmpdir(), 'foodwarden-start-'));

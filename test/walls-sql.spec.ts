@@ -4,7 +4,7 @@ import { type Migration, migrate, provision } from '#database';
 import { randomFrom } from '#testing';
 import pg from 'pg';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
-import { identityMigrations } from '../apps/identity/src/issuer.js';
+import { identity } from '../apps/identity/src/identity.definition.js';
 import { inspection } from '../apps/inspection/src/inspection.definition.js';
 import { notification } from '../apps/notification/src/notification.definition.js';
 import { registry } from '../apps/registry/src/registry.definition.js';
@@ -98,7 +98,7 @@ function literal({ name, type, notNull }: Column): string {
 
 describe.each([
   ['registry', registry.migrations], ['assignment', assignment.migrations], ['inspection', inspection.migrations],
-  ['training', training.migrations], ['notification', notification.migrations], ['identity', identityMigrations],
+  ['training', training.migrations], ['notification', notification.migrations], ['identity', identity.migrations],
 ] as [Service, Migration[]][])('any SQL as %s_app', (service, migrations) => {
   const superuser = (JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as { postgres: string }).postgres;
   const database = `${service}_sql_${randomBytes(4).toString('hex')}`;

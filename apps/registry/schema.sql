@@ -193,6 +193,29 @@ create policy ground_update on establishment_restored for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table establishment_search (
+  establishment_id uuid not null,
+  division text collate "C" not null,
+  name text not null,
+  text text not null,
+  grams text[] not null,
+  constraint establishment_search_pkey PRIMARY KEY (establishment_id)
+);
+CREATE INDEX establishment_search_grams ON public.establishment_search USING gin (grams);
+alter table establishment_search enable row level security;
+alter table establishment_search force row level security;
+create policy ground_delete on establishment_search for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on establishment_search for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on establishment_search for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on establishment_search for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy search_reads on establishment_search for select to registry_owner
+  using (true);
+
 create table establishment_visit (
   establishment_id uuid not null,
   division text collate "C" not null,
@@ -426,6 +449,7 @@ grant insert, select, update on dead_letter to registry_app;
 grant insert, select, update on division to registry_app;
 grant insert, select, update on establishment to registry_app;
 grant insert, select on establishment_restored to registry_app;
+grant insert, select, update on establishment_search to registry_app;
 grant insert, select, update on establishment_visit to registry_app;
 grant delete, insert, select, update on idempotency_key to registry_app;
 grant insert, select on inbox to registry_app;

@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import {
   ChangeController,
   PolicyController,
@@ -44,13 +44,7 @@ export const assignment: ServiceDefinition = {
   title: '包保关系 · Assignment: who answers for what',
   module: AssignmentModule,
   entities: [],
-  migrations: [
-    { name: '0001-foundation', sql: foundation('assignment') },
-    premises,
-    officials,
-    premisesSequence,
-    undertakings,
-  ],
+  migrations: [...foundationOf('assignment'), premises, officials, premisesSequence, undertakings],
   events: [AssignmentEvents],
   jobs: [RosterImports],
   fileTables: ['undertaking_copy'],

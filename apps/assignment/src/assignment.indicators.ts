@@ -1,5 +1,4 @@
 import { levelOfTier, tiers } from '#contracts';
-import { Database } from '#database';
 import { type Counted, type Indicator, indicatorRoutes } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
@@ -16,6 +15,16 @@ const open: Counted = {
   name: 'p.name',
   detail: 'a.official_name',
   where: `p.status = 'open'`,
+};
+/** Active officials who answer for something. One whose list changed since he signed is `stale`, and has not signed this one. */
+const answering: Counted = {
+  from: 'official o',
+  id: 'o.id',
+  division: 'o.division',
+  name: 'o.name',
+  detail: 'o.post',
+  where:
+    'o.active and exists (select from assignment a where a.official_id = o.id and a.ended_at is null)',
 };
 const levelAsked = `case p.tier ${tiers.map((tier) => `when '${tier}' then '${levelOfTier[tier]}'`).join(' ')} end`;
 
@@ -36,6 +45,25 @@ export const assignmentIndicators: readonly Indicator[] = [
     of: open,
     counts: `a.official_level = ${levelAsked}`,
   },
+  {
+    code: 'undertakings-signed',
+    version: 1,
+    title: { zh: '承诺书签订率', en: 'Officials who signed their undertaking' },
+    denominator: {
+      zh: '在任且有现行包保关系的干部数',
+      en: 'Active officials with at least one current assignment',
+    },
+    numerator: {
+      zh: '其中已按现行清单签订承诺书的',
+      en: 'Those whose undertaking is signed for the list as it is now',
+    },
+    exclusions: {
+      zh: '没有包保对象的干部不计;清单变动后未重新签订的不算已签',
+      en: 'Officials who answer for nothing; one signed for an earlier list counts as not signed',
+    },
+    of: answering,
+    counts: `exists (select from undertaking u where u.official_id = o.id and u.state = 'signed')`,
+  },
 ];
 
 @ApiTags('indicators')
@@ -43,8 +71,4 @@ export const assignmentIndicators: readonly Indicator[] = [
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   assignmentIndicators,
-) {
-  constructor(database: Database) {
-    super(database);
-  }
-}
+) {}

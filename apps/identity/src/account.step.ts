@@ -1,18 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { type Role } from '#platform';
+import { roles } from '#contracts';
+import { Database } from '#database';
 import { FormatRegistry, type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-import pg from 'pg';
 import { validate as isUuid } from 'uuid';
-import { addAccount } from './issuer.js';
+import { AccountService } from './account.service.js';
+import { brokenRule, passwordRules } from './password.js';
 
 if (!FormatRegistry.Has('uuid')) FormatRegistry.Set('uuid', isUuid);
-
-const roles = [
-  'county-admin', 'office', 'official', 'grid-worker', 'authority', 'auditor', 'service',
-] as const satisfies Role[]; // prettier-ignore
 
 const AccountFile = Type.Object(
   {
@@ -34,19 +31,38 @@ const AccountFile = Type.Object(
  */
 export async function addAccountStep(url: string, file: string | undefined): Promise<string> {
   const account = parse(file && file !== '-' ? await readFile(file, 'utf8') : await text(process.stdin));
-  const { password, clientSecret, id = randomUUID(), ...words } = account;
-  const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis: 5000 });
+  const id = account.id ?? randomUUID();
+  const database = new Database({ service: 'identity', url, entities: [], poolSize: 1 });
+  await database.open();
   try {
-    await addAccount(pool, { ...words, id }, { password, clientSecret });
+    // Everywhere: an account that moves is seen wherever it was.
+    const done = await database.everywhere('deploy step add-account', (tx) =>
+      new AccountService().put(tx, { ...account, id }),
+    );
+    return `account ${account.name} of ${account.division} ${done}, id ${id}`;
   } catch (error) {
     if ((error as { constraint?: string }).constraint === 'account_name_key')
-      throw new Error(`Another account has the name ${words.name}: give its id to renew it.`, { cause: error });
+      throw new Error(`Another account has the name ${account.name}: give its id to renew it.`, { cause: error });
     throw error;
   } finally {
-    await pool.end();
+    await database.close();
   }
-  return `account ${words.name} of ${words.division}, id ${id}`;
 } // prettier-ignore
+
+/** Deploy step: who lost his password or telephone and has no other admin to ask. @returns what was done, to be told once */
+export async function resetAccountStep(url: string, name: string | undefined): Promise<string> {
+  if (!name) throw new Error('Give reset-account <name>.');
+  const database = new Database({ service: 'identity', url, entities: [], poolSize: 1 });
+  await database.open();
+  try {
+    const { word } = await database.everywhere('deploy step reset-account', (tx) =>
+      new AccountService().rescue(tx, name),
+    );
+    return `account ${name} has the one-time password ${word}, good for 24 hours, and no second factor`;
+  } finally {
+    await database.close();
+  }
+}
 
 /** @throws Error that names the fields that are wrong, and no value. */
 function parse(words: string): Static<typeof AccountFile> {
@@ -63,6 +79,8 @@ function parse(words: string): Static<typeof AccountFile> {
     throw new Error(
       `The account is not right in: ${wrong.join(', ')} (password 12 characters or more, clientSecret 32).`,
     );
+  const rule = brokenRule(value.password, value.name);
+  if (rule) throw new Error(`The account is not right in: password (${passwordRules[rule]}).`);
   if (value.role === 'official' && !value.official)
     throw new Error('The account is not right in: official (an official’s id is needed).');
   return value;

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
+import { type RunningService, startService } from '#platform';
 import pg from 'pg';
 import { type Logger } from 'pino';
 import { type IdentityConfig } from './identity.config.js';
-import { createIssuer, sweep } from './issuer.js';
-
-const sweepMs = 10 * 60_000;
+import { identity } from './identity.definition.js';
+import { createIssuer } from './issuer.js';
 
 /** The paths a log line may name. Anything else may hold whatever a caller put there, so it is logged as `-`. */
 const routes = new Set([
@@ -22,11 +22,13 @@ function routeOf(url: string): string {
   return part ? `/identity/${part}/:uid` : '-';
 }
 
-/** The issuer as a service of its own: several replicas on one database are one issuer. */
-export async function startIdentity(
-  config: IdentityConfig,
-  log: Logger,
-): Promise<{ port: number; stop(): Promise<void> }> {
+/** Both sides of identity for one server: `/identity/…` the issuer, `/api/identity/…` the service. */
+export interface Identity extends RunningService {
+  issue(request: IncomingMessage, response: ServerResponse): void;
+}
+
+/** Several replicas on one database are one issuer. @param log hears of sign-ins and requests to the issuer */
+export async function openIdentity(config: IdentityConfig, log: Logger): Promise<Identity> {
   const pool = new pg.Pool({
     connectionString: config.databaseUrl,
     application_name: 'identity',
@@ -35,24 +37,48 @@ export async function startIdentity(
     query_timeout: 5000,
   });
   pool.on('error', () => undefined); // an idle connection was cut; the next query opens another
-  const issue = await createIssuer({
-    issuer: config.issuer,
-    pool,
-    audience: config.audience,
-    cookieKeys: config.cookieKeys,
-    swaggerRedirectUris: config.swaggerRedirectUris,
-    log: (line, details) => log.info(details, line),
-  }).catch(async (error: Error) => {
+  let running: RunningService | undefined;
+  try {
+    const { database } = (running = await startService(identity, config, { listen: false }));
+    const issuer = await createIssuer({
+      ...config,
+      pool,
+      database,
+      log: (line, details) => log.info(details, line),
+    });
+    const service = running;
+    return {
+      ...service,
+      issue: (request, response) => issuer.serve(request, response),
+      async stop(): Promise<void> {
+        await issuer.settled();
+        await service.stop();
+        await pool.end();
+      },
+    };
+  } catch (error) {
+    await running?.stop();
     await pool.end();
     throw new Error(
-      `identity cannot start: its database does not answer, or is not migrated (${error.message}).`,
+      `identity cannot start: its database does not answer, or is not migrated (${(error as Error).message}).`,
       { cause: error },
     );
-  });
+  }
+}
 
+/** Identity in a process of its own. */
+export async function startIdentity(
+  config: IdentityConfig,
+  log: Logger,
+): Promise<{ port: number; stop(): Promise<void> }> {
+  const running = await openIdentity(config, log);
   const server = createServer((request, response) => {
-    const begun = Date.now();
     const url = request.url ?? '';
+    if (url.startsWith('/api/identity/')) {
+      running.handle(request, response);
+      return;
+    }
+    const begun = Date.now();
     const traceId =
       /^00-([0-9a-f]{32})-/.exec(String(request.headers['traceparent']))?.[1] ??
       randomBytes(16).toString('hex');
@@ -74,17 +100,14 @@ export async function startIdentity(
   function serve(url: string, request: IncomingMessage, response: ServerResponse): void {
     if (url === '/identity/health/live') answer(response, 200, { status: 'ok' });
     else if (url === '/identity/health/ready')
-      pool.query('select 1').then(
+      running.database.ping().then(
         () => answer(response, 200, { status: 'ok', database: 'up' }),
         () => answer(response, 503, { status: 'not-ready', database: 'down' }),
       );
-    else if (url.startsWith('/identity/')) issue(request, response);
+    else if (url.startsWith('/identity/')) running.issue(request, response);
     else answer(response, 404, { status: 404, code: 'not-found' });
   }
 
-  const sweeping = setInterval(() => {
-    sweep(pool).catch((error: Error) => log.warn({ err: error.message }, 'sweep failed'));
-  }, sweepMs);
   server.requestTimeout = 30_000;
   await new Promise<void>((done, failed) => {
     server.once('error', failed);
@@ -92,15 +115,14 @@ export async function startIdentity(
   });
   return {
     port: (server.address() as AddressInfo).port,
-    /** No new requests, those under way are answered, then the database. */
+    /** No new requests, those under way are answered, then the service and the database. */
     async stop(): Promise<void> {
-      clearInterval(sweeping);
       const closed = new Promise<void>((done) => server.close(() => done()));
       server.closeIdleConnections();
       const patience = setTimeout(() => server.closeAllConnections(), 10_000);
       await closed;
       clearTimeout(patience);
-      await pool.end();
+      await running.stop();
     },
   };
 }

@@ -1,57 +1,19 @@
-import { createHash, randomBytes, randomUUID, scrypt, timingSafeEqual } from 'node:crypto';
+import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
-import { promisify } from 'node:util';
-import { type Migration } from '#database';
+import { type Database } from '#database';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import Provider, {
   type Adapter,
   type AdapterPayload,
   type Configuration,
   errors,
+  interactionPolicy,
 } from 'oidc-provider';
 import type pg from 'pg';
-import { loginPage, signedOutPage, signOutPage, troublePage } from './login.page.js';
-import { walls } from './migrations/0002-walls.js';
-
-const derive = promisify<string, Buffer, number, Buffer>(scrypt);
-
-/** Account and machine tables of the issuer; migration 0001 of identity. */
-export const identitySchema = `
-create table account (
-  id uuid primary key,
-  name text not null unique,
-  display_name text not null,
-  role text not null,
-  division text collate "C" not null,
-  official uuid,
-  password_hash text not null
-);
-create table client (client_id text primary key, account_id uuid not null references account, secret_hash text not null);
-create table oidc_payload (
-  model text not null, id text not null, payload jsonb not null, grant_id text, uid text,
-  consumed_at timestamptz, expires_at timestamptz, primary key (model, id)
-);
-create index oidc_payload_grant on oidc_payload (grant_id) where grant_id is not null;
-create index oidc_payload_uid on oidc_payload (model, uid) where uid is not null;
-create table signing_key (kid text primary key, jwk jsonb not null);
-grant select, insert, update on account, client to identity_app;
-grant select, insert, update, delete on oidc_payload to identity_app;
-grant select, insert on signing_key to identity_app;
-`;
-
-export const identityMigrations: Migration[] = [
-  { name: '0001-identity', sql: identitySchema },
-  walls,
-];
-
-export interface Account {
-  id: string;
-  name: string;
-  displayName: string;
-  role: string;
-  division: string;
-  official?: string;
-}
+import { secretHash } from './account.service.js';
+import { AddressGuard, type AddressLimits, type GuardedRoute } from './address.guard.js';
+import { busyPage, loginPage, signedOutPage, signOutPage, troublePage } from './login.page.js';
+import { type SignInAnswer, SignIns, type SignInSettings } from './sign-in.js';
 
 interface AccountRow {
   id: string;
@@ -59,82 +21,8 @@ interface AccountRow {
   role: string;
   division: string;
   official: string | null;
-  password_hash: string;
-}
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
-
-async function hashPassword(password: string, salt: Buffer): Promise<string> {
-  return `${salt.toString('base64url')}.${(await derive(password, salt, 32)).toString('base64url')}`;
-}
-
-/**
- * Adds or renews an account and, where it has a secret for them, the client its programs sign in with; the client's id is
- * the account's, so `sub` is too.
- */
-export async function addAccount(
-  pool: pg.Pool,
-  account: Account,
-  secrets: { password: string; clientSecret?: string | undefined },
-): Promise<void> {
-  await pool.query(
-    `insert into account (id, name, display_name, role, division, official, password_hash) values ($1, $2, $3, $4, $5, $6, $7)
-     on conflict (id) do update set name = excluded.name, display_name = excluded.display_name, role = excluded.role,
-       division = excluded.division, official = excluded.official, password_hash = excluded.password_hash`,
-    [account.id, account.name, account.displayName, account.role, account.division, account.official ?? null, await hashPassword(secrets.password, randomBytes(16))],
-  ); // prettier-ignore
-  if (!secrets.clientSecret) return;
-  await pool.query(
-    `insert into client (client_id, account_id, secret_hash) values ($1::text, $1::uuid, $2)
-     on conflict (client_id) do update set secret_hash = excluded.secret_hash`,
-    [account.id, sha256(secrets.clientSecret)],
-  );
-}
-
-type SignIn =
-  { outcome: 'signed-in'; account: string } | { outcome: 'wrong' } | { outcome: 'locked' };
-
-/** The same answer in the same time for an unknown name as for a wrong password. */
-async function signIn(pool: pg.Pool, name: string, password: string): Promise<SignIn> {
-  const nameHash = sha256(name);
-  const triedAt = await claimTry(pool, nameHash);
-  if (!triedAt) return { outcome: 'locked' };
-  const { rows } = await pool.query<AccountRow>('select * from account where name = $1', [name]);
-  const stored = rows[0]?.password_hash ?? `${'A'.repeat(22)}.${'A'.repeat(43)}`;
-  const given = await hashPassword(password, Buffer.from(stored.split('.')[0] ?? '', 'base64url'));
-  const same =
-    given.length === stored.length && timingSafeEqual(Buffer.from(given), Buffer.from(stored));
-  if (!same || !rows[0]) return { outcome: 'wrong' };
-  await pool.query(
-    `update sign_in_guard set tried_at = array_remove(tried_at, $2::timestamptz), locked_until = null where name_hash = $1`,
-    [nameHash, triedAt],
-  );
-  return { outcome: 'signed-in', account: rows[0].id };
-}
-
-/**
- * Ten failed passwords for a name within 15 minutes close it for 15 minutes. A try counts as failed until it is known to
- * be good, so that a hundred at once, over several replicas, are no more than ten. @returns undefined when it is closed
- */
-async function claimTry(pool: pg.Pool, nameHash: string): Promise<string | undefined> {
-  const { rows } = await pool.query<{ tried_at: string }>(
-    `insert into sign_in_guard as guard (name_hash, tried_at) values ($1, array[app_now()])
-     on conflict (name_hash) do update set (tried_at, locked_until) = (
-       select array_agg(one), case when count(*) >= 10 then app_now() + interval '15 minutes' end
-       from unnest(guard.tried_at || app_now()) as one where one > app_now() - interval '15 minutes')
-     where guard.locked_until is null or guard.locked_until <= app_now()
-     returning app_now()::text as tried_at`,
-    [nameHash],
-  );
-  return rows[0]?.tried_at;
-}
-
-/** Deletes what nobody can use any more. Every replica may do it. */
-export async function sweep(pool: pg.Pool): Promise<void> {
-  await pool.query(`delete from oidc_payload where expires_at < now()`);
-  await pool.query(
-    `delete from sign_in_guard where greatest(locked_until, (select max(one) from unnest(tried_at) as one)) < now() - interval '1 hour'`,
-  );
+  version: number;
+  active: boolean;
 }
 
 async function signingKeys(pool: pg.Pool): Promise<JWK[]> {
@@ -223,40 +111,53 @@ function adapterOf(pool: pg.Pool, redirectUris: string[]): new (model: string) =
           client_id: 'swagger', redirect_uris: redirectUris, grant_types: ['authorization_code'],
           response_types: ['code'], token_endpoint_auth_method: 'none',
         }; // prettier-ignore
-      const { rows } = await pool.query<{ secret_hash: string }>(
-        'select secret_hash from client where client_id = $1',
+      const { rows } = await pool.query<{ secret_hash: string; version: number }>(
+        'select secret_hash, version from client join account on account.id = account_id where client_id = $1 and active',
         [id],
       );
       return (
         rows[0] && {
           client_id: id, client_secret: rows[0].secret_hash, grant_types: ['client_credentials'],
-          redirect_uris: [], response_types: [],
+          redirect_uris: [], response_types: [], account_version: rows[0].version,
         }
       ); // prettier-ignore
     }
   };
 }
 
-export interface IssuerOptions {
+export interface IssuerOptions extends SignInSettings {
   /** Public address with its path, e.g. `http://127.0.0.1:8080/identity`. */
   issuer: string;
   pool: pg.Pool;
+  database: Database;
   audience: string;
   swaggerRedirectUris: string[];
-  cookieKeys: string[];
+  addressLimits: AddressLimits;
+  /** How many proxies of ours add to X-Forwarded-For. */
+  trustProxy: number;
   /** Hears of sign-ins and of what went wrong: never a secret, never a name that was typed. */
   log?: (line: string, details: Record<string, unknown>) => void;
 }
 
-/** The embedded OIDC issuer: code + PKCE for people, client credentials for programs; tokens live five minutes. */
-export async function createIssuer(
-  options: IssuerOptions,
-): Promise<(request: IncomingMessage, response: ServerResponse) => void> {
+export interface Issuer {
+  serve(request: IncomingMessage, response: ServerResponse): void;
+  /** Resolves when all that it still writes is written. */
+  settled(): Promise<void>;
+}
+
+/**
+ * The embedded OIDC issuer: code + PKCE for people, client credentials for programs; tokens live five minutes. A token
+ * carries the version that its account had when the person or the program was last asked for a secret; once the account
+ * has another, no token is made of that sign-in any more.
+ */
+export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const { pool, issuer, audience } = options;
   const say = options.log ?? ((): void => undefined);
   const path = new URL(issuer).pathname.replace(/\/$/, '');
+  const guard = new AddressGuard(pool, options.addressLimits, options.trustProxy);
+  const signIns = new SignIns(pool, options.database, options, say);
   const accountOf = async (id: string | undefined): Promise<AccountRow | undefined> =>
-    (await pool.query<AccountRow>('select * from account where id::text = $1', [id ?? ''])).rows[0];
+    (await pool.query<AccountRow>('select * from account where id::text = $1 and active', [id ?? ''])).rows[0]; // prettier-ignore
   const configuration: Configuration = {
     adapter: adapterOf(pool, options.swaggerRedirectUris),
     jwks: { keys: (await signingKeys(pool)) },
@@ -292,22 +193,31 @@ export async function createIssuer(
         }),
       },
     },
-    interactions: { url: (_context, interaction) => `${path}/interaction/${interaction.uid}` },
+    interactions: { policy: policyOfSignIn(), url: (_context, interaction) => `${path}/interaction/${interaction.uid}` },
     clientBasedCORS: () => true,
     renderError: (context, out) => {
       context.type = 'html';
       context.body = troublePage(out.error);
     },
-    findAccount: async (_context, id) => {
+    // `acr` holds the version that the account had at the sign-in: of the code, else of the session.
+    findAccount: async (context, id, token) => {
       const account = await accountOf(id);
-      return account && { accountId: id, claims: () => ({ sub: id, name: account.display_name }) };
+      const signedInAt = token ? (token as { acr?: string }).acr : context.oidc.session?.acr;
+      if (!account || signedInAt !== String(account.version)) return undefined;
+      return { accountId: id, claims: () => ({ sub: id, name: account.display_name }) };
     },
-    extraTokenClaims: async (_context, token) => {
-      const account = await accountOf('accountId' in token ? token.accountId : token.clientId);
-      if (!account) return undefined;
+    extraTokenClaims: async (context, token) => {
+      const person = 'accountId' in token;
+      const account = await accountOf(person ? token.accountId : token.clientId);
+      const version = person
+        ? Number(context.oidc.entities.AuthorizationCode?.acr)
+        : (token.client as { account_version?: number } | undefined)?.account_version;
+      if (!account || account.version !== version)
+        throw new errors.InvalidGrant('the account was changed meanwhile');
       const { role, division, official, display_name: name } = account;
-      return { roles: [role], division, name, ...(official ? { official } : {}) };
+      return { roles: [role], division, name, account_version: version, ...(official ? { official } : {}) };
     },
+    extraClientMetadata: { properties: ['account_version'] },
     // The only client for people is our own Swagger UI: nothing to ask them.
     loadExistingGrant: async (context) => {
       const { client, session, provider: own } = context.oidc;
@@ -325,17 +235,70 @@ export async function createIssuer(
   (
     provider.Client.prototype as unknown as { compareClientSecret(given: string): boolean }
   ).compareClientSecret = function compare(this: { clientSecret: string }, given: string): boolean {
-    const hash = Buffer.from(sha256(given));
+    const hash = Buffer.from(secretHash(given));
     const kept = Buffer.from(this.clientSecret);
     return hash.length === kept.length && timingSafeEqual(hash, kept);
   };
   provider.on('server_error', (_context, error) => say('request failed', { err: error.message }));
-  const serve = provider.callback();
+  const callback = provider.callback();
 
-  return (request, response) => {
+  /** The route as the guard counts it; undefined where nothing is counted. */
+  const guarded = ({ url = '', method }: IncomingMessage): GuardedRoute | undefined => {
+    const [, first, second] = /^\/([a-z]+)(\/[^/?]+)?/.exec(url.slice(path.length)) ?? [];
+    if (first === 'interaction') return 'interaction';
+    if (first === 'token' && method === 'POST') return 'token';
+    return first === 'auth' && !second ? 'auth' : undefined;
+  };
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = request.url ?? '';
+    const route = guarded(request);
+    // Without the database nobody signs in anyway: what is asked fails by itself, and says so.
+    const wait = route && (await guard.refusal(route, request).catch(() => undefined));
+    if (wait !== undefined) {
+      refuse(response, route === 'token', wait);
+      return;
+    }
     if (url.startsWith(`${path}/interaction/`)) {
-      interact(request, response).catch((error: Error) => {
+      await interact(request, response);
+      return;
+    }
+    (request as IncomingMessage & { originalUrl?: string }).originalUrl = url;
+    request.url = url.slice(path.length) || '/';
+    await callback(request, response);
+  }
+
+  async function interact(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { uid } = await provider.interactionDetails(request, response); // throws without the interaction's own cookie
+    if (request.method !== 'POST') {
+      send(response, 200, loginPage());
+      return;
+    }
+    const form = new URLSearchParams(await read(request));
+    const proof = form.get('proof');
+    const name = (form.get('name') ?? '').replaceAll('\0', ''); // PostgreSQL has no NUL
+    const result: SignInAnswer =
+      proof === null
+        ? await signIns.begin(uid, name, form.get('password') ?? '')
+        : await signIns.proceed(uid, proof, form);
+    say('sign-in', { outcome: result.outcome, account: result.account });
+    const address = guard.addressOf(request);
+    if ('html' in result) {
+      send(response, result.status, result.html);
+      if (result.account && result.outcome !== 'next')
+        signIns.noteLater(result.account, result.outcome, address);
+      return;
+    }
+    await signIns.note(result.account, 'signed-in', address);
+    await provider.interactionFinished(request, response, {
+      login: { accountId: result.account, acr: String(result.version) },
+    });
+  }
+
+  return {
+    settled: () => signIns.settled(),
+    serve(request, response) {
+      answer(request, response).catch((error: Error) => {
         if (response.headersSent) return;
         if (error instanceof errors.SessionNotFound || error instanceof TooLarge) {
           send(response, 400, loginPage('登录已过期,请返回重新点击 Authorize。'));
@@ -348,40 +311,31 @@ export async function createIssuer(
           loginPage('服务暂不可用,请稍后重试。Not available for the moment: try again.'),
         );
       });
-      return;
-    }
-    (request as IncomingMessage & { originalUrl?: string }).originalUrl = url;
-    request.url = url.slice(path.length) || '/';
-    void serve(request, response);
+    },
   };
+}
 
-  async function interact(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    await provider.interactionDetails(request, response); // throws without the interaction's own cookie
-    if (request.method !== 'POST') {
-      send(response, 200, loginPage());
-      return;
-    }
-    const form = new URLSearchParams(await read(request));
-    const name = (form.get('name') ?? '').replaceAll('\0', ''); // PostgreSQL has no NUL
-    const result = await signIn(pool, name, form.get('password') ?? '');
-    say('sign-in', { ...result });
-    if (result.outcome === 'wrong') send(response, 401, loginPage('账号或密码不正确。'));
-    else if (result.outcome === 'locked')
-      send(
-        response,
-        429,
-        loginPage(
-          '密码错误次数过多,请 15 分钟后再试。Too many wrong passwords: try again in 15 minutes.',
-        ),
-      );
-    else
-      await provider.interactionFinished(request, response, {
-        login: { accountId: result.account },
-      });
-  }
+/** A session of before its account was changed is none: sign in again. */
+function policyOfSignIn(): interactionPolicy.DefaultPolicy {
+  const policy = interactionPolicy.base();
+  policy.get('login')?.checks.add(
+    new interactionPolicy.Check('account_changed', 'the account was changed', ({ oidc }) => Boolean(oidc.session?.accountId) && !oidc.account),
+  ); // prettier-ignore
+  return policy;
 }
 
 class TooLarge extends Error {}
+
+function refuse(response: ServerResponse, asJson: boolean, seconds: number): void {
+  response.setHeader('retry-after', String(seconds));
+  if (!asJson) {
+    send(response, 429, busyPage(seconds));
+    return;
+  }
+  response
+    .writeHead(429, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    .end(JSON.stringify({ error: 'temporarily_unavailable', error_description: `Too many requests: try again in ${seconds} seconds.` }));
+} // prettier-ignore
 
 function send(response: ServerResponse, status: number, html: string): void {
   response

@@ -1,9 +1,10 @@
+import 'reflect-metadata';
 import { migrate } from '#database';
 import { pino } from 'pino';
-import { addAccountStep } from './account.step.js';
+import { addAccountStep, resetAccountStep } from './account.step.js';
 import { identityConfigFrom } from './identity.config.js';
+import { identity } from './identity.definition.js';
 import { startIdentity } from './identity.server.js';
-import { identityMigrations } from './issuer.js';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -13,10 +14,10 @@ function need(name: string, step: string): string {
   return value;
 }
 
-/** Runs the issuer, or with the argument `migrate` or `add-account` does that one deploy step. */
+/** Runs the issuer, or with the argument `migrate`, `add-account` or `reset-account` does that one deploy step. */
 async function main(step: string | undefined, file: string | undefined): Promise<void> {
   if (step === 'migrate') {
-    const applied = await migrate(need('DATABASE_OWNER_URL', step), identityMigrations);
+    const applied = await migrate(need('DATABASE_OWNER_URL', step), identity.migrations);
     say(`identity: ${applied.length} migrations applied`);
     return;
   }
@@ -24,8 +25,12 @@ async function main(step: string | undefined, file: string | undefined): Promise
     say(`identity: ${await addAccountStep(need('DATABASE_URL', step), file)}`);
     return;
   }
+  if (step === 'reset-account') {
+    say(`identity: ${await resetAccountStep(need('DATABASE_URL', step), file)}`);
+    return;
+  }
   if (step !== undefined)
-    throw new Error(`${step} is not known: the steps are migrate and add-account.`);
+    throw new Error(`${step} is not known: the steps are migrate, add-account and reset-account.`);
   const config = identityConfigFrom(process.env);
   const log = pino({ level: config.logLevel, base: { service: 'identity' } });
   const running = await startIdentity(config, log);

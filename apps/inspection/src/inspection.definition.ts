@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import { PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { ChecklistController } from './checklist.controller.js';
@@ -46,12 +46,7 @@ export const inspection: ServiceDefinition = {
   title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
-  migrations: [
-    { name: '0001-foundation', sql: foundation('inspection') },
-    visits,
-    evidence,
-    indicators,
-  ],
+  migrations: [...foundationOf('inspection'), visits, evidence, indicators],
   events: [InspectionEvents],
   fileTables: ['evidence'],
   jobs: [ObligationRuns, DeadlineSweep],

@@ -1,4 +1,3 @@
-import { Database } from '#database';
 import { type Counted, type Indicator, indicatorRoutes } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
@@ -64,8 +63,4 @@ export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'official', 'authority', 'auditor'],
   inspectionIndicators,
   { periodOf, daysOf },
-) {
-  constructor(database: Database) {
-    super(database);
-  }
-}
+) {}

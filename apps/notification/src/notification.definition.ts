@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import { PolicyController, policyLoader, type ServiceDefinition, Settings } from '#platform';
 import { Module } from '@nestjs/common';
 import { DeliveryController } from './delivery.controller.js';
@@ -45,7 +45,7 @@ export const notification: ServiceDefinition = {
   title: '消息 · Notification: who was told',
   module: NotificationModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('notification') }, messages, channels],
+  migrations: [...foundationOf('notification'), messages, channels],
   events: [NotificationEvents],
   jobs: [DeliveryRun],
   load: policyLoader(MessageTemplates),

@@ -1,4 +1,3 @@
-import { Database } from '#database';
 import { type Indicator, indicatorRoutes } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
@@ -32,8 +31,4 @@ export const notificationIndicators: readonly Indicator[] = [
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'official', 'auditor'],
   notificationIndicators,
-) {
-  constructor(database: Database) {
-    super(database);
-  }
-}
+) {}

@@ -3,11 +3,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
-import { type RunningService, startService } from '#platform';
+import { type Role, type RunningService, startService } from '#platform';
 import {
   checkTrigrams,
   type Nats,
@@ -16,20 +17,30 @@ import {
   startNats,
   startPostgres,
 } from '#servers';
-import pg from 'pg';
+import { pino } from 'pino';
 import { assignment } from '../../assignment/src/assignment.definition.js';
-import { addAccount, createIssuer, identityMigrations } from '../../identity/src/issuer.js';
+import { AccountService } from '../../identity/src/account.service.js';
+import { defaultAddressLimits } from '../../identity/src/identity.config.js';
+import { identity } from '../../identity/src/identity.definition.js';
+import { type Identity, openIdentity } from '../../identity/src/identity.server.js';
 import { inspection } from '../../inspection/src/inspection.definition.js';
 import { notification } from '../../notification/src/notification.definition.js';
 import { registry } from '../../registry/src/registry.definition.js';
 import { training } from '../../training/src/training.definition.js';
 import { SampleCounty, tokenOf } from './sample.js';
+import {
+  type Installed,
+  refuseForeign,
+  type StartOptions,
+  startOptionsFrom,
+  warningOf,
+} from './start.options.js';
 import { serveDocs } from './swagger.page.js';
 
 const dataDir = resolve(process.env['FOODWARDEN_DATA'] ?? '.data');
 const audience = 'urn:foodwarden';
 const sample = resolve('apps/platform/sample');
-const definitions = [registry, assignment, inspection, training, notification];
+const definitions = [registry, assignment, inspection, training, notification, identity];
 const secret = (): string => randomBytes(24).toString('base64url');
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -45,13 +56,15 @@ interface DemoAccount {
   password: string;
 }
 
-/** Random for each installation, readable by its owner alone. */
-interface Secrets {
+/** Random for each installation, readable by its owner alone. Of people it holds the demo's passwords, and no others. */
+interface Secrets extends Installed {
   database: string;
   nats: string;
   cookie: string;
   /** What webhooks are signed and confirmation codes made with. */
   notification?: string;
+  /** Encrypts second factors; older installations have none, and no second factor either. */
+  totp?: string;
   accounts: DemoAccount[];
 }
 
@@ -64,13 +77,19 @@ const secretsFile = join(dataDir, 'secrets.json');
 const keep = (known: Secrets): Promise<void> =>
   writeFile(secretsFile, JSON.stringify(known, null, 2), { mode: 0o600 });
 
-async function secrets(): Promise<Secrets> {
-  if (existsSync(secretsFile)) return JSON.parse(await readFile(secretsFile, 'utf8')) as Secrets;
-  const made: Secrets = {
-    database: secret(),
-    nats: secret(),
-    cookie: secret(),
-    notification: secret(),
+async function installed(): Promise<Secrets | undefined> {
+  if (!existsSync(secretsFile)) return undefined;
+  return JSON.parse(await readFile(secretsFile, 'utf8')) as Secrets;
+}
+
+async function secrets({ county }: StartOptions): Promise<Secrets> {
+  const before = await installed();
+  if (before) return before;
+  const random = {
+    database: secret(), nats: secret(), cookie: secret(), totp: secret(), notification: secret(),
+  }; // prettier-ignore
+  const made: Secrets = county ? { ...random, county, accounts: [] } : {
+    ...random,
     accounts: [
       account('county', '县食安办管理员', 'county-admin', '371425'),
       account('county-2', '县食安办管理员(复核)', 'county-admin', '371425'),
@@ -82,7 +101,7 @@ async function secrets(): Promise<Secrets> {
   };
   await keep(made);
   return made;
-}
+} // prettier-ignore
 
 /** One run a data folder: a second would stop the first one's database as if a killed run had left it behind. */
 async function alone(): Promise<void> {
@@ -121,18 +140,41 @@ function isOurs(pid: number): boolean {
   }
 }
 
-/** 8080, or the next port that is free. */
-function listen(server: Server, port: number): Promise<number> {
+/** The port that was asked for; else 8080, for the demo the next that is free. */
+function listen(server: Server, options: StartOptions, at = options.port ?? 8080): Promise<number> {
+  const { host, port, county } = options;
+  const next = port === undefined && county === undefined && at <= 8180;
   return new Promise((done, failed) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE' || port > 8180) failed(error);
-      else done(listen(server, port + 1));
+      if (error.code === 'EADDRINUSE' && next) done(listen(server, options, at + 1));
+      else if (error.code === 'EADDRINUSE')
+        failed(new Error(`port ${at} of ${host} is taken: stop what has it, or give another with --port.`));
+      else if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND')
+        failed(new Error(`${host} is no address of this machine: give one that it has with --host.`));
+      else failed(error);
     });
-    server.listen(port, '127.0.0.1', () => done(port));
+    server.listen(at, host, () => done(at));
   });
-}
+} // prettier-ignore
 
-async function start(): Promise<() => Promise<void>> {
+/**
+ * The first account of a county for real use. Its one-time password is told now and kept nowhere; while nobody has used
+ * it in time, the next start tells another. @returns the one-time password, when there is a new one
+ */
+async function administrator(database: Database, county: string, reset: boolean): Promise<string | undefined> {
+  const accounts = new AccountService();
+  return database.everywhere('opens the first account of a county', async (tx) => {
+    const [admin] = await tx.query<{ id: string; expired: boolean }>(
+      `select id, coalesce(password_until <= app_now(), false) as expired from account where name = 'admin'`,
+    );
+    if (admin) return reset || admin.expired ? (await accounts.rescue(tx, 'admin')).word : undefined;
+    const opened = { name: 'admin', displayName: '县管理员', role: 'county-admin' as const, division: county };
+    return (await accounts.create(tx, opened)).word;
+  });
+} // prettier-ignore
+
+async function start(options: StartOptions): Promise<() => Promise<void>> {
+  const { county, folder, fresh } = options;
   const begun = Date.now();
   const undo: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
@@ -141,14 +183,13 @@ async function start(): Promise<() => Promise<void>> {
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     say('starting PostgreSQL …');
-    const fresh = process.argv.includes('--fresh');
     const postgres: Postgres = await startPostgres({ dataDir: join(dataDir, 'postgres'), fresh });
     undo.push(() => postgres.stop());
     if (!postgres.created && !existsSync(secretsFile))
       throw new Error(
         `${secretsFile} is gone, but its database still lies in ${postgres.dataDir}: put it back, or start over with npm start -- --fresh.`,
       );
-    const known = await secrets();
+    const known = await secrets(options);
     if (!known.notification) {
       known.notification = secret(); // an installation from before there were webhooks
       await keep(known);
@@ -181,15 +222,12 @@ async function start(): Promise<() => Promise<void>> {
     const passwords = { owner: known.database, app: known.database, relay: known.database };
     const url = (service: Service, role: string): string =>
       postgres.url(service, `${service}_${role}`, known.database);
-    for (const { service, migrations } of [
-      ...definitions,
-      { service: 'identity' as const, migrations: identityMigrations },
-    ]) {
+    for (const { service, migrations } of definitions) {
       await provision(postgres.url('postgres'), service, passwords);
       await migrate(url(service, 'owner'), migrations);
     }
     for (const { service, load } of definitions) {
-      if (!load) continue;
+      if (!load || folder === undefined) continue;
       const database = new Database({
         service,
         url: url(service, 'app'),
@@ -197,38 +235,25 @@ async function start(): Promise<() => Promise<void>> {
         poolSize: 1,
       });
       await database.open();
-      const loaded = await load(database, sample).finally(() => database.close());
+      const loaded = await load(database, folder).finally(() => database.close());
       say(`  ${service}: ${loaded}`);
     }
 
-    const pool = new pg.Pool({ connectionString: url('identity', 'app'), max: 5 });
-    pool.on('error', () => undefined); // an idle connection was cut; the next query opens another
-    undo.push(() => pool.end());
-    const open = (one: DemoAccount): Promise<void> =>
-      addAccount(
-        pool,
-        { ...one, id: one.clientId },
-        { password: one.password, clientSecret: one.clientSecret },
+    const accounts = new AccountService();
+    const open = (database: Database, one: DemoAccount): Promise<unknown> =>
+      database.everywhere('opens the demo accounts', (tx) =>
+        accounts.put(tx, { ...one, role: one.role as Role, id: one.clientId }),
       );
-    const { rows: others } = await pool.query<{ name: string }>(
-      'select name from account where not id = any($1::uuid[])',
-      [known.accounts.map(({ clientId }) => clientId)],
-    );
-    if (others.length > 0)
-      throw new Error(
-        `this installation has real accounts (${others.length}, e.g. ${others[0]?.name}), beside which no demo account is opened: run the services each by itself (deploy/README.md), or set FOODWARDEN_DATA to another folder.`,
-      );
-    for (const one of known.accounts) await open(one);
 
     const services = new Map<string, RunningService>();
-    let issue: Awaited<ReturnType<typeof createIssuer>> | undefined = undefined;
+    let issuing: Identity | undefined = undefined;
     const server = createServer((request, response) => {
       try {
         const path = request.url ?? '/';
         const [, first = '', second = ''] = path.split(/[/?]/);
         const service = first === 'api' ? services.get(second) : undefined;
         if (service) service.handle(request, response);
-        else if (first === 'identity' && issue) issue(request, response);
+        else if (first === 'identity' && issuing) issuing.issue(request, response);
         else if (first === 'docs')
           serveDocs(path, [...services.keys()], response).catch(() =>
             response.writeHead(500).end(),
@@ -244,27 +269,44 @@ async function start(): Promise<() => Promise<void>> {
       }
     });
     server.requestTimeout = 120_000;
-    const port = await listen(server, 8080);
-    const baseUrl = `http://127.0.0.1:${port}`;
+    const port = await listen(server, options);
+    const baseUrl = `http://${isIP(options.host) === 6 ? `[${options.host}]` : options.host}:${port}`;
     const issuer = `${baseUrl}/identity`;
-    issue = await createIssuer({
-      issuer, pool, audience, cookieKeys: [known.cookie], swaggerRedirectUris: [`${baseUrl}/docs/oauth2-redirect.html`],
-    }); // prettier-ignore
+    const logLevel = process.env['LOG_LEVEL'] ?? 'warn';
     for (const definition of definitions) {
       const { service } = definition;
-      const running = await startService(
-        definition,
-        {
-          service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
-          natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience,
-          logLevel: process.env['LOG_LEVEL'] ?? 'warn', files: { folder: join(dataDir, 'files') },
-          env: { ...process.env, NOTIFICATION_KEYS: known.notification },
-        },
-        { listen: false },
-      ); // prettier-ignore
+      const config = {
+        service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
+        natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience, logLevel,
+        files: { folder: join(dataDir, 'files') }, env: { ...process.env, NOTIFICATION_KEYS: known.notification },
+      }; // prettier-ignore
+      const running =
+        service === 'identity'
+          ? (issuing = await openIdentity(
+              {
+                ...config, cookieKeys: [known.cookie], totpKeys: [known.totp ?? known.cookie], totpRoles: county ? ['county-admin'] : [], addressLimits: defaultAddressLimits, trustProxy: 0,
+                swaggerRedirectUris: [`${baseUrl}/docs/oauth2-redirect.html`],
+              },
+              pino({ level: logLevel, base: { service } }),
+            )) // prettier-ignore
+          : await startService(definition, config, { listen: false });
       services.set(service, running);
       undo.push(() => running.stop());
     }
+    if (!issuing) throw new Error('identity is not among the services.');
+    const { database } = issuing;
+    const others = county
+      ? []
+      : await database.everywhere('looks for real accounts', (tx) =>
+          tx.query<{ name: string }>('select name from account where not id = any($1::uuid[])', [
+            known.accounts.map(({ clientId }) => clientId),
+          ]),
+        );
+    if (others.length > 0)
+      throw new Error(
+        `this installation has real accounts (${others.length}, e.g. ${others[0]?.name}), beside which no demo account is opened: run the services each by itself (deploy/README.md), or set FOODWARDEN_DATA to another folder.`,
+      );
+    for (const one of known.accounts) await open(database, one);
     // Stopping begins at the front: no new requests, those under way are answered, then the services.
     undo.push(
       () =>
@@ -274,20 +316,26 @@ async function start(): Promise<() => Promise<void>> {
           setTimeout(() => server.closeAllConnections(), 3000).unref();
         }),
     );
-    const county = known.accounts[0];
-    if (county && !known.accounts.some(({ role }) => role === 'official')) {
-      const counties = new SampleCounty(baseUrl, sample, () => tokenOf(issuer, county), say);
+    const demo = known.accounts[0];
+    if (demo && !known.accounts.some(({ role }) => role === 'official')) {
+      const counties = new SampleCounty(baseUrl, sample, () => tokenOf(issuer, demo), say);
       await counties.load();
       for (const township of ['371425101', '371425102'])
         for (const [index, official] of (await counties.villageOfficials(township, 2)).entries()) {
           const name = `official-${township.slice(6)}-${index + 1}`;
           const made = account(name, `${official.name}(${official.post})`, 'official', township, official.id); // prettier-ignore
-          await open(made);
+          await open(database, made);
           known.accounts.push(made);
         }
       await keep(known);
     }
-    const run = { baseUrl, issuer, dataDir: postgres.dataDir, accounts: known.accounts };
+    const admin = county ? await administrator(database, county, options.resetAdmin) : undefined;
+    const run = {
+      baseUrl,
+      issuer,
+      dataDir: postgres.dataDir,
+      ...(county ? { county } : { accounts: known.accounts }),
+    };
     await writeFile(join(dataDir, 'run.json'), JSON.stringify(run, null, 2), { mode: 0o600 });
     say(`\nFoodwarden is ready after ${((Date.now() - begun) / 1000).toFixed(1)} s`);
     say(`  APIs        ${baseUrl}/docs/`);
@@ -295,8 +343,18 @@ async function start(): Promise<() => Promise<void>> {
     say(`  data        ${postgres.dataDir} and ${dataDir}`);
     for (const one of known.accounts)
       say(`  account     ${one.name}  ${one.role} of ${one.division}  password ${one.password}`);
+    if (!county)
+      say(
+        '  demo        county admins need no second factor here; an installation for real use asks for one',
+      );
+    if (admin)
+      say(
+        `  account     admin  county-admin of ${county ?? ''}  one-time password ${admin} (24 hours; shown only now)`,
+      );
+    const warning = warningOf(options);
+    if (warning) say(warning);
     say(
-      `  for scripts ${join(dataDir, 'run.json')}\nCtrl-C stops it; npm start -- --fresh starts over.`,
+      `  for scripts ${join(dataDir, 'run.json')}\nCtrl-C stops it${county ? '' : '; npm start -- --fresh starts over'}.`,
     );
     return stop;
   } catch (error) {
@@ -306,16 +364,16 @@ async function start(): Promise<() => Promise<void>> {
 }
 
 try {
-  const unknown = process.argv.slice(2).filter((word) => word !== '--fresh');
-  if (unknown.length > 0)
-    throw new Error(`${unknown.join(' ')} is not known: the one option is --fresh.`);
-  if (process.env['NODE_ENV'] === 'production')
+  const before = await installed();
+  const options = startOptionsFrom(process.argv.slice(2), sample, before?.county);
+  if (options.county === undefined && process.env['NODE_ENV'] === 'production')
     throw new Error(
-      'npm start is the demo, with demo accounts, and NODE_ENV is production: run the services each by itself (deploy/README.md), or unset NODE_ENV.',
+      'npm start is the demo, with demo accounts, and NODE_ENV is production: add --county <code>, run the services each by itself (deploy/README.md), or unset NODE_ENV.',
     );
   await alone();
-  if (process.argv.includes('--fresh')) await rm(dataDir, { recursive: true, force: true });
-  const stop = await start();
+  refuseForeign(before, options, dataDir);
+  if (options.fresh) await rm(dataDir, { recursive: true, force: true });
+  const stop = await start(options);
   let stopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {

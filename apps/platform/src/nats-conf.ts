@@ -2,8 +2,8 @@ import { publishers } from '#contracts';
 import { rightsOf } from '#messaging';
 import { passwordsFrom } from './deploy.secrets.js';
 
-/** The services with a NATS user. The issuer speaks no NATS yet. */
-export const natsServices = publishers.filter((service) => service !== 'identity');
+/** The services with a NATS user. */
+export const natsServices = publishers;
 
 /**
  * The authorization block of nats.conf, from the same `rightsOf` that the tests and npm start use, so that the rights of

@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import { ChangeController, PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CalendarController } from './calendar.controller.js';
@@ -38,13 +38,7 @@ export const registry: ServiceDefinition = {
   title: '主体登记 · Registry: premises and tiers',
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [
-    { name: '0001-foundation', sql: foundation('registry') },
-    establishments,
-    ledger,
-    search,
-    records,
-  ],
+  migrations: [...foundationOf('registry'), establishments, ledger, search, records],
   events: [RegistryEvents],
   jobs: [LedgerImports, NameSearchSweep],
   load: loadRegistry,

@@ -1,5 +1,4 @@
 import { type Kind, kinds, tiers } from '#contracts';
-import { Database } from '#database';
 import { type Counted, type Indicator, indicatorRoutes } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
@@ -48,8 +47,4 @@ export const registryIndicators: readonly Indicator[] = [
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   registryIndicators,
-) {
-  constructor(database: Database) {
-    super(database);
-  }
-}
+) {}

@@ -135,7 +135,12 @@ it('goes on where it was when the worker loses it, and takes each row once', asy
     ({ state }) => state === 'done',
     90_000,
   );
-  expect(done.counts).toMatchObject({ rows: 20_000, created: 20_000, unchanged: 0, repaired: 20_000 });
+  expect(done.counts).toMatchObject({
+    rows: 20_000,
+    created: 20_000,
+    unchanged: 0,
+    repaired: 20_000,
+  });
   const [kept] = await county.rows<{ shops: number; facts: number; findings: number }>('registry', `select (select count(*)::int from establishment where starts_with(division, $2) and name like '摊%') as shops, (select count(*)::int from journal where starts_with(division, $2) and event->'data'->>'name' like '摊%') as facts, (select count(*)::int from ledger_import_finding where import_id = $1) as findings`, [id, code]); // prettier-ignore
   expect(kept).toEqual({ shops: 20_000, facts: 20_000, findings: 20_000 });
 }, 180_000);

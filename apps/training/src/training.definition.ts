@@ -1,4 +1,4 @@
-import { foundation } from '#database';
+import { foundationOf } from '#database';
 import { PolicyController, policyLoader, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CertificateController, TraineeController } from './certificate.controller.js';
@@ -25,7 +25,7 @@ export const training: ServiceDefinition = {
   title: '培训 · Training: who was trained before the first visit',
   module: TrainingModule,
   entities: [],
-  migrations: [{ name: '0001-foundation', sql: foundation('training') }, sessions],
+  migrations: [...foundationOf('training'), sessions],
   events: [TrainingEvents],
   load: policyLoader(Induction),
 };

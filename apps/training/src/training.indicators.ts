@@ -1,4 +1,3 @@
-import { Database } from '#database';
 import { type Indicator, indicatorRoutes } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
@@ -33,8 +32,4 @@ export const trainingIndicators: readonly Indicator[] = [
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   trainingIndicators,
-) {
-  constructor(database: Database) {
-    super(database);
-  }
-}
+) {}

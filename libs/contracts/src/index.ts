@@ -4,4 +4,5 @@ export * from './assignment.js';
 export * from './inspection.js';
 export * from './training.js';
 export * from './notification.js';
+export * from './identity.js';
 export * from './listeners.js';

@@ -6,6 +6,7 @@ import {
   UndertakingOpened,
   UndertakingStale,
 } from './assignment.js';
+import { AccountChanged } from './identity.js';
 import {
   CalendarMissing,
   CorrectiveActionChanged,
@@ -26,11 +27,18 @@ import { CertificateIssued } from './training.js';
 /**
  * Who listens to what. One deploy step makes a durable consumer for each pair of service and stream before the
  * first publish (interest retention drops what nobody waits for); a service refuses to start when its handlers
- * and this table differ.
+ * and this table differ. Every service hears of accounts, so that a change of one ends its tokens there (libs/platform
+ * has the handler); identity writes the same down in the step itself.
  */
 export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
-  registry: [InspectionSubmitted],
-  assignment: [EstablishmentRegistered, EstablishmentChanged, DivisionsListed, CertificateIssued],
+  registry: [InspectionSubmitted, AccountChanged],
+  assignment: [
+    EstablishmentRegistered,
+    EstablishmentChanged,
+    DivisionsListed,
+    CertificateIssued,
+    AccountChanged,
+  ],
   inspection: [
     EstablishmentRegistered,
     EstablishmentChanged,
@@ -38,8 +46,9 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
     AssignmentMade,
     AssignmentEnded,
     CertificateIssued,
+    AccountChanged,
   ],
-  training: [OfficialChanged],
+  training: [OfficialChanged, AccountChanged],
   notification: [
     AssignmentMade,
     UndertakingOpened,
@@ -50,7 +59,9 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
     CorrectiveActionChanged,
     CorrectiveActionVerified,
     CalendarMissing,
+    AccountChanged,
   ],
+  identity: [OfficialChanged],
 };
 
 export const publishers: readonly Service[] = [

@@ -203,6 +203,11 @@ export class Database {
     await this.source.query('select 1');
   }
 
+  /** Reads machine tables, which belong to no place: without a scope the others show nothing. */
+  async machine<Row extends object>(sql: string, parameters: unknown[]): Promise<Row[]> {
+    return this.source.query<Row[]>(sql, parameters);
+  }
+
   /**
    * Runs `work` in one transaction that sees and changes the rows of the caller's division only.
    * Resolves only when COMMIT was answered COMMIT.

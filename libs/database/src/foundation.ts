@@ -1,6 +1,29 @@
 import { type Service } from '#contracts';
+import { type Migration } from './migrate.js';
 
-/** The tables every service has: journal, outbox, inbox, dead letters, idempotency keys. Migration 0001 of each service. */
+/** The first migrations of each service: what every service has. */
+export function foundationOf(service: Service): Migration[] {
+  return [{ name: '0001-foundation', sql: foundation(service) }, accounts(service)];
+}
+
+/** Whom a service may still believe: the newest version of each account that it heard of. */
+export function accounts(service: Service): Migration {
+  return {
+    name: '0001-accounts',
+    sql: `
+-- Machine table: a token with a smaller version of its account is at its end, and so is any of an account that is closed.
+create table account_cutoff (
+  account_id uuid primary key,
+  version integer not null,
+  active boolean not null,
+  changed_at timestamptz not null
+);
+grant select, insert, update on account_cutoff to ${service}_app;
+`,
+  };
+}
+
+/** The tables every service has: journal, outbox, inbox, dead letters, idempotency keys. */
 export function foundation(service: Service): string {
   const app = `${service}_app`;
   const relay = `${service}_relay`;

@@ -7,7 +7,12 @@ import { filesOf, FileStore } from '#files';
 import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import {
+  type DynamicModule,
+  type INestApplicationContext,
+  Module,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -15,6 +20,7 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
+import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { type Config, configFrom, Settings } from './config.js';
 import { completed } from './openapi.js';
@@ -52,6 +58,8 @@ export interface ServiceDefinition {
 export interface RunningService {
   service: Service;
   port: number;
+  /** For what runs beside the service in its process: the issuer. */
+  database: Database;
   /** Serves one request, for the process that runs every service behind one port. */
   handle(request: IncomingMessage, response: ServerResponse): void;
   stop(): Promise<void>;
@@ -152,7 +160,7 @@ export async function startService(
   });
   app.setGlobalPrefix(`api/${service}/v1`);
   const limit = new LimitGuard(config.limits ?? defaultLimits);
-  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience), limit);
+  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database), limit);
   app.useGlobalPipes(validation());
   app.useGlobalInterceptors(
     new EtagInterceptor(),
@@ -206,9 +214,7 @@ export async function startService(
   let relay: Relay | undefined;
   let consumers: Consumers | undefined;
   let stopped = false;
-  applier.register(
-    (definition.events ?? []).map((type) => app.get<object>(type, { strict: false })),
-  );
+  applier.register(earsOf(definition, app));
   const work = (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false }));
   const sweep = definition.fileTables
     ? [new FileSweep(database, files, definition.fileTables)]
@@ -352,6 +358,7 @@ export async function startService(
   return {
     service,
     port,
+    database,
     handle: (request, response) => fastify.routing(request, response),
     async stop(): Promise<void> {
       stopped = true;
@@ -369,6 +376,12 @@ export async function startService(
     },
   };
 }
+
+/** What hears the facts of a service. Identity itself notes the change of an account in the step that makes it. */
+function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicationContext): object[] {
+  const own = events.map((type) => app.get<object>(type, { strict: false }));
+  return service === 'identity' ? own : [...own, new AccountCutoffs()];
+} // prettier-ignore
 
 async function answers(connection: NatsConnection): Promise<boolean> {
   const late = new Promise<false>((done) => setTimeout(() => done(false), 1000).unref());
@@ -392,7 +405,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
     @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles, process.env)] })
     class Root {}
     const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
-    applier.register((definition.events ?? []).map((type) => app.get<object>(type, { strict: false })));
+    applier.register(earsOf(definition, app));
     const { replayed, failed } = await applier.replay('', {
       ...filter,
       since: since ? new Date(since) : undefined,

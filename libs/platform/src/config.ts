@@ -31,6 +31,18 @@ export class Settings {
 /** @throws Error that names every variable that is missing or wrong, in one sentence. */
 export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
   const wrong: string[] = [];
+  const config = readConfig(service, env, wrong);
+  refuse(service, wrong);
+  return config;
+}
+
+export function refuse(service: Service, wrong: readonly string[]): void {
+  if (wrong.length > 0)
+    throw new Error(`${service} cannot start: set ${wrong.join(', ')} in the environment.`);
+}
+
+/** What every service needs; adds to `wrong` what is missing or wrong. */
+export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: string[]): Config {
   const need = (name: string, pattern: RegExp, example: string): string => {
     const value = env[name] ?? '';
     if (!pattern.test(value)) wrong.push(`${name} (like ${example})`);
@@ -74,8 +86,6 @@ export function configFrom(service: Service, env: NodeJS.ProcessEnv): Config {
     wrong.push('PORT (like 3000)');
   if (env['FILES_DIR'] && config.files && !('folder' in config.files))
     wrong.push('either FILES_DIR or FILES_S3_ENDPOINT');
-  if (wrong.length > 0)
-    throw new Error(`${service} cannot start: set ${wrong.join(', ')} in the environment.`);
   return config;
 }
 

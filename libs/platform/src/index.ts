@@ -1,5 +1,6 @@
 export * from './config.js';
 export * from './problem.js';
+export * from './account-cutoff.js';
 export * from './auth.js';
 export * from './http.js';
 export * from './limits.js';

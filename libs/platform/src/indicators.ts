@@ -1,5 +1,5 @@
 import { type Caller as DatabaseCaller, Database, type Scope, scopeOf } from '#database';
-import { Get, Param, Query } from '@nestjs/common';
+import { Get, Injectable, Param, Query } from '@nestjs/common';
 import {
   ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiResponse,
 } from '@nestjs/swagger'; // prettier-ignore
@@ -188,6 +188,8 @@ export function indicatorRoutes(
   class Numbers extends (periods ? PeriodNumbersQuery : (NumbersQuery as new () => PeriodNumbersQuery)) {}
   class Rows extends (periods ? PeriodRowsQuery : (RowsQuery as new () => PeriodRowsQuery)) {}
 
+  // Decorated, so that Nest knows what to construct the class that extends it with.
+  @Injectable()
   class Routes implements IndicatorRoutes {
     constructor(private readonly database: Database) {}
 

@@ -1,0 +1,286 @@
+import { roles } from '#contracts';
+import { type Caller as DatabaseCaller, Database, type Tx } from '#database';
+import {
+  afterOf,
+  Caller,
+  IfMatch,
+  IsDivision,
+  Line,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  type Role,
+  Roles,
+} from '#platform';
+import {
+  Body,
+  Controller,
+  Get,
+  HttpCode,
+  Param,
+  ParseUUIDPipe,
+  Patch,
+  Post,
+  Query,
+} from '@nestjs/common';
+import {
+  ApiHeader,
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsBoolean, IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
+import { AccountService, type AccountState, accountView, type Once } from './account.service.js';
+
+const given = roles.filter((role) => role !== 'service');
+const example = '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05';
+
+class Account implements AccountState {
+  @ApiProperty({ type: String, format: 'uuid', description: 'Also the client id of its programs', example })
+  id: string;
+  @ApiProperty({ type: String, example: '371425101' })
+  division: string;
+  @ApiProperty({ type: Number, description: 'Also the ETag; tokens of an earlier version are at their end', example: 3 })
+  version: number;
+  @ApiProperty({ type: String, example: 'biaobaisi-wang' })
+  name: string;
+  @ApiProperty({ type: String, example: '王秀英' })
+  displayName: string;
+  @ApiProperty({ enum: roles, example: 'office' })
+  role: Role;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true, description: 'Which official of the roster', example })
+  official: string | null;
+  @ApiProperty({ type: Boolean, example: true })
+  active: boolean;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'Until when its one-time password is good; null: it has its own', example: '2026-11-24T01:00:00.000Z' })
+  passwordUntil: Date | null;
+  @ApiProperty({ type: Boolean, description: 'Has a client secret', example: false })
+  program: boolean;
+  @ApiProperty({ type: Boolean, description: 'Has enrolled a second factor', example: false })
+  secondFactor: boolean;
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
+  createdAt: Date;
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
+  changedAt: Date;
+} // prettier-ignore
+
+const shownOnce =
+  '只显示这一次;同一 Idempotency-Key 的重复请求得到 null · shown this once; null in the repeat of a request, for it is kept nowhere';
+
+class NewAccountAnswer extends Account {
+  @ApiProperty({ type: String, nullable: true, description: `一次性密码 · one-time password. ${shownOnce}`, example: 'k7mq-3xwd-9fhp-2tnc' })
+  password: string | null;
+} // prettier-ignore
+
+class PasswordReset {
+  @ApiProperty({ type: String, format: 'uuid', example })
+  accountId: string;
+  @ApiProperty({ type: Number, example: 4 })
+  version: number;
+  @ApiProperty({ type: String, nullable: true, description: `一次性密码 · one-time password. ${shownOnce}`, example: 'k7mq-3xwd-9fhp-2tnc' })
+  password: string | null;
+  @ApiProperty({ type: String, format: 'date-time', description: 'It must be replaced at a sign-in before', example: '2026-11-24T01:00:00.000Z' })
+  validUntil: Date;
+} // prettier-ignore
+
+class ClientSecret {
+  @ApiProperty({ type: String, format: 'uuid', example })
+  clientId: string;
+  @ApiProperty({ type: Number, example: 5 })
+  version: number;
+  @ApiProperty({ type: String, nullable: true, description: `程序密钥 · secret of its programs. ${shownOnce}`, example: 'J8m0mB0S6l8n1yq2d4x9c3v7k5h2g1f0A9s8D7f6G5h' })
+  clientSecret: string | null;
+} // prettier-ignore
+
+class CreateAccount {
+  @ApiProperty({ type: String, description: 'Letters, digits and . _ @ -; one name for the whole installation', example: 'biaobaisi-wang' })
+  @Matches(/^[\p{L}\p{N}._@-]{1,100}$/u, { message: '$property takes 1 to 100 letters, digits and . _ @ -' })
+  name: string;
+
+  @ApiProperty({ type: String, example: '王秀英' })
+  @Line(200)
+  displayName: string;
+
+  @ApiProperty({ enum: given, example: 'office' })
+  @IsIn(given)
+  role: Role;
+
+  @ApiProperty({ type: String, description: 'Where he acts: a county 6 digits, a township 9, a village 12', example: '371425101' })
+  @IsDivision()
+  division: string;
+
+  @ApiPropertyOptional({ type: String, format: 'uuid', description: 'Which official of the roster; needed for the role official', example })
+  @IsOptional()
+  @IsUUID()
+  official?: string;
+} // prettier-ignore
+
+class ChangeAccount {
+  @ApiPropertyOptional({ type: String, example: '王秀英' })
+  @IsOptional()
+  @Line(200)
+  displayName?: string;
+
+  @ApiPropertyOptional({ enum: given, example: 'office' })
+  @IsOptional()
+  @IsIn(given)
+  role?: Role;
+
+  @ApiPropertyOptional({ type: String, example: '371425101' })
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+
+  @ApiPropertyOptional({ type: String, format: 'uuid', nullable: true, example })
+  @IsOptional()
+  @IsUUID()
+  official?: string | null;
+
+  @ApiPropertyOptional({ type: Boolean, description: 'false ends every token and session of the account', example: true })
+  @IsOptional()
+  @IsBoolean()
+  active?: boolean;
+
+  @ApiPropertyOptional({ type: String, description: 'Kept in the change log', example: '调往焦庙镇' })
+  @IsOptional()
+  @Line(300)
+  reason?: string;
+} // prettier-ignore
+
+class AccountQuery extends PageQuery {
+  @ApiPropertyOptional({ enum: roles })
+  @IsOptional()
+  @IsIn(roles)
+  role?: Role;
+
+  @ApiPropertyOptional({ type: Boolean, example: true })
+  @IsOptional()
+  @Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value))
+  @IsBoolean()
+  active?: boolean;
+
+  @ApiPropertyOptional({ type: String, description: 'This place and what lies in it', example: '371425101' })
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+} // prettier-ignore
+
+class AccountPage extends PageOf(Account) {}
+
+/** Accounts of a county, kept by its admins. */
+@ApiTags('accounts')
+@Controller('accounts')
+export class AccountController {
+  constructor(
+    private readonly database: Database,
+    private readonly accounts: AccountService,
+  ) {}
+
+  @Post()
+  @Roles('county-admin')
+  @ApiOperation({ summary: '开设账号,返回一次性密码 · open an account; the answer shows its one-time password' })
+  @ApiResponse({ status: 201, type: NewAccountAnswer })
+  async create(@Caller() caller: DatabaseCaller, @Body() body: CreateAccount): Promise<NewAccountAnswer> {
+    return this.once(
+      caller,
+      (tx) => this.accounts.create(tx, body),
+      (account, password) => ({ ...account, password }),
+    );
+  }
+
+  @Get()
+  @Roles('county-admin', 'auditor')
+  @ApiOperation({ summary: '账号列表 · accounts of your ground' })
+  @ApiResponse({ status: 200, type: AccountPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: AccountQuery): Promise<Page<AccountState>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<AccountState>(
+        `select ${accountView} from account
+         where (division, id) > ($1, $2::uuid) and ($3::text is null or role = $3) and ($4::boolean is null or active = $4)
+           and ($5::text is null or starts_with(division, $5))
+         order by division, id limit $6`,
+        [...afterOf(query), query.role ?? null, query.active ?? null, query.division ?? null, query.limit + 1],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @Roles('county-admin', 'auditor')
+  @ApiOperation({ summary: '查看账号 · one account' })
+  @ApiResponse({ status: 200, type: Account })
+  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<AccountState> {
+    return this.database.within(caller, (tx) => this.accounts.one(tx, id));
+  }
+
+  @Patch(':id')
+  @Roles('county-admin')
+  @ApiOperation({ summary: '变更账号,五秒内令其原有登录失效 · change it; what it had signed in ends within five seconds' })
+  @ApiHeader({ name: 'If-Match', required: true, description: 'The ETag last read' })
+  @ApiResponse({ status: 200, type: Account })
+  async change(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @IfMatch() version: number,
+    @Body() body: ChangeAccount,
+  ): Promise<AccountState> {
+    const { reason = null, ...changes } = body;
+    return this.database.within(caller, (tx) => this.accounts.change(tx, id, version, changes, reason));
+  }
+
+  @Post(':id/password-reset')
+  @HttpCode(200)
+  @Roles('county-admin')
+  @ApiOperation({ summary: '重置密码,返回24小时内有效的一次性密码 · reset the password; the answer shows a one-time password, good for 24 hours' })
+  @ApiResponse({ status: 200, type: PasswordReset })
+  async resetPassword(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<PasswordReset> {
+    return this.once(
+      caller,
+      (tx) => this.accounts.resetPassword(tx, id),
+      ({ id: accountId, version, passwordUntil }, password) =>
+        ({ accountId, version, password, validUntil: passwordUntil ?? new Date(0) }),
+    );
+  }
+
+  @Post(':id/client-secret')
+  @HttpCode(200)
+  @Roles('county-admin')
+  @ApiOperation({ summary: '更换程序密钥 · renew the secret of its programs; these sign in with it alone, without a second factor' })
+  @ApiResponse({ status: 200, type: ClientSecret })
+  async renewClientSecret(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ClientSecret> {
+    return this.once(
+      caller,
+      (tx) => this.accounts.renewClientSecret(tx, id),
+      ({ id: clientId, version }, clientSecret) => ({ clientId, version, clientSecret }),
+    );
+  }
+
+  @Post(':id/second-factor-reset')
+  @HttpCode(200)
+  @Roles('county-admin')
+  @ApiOperation({ summary: '重置二次验证(手机遗失)· let him enrol his second factor anew, e.g. after losing the telephone' })
+  @ApiResponse({ status: 200, type: Account })
+  async resetSecondFactor(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<AccountState> {
+    return this.database.within(caller, (tx) => this.accounts.resetSecondFactor(tx, id));
+  }
+
+  /** The word leaves by this answer alone: what is kept for a repeat of the request is the answer without it. */
+  private async once<Answer>(
+    caller: DatabaseCaller,
+    work: (tx: Tx) => Promise<Once>,
+    answerOf: (account: AccountState, word: string | null) => Answer,
+  ): Promise<Answer> {
+    const made: Once[] = [];
+    await this.database.within(caller, async (tx) => {
+      const one = await work(tx);
+      made.push(one);
+      return answerOf(one.account, null);
+    });
+    const [{ account, word }] = made as [Once];
+    return answerOf(account, word);
+  }
+} // prettier-ignore

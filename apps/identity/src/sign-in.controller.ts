@@ -1,0 +1,66 @@
+import { type Caller as DatabaseCaller, Database } from '#database';
+import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles } from '#platform';
+import { Controller, Get, Query } from '@nestjs/common';
+import {
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import { type SignInOutcome, signInOutcomes } from './sign-in.js';
+
+const example = '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05';
+
+class SignIn {
+  @ApiProperty({ type: String, format: 'uuid', example })
+  id: string;
+  @ApiProperty({ type: String, example: '371425101' })
+  division: string;
+  @ApiProperty({ type: String, format: 'uuid', example })
+  accountId: string;
+  @ApiProperty({ enum: signInOutcomes, example: 'signed-in' })
+  outcome: SignInOutcome;
+  @ApiProperty({ type: String, description: 'The client’s address; forgotten with the row after 190 days', example: '192.0.2.17' })
+  address: string;
+  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
+  at: Date;
+} // prettier-ignore
+
+class SignInQuery extends PageQuery {
+  @ApiPropertyOptional({ type: String, format: 'uuid', example })
+  @IsOptional()
+  @IsUUID()
+  account?: string;
+
+  @ApiPropertyOptional({ enum: signInOutcomes })
+  @IsOptional()
+  @IsIn(signInOutcomes)
+  outcome?: SignInOutcome;
+}
+
+class SignInPage extends PageOf(SignIn) {}
+
+/** Sign-ins of people. Programs take a token every few minutes with their client secret, and are not listed. */
+@ApiTags('sign-ins')
+@Controller('sign-ins')
+export class SignInController {
+  constructor(private readonly database: Database) {}
+
+  @Get()
+  @Roles('county-admin', 'auditor')
+  @ApiOperation({ summary: '登录记录 · who signed in or tried to, of your ground' })
+  @ApiResponse({ status: 200, type: SignInPage })
+  async page(@Caller() caller: DatabaseCaller, @Query() query: SignInQuery): Promise<Page<SignIn>> {
+    const found = await this.database.within(caller, (tx) =>
+      tx.query<SignIn>(
+        `select id, division, account_id as "accountId", outcome, address, at from sign_in
+         where (division, id) > ($1, $2::uuid) and ($3::uuid is null or account_id = $3) and ($4::text is null or outcome = $4)
+         order by division, id limit $5`,
+        [...afterOf(query), query.account ?? null, query.outcome ?? null, query.limit + 1],
+      ),
+    );
+    return pageOf(found, query, ({ id }) => id);
+  }
+} // prettier-ignore

@@ -1,0 +1,112 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+/** What `npm start` was asked for. */
+export interface StartOptions {
+  /** A county for real use; undefined: the demo. */
+  county: string | undefined;
+  /** Divisions, calendar, checklists and starting policies; undefined: they were loaded at an earlier start. */
+  folder: string | undefined;
+  host: string;
+  /** Undefined: 8080, or for the demo the next that is free. */
+  port: number | undefined;
+  /** Start over: what the data folder holds is thrown away. */
+  fresh: boolean;
+  /** The further word without which no real installation is thrown away: its county. */
+  erase: string | undefined;
+  /** A new one-time password for the account `admin`. */
+  resetAdmin: boolean;
+}
+
+const files = ['divisions.csv', 'calendar.json', 'checklists.json', 'policies.json'] as const;
+const usage =
+  'npm start takes --fresh and --port <n>, and for real use --county <code> with --from <folder>, --host <address>, --reset-admin';
+
+const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host);
+
+/** @param there the county that the data folder holds already. @throws Error of one sentence that says what to do */
+export function startOptionsFrom(args: string[], sample: string, there?: string): StartOptions {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args,
+      options: {
+        county: { type: 'string' }, from: { type: 'string' }, host: { type: 'string' }, port: { type: 'string' },
+        fresh: { type: 'boolean' }, erase: { type: 'string' }, 'reset-admin': { type: 'boolean' },
+      },
+    })); // prettier-ignore
+  } catch (error) {
+    throw new Error(`${(error as Error).message.split('.')[0] ?? ''}: ${usage}.`, { cause: error });
+  }
+  const { county, from, host = '127.0.0.1', fresh = false, erase } = values;
+  const resetAdmin = values['reset-admin'] ?? false;
+  const port = values.port === undefined ? undefined : Number(values.port);
+  if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > 65535))
+    throw new Error(`--port ${values.port ?? ''} is no port: give a number from 1 to 65535.`);
+  if (county === undefined) {
+    for (const [name, given] of [['--from', from], ['--host', host === '127.0.0.1' ? undefined : host], ['--erase', erase], ['--reset-admin', resetAdmin || undefined]] as const)
+      if (given !== undefined)
+        throw new Error(`${name} is for real use and the demo is for this machine alone: add --county <code>, or leave ${name} out.`);
+    return { county, folder: sample, host, port, fresh, erase, resetAdmin };
+  } // prettier-ignore
+  if (!/^\d{6}$/.test(county))
+    throw new Error(`--county ${county} is no county: give its statistics code of 6 digits, e.g. --county 371425.`); // prettier-ignore
+  if (['0.0.0.0', '::', ''].includes(host) || (isIP(host) === 0 && !/^[\w.-]+$/.test(host)))
+    throw new Error(`--host ${host} is no address that people can open: give the one of this machine that they type, e.g. --host 192.0.2.10.`); // prettier-ignore
+  const folder = from === undefined && there === county && !fresh ? undefined : folderOf(county, from, sample);
+  return { county, folder, host, port, fresh, erase, resetAdmin };
+} // prettier-ignore
+
+/** The county's files: from the folder that was given, else from the sample's when it is that county. */
+function folderOf(county: string, from: string | undefined, sample: string): string {
+  const folder = from === undefined ? sample : resolve(from);
+  const missing = files.filter((name) => !existsSync(join(folder, name)));
+  if (missing.length > 0)
+    throw new Error(`${folder} lacks ${missing.join(', ')}: --from takes a folder with ${files.join(', ')}, in the form of ${sample}.`); // prettier-ignore
+  const first = readFileSync(join(folder, 'divisions.csv'), 'utf8')
+    .split(/\r?\n/)
+    .map((line) => line.split(','))
+    .find(([, , level]) => level === 'county');
+  if (first?.[0] !== county)
+    throw new Error(
+      from === undefined
+        ? `county ${county} is not the sample's (${first?.[0] ?? '-'}): give --from <folder> with its ${files.join(', ')}, in the form of ${sample}.`
+        : `${join(folder, 'divisions.csv')} is of county ${first?.[0] ?? '-'} and not of ${county}: give the folder of that county.`,
+    );
+  const { division } = JSON.parse(readFileSync(join(folder, 'policies.json'), 'utf8')) as { division?: string }; // prettier-ignore
+  if (division !== county)
+    throw new Error(`${join(folder, 'policies.json')} is of ${division ?? 'no county'} and not of ${county}: set its division.`); // prettier-ignore
+  return folder;
+}
+
+/** What the data folder holds already, as its secrets.json says; undefined: nothing. */
+export interface Installed {
+  /** Undefined: the demo. */
+  county?: string;
+}
+
+/** @throws Error of one sentence when the folder holds another kind of installation than is asked for */
+export function refuseForeign(
+  installed: Installed | undefined,
+  { county, fresh, erase }: StartOptions,
+  folder: string,
+): void {
+  if (!installed) return;
+  const other = 'set FOODWARDEN_DATA to another folder';
+  if (county === undefined && installed.county !== undefined)
+    throw new Error(`${folder} holds the installation of county ${installed.county}, beside which there is no demo: add --county ${installed.county}, or ${other}.`); // prettier-ignore
+  if (county !== undefined && installed.county === undefined)
+    throw new Error(`${folder} holds a demo, with demo accounts and sample rows, and cannot become a real installation: ${other}.`); // prettier-ignore
+  if (county !== installed.county)
+    throw new Error(`${folder} holds county ${installed.county ?? ''}, not ${county ?? ''}: ${other}.`); // prettier-ignore
+  if (fresh && county !== undefined && erase !== county)
+    throw new Error(`--fresh would throw away everything that county ${county} has kept in ${folder}: if that is meant, add --erase ${county}.`); // prettier-ignore
+}
+
+/** Plain HTTP beyond this machine is worth a sentence. */
+export const warningOf = ({ host }: StartOptions): string | undefined =>
+  isLoopback(host)
+    ? undefined
+    : `  beware      ${host} is served without TLS: put a proxy with a certificate before it, or use it inside a trusted network alone`;
