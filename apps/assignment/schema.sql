@@ -27,6 +27,14 @@ CREATE OR REPLACE FUNCTION public.app_official()
 AS $function$ select coalesce(current_setting('app.official', true), '') $function$
 ;
 
+create table account_cutoff (
+  account_id uuid not null,
+  version integer not null,
+  active boolean not null,
+  changed_at timestamp with time zone not null,
+  constraint account_cutoff_pkey PRIMARY KEY (account_id)
+);
+
 create table assignment (
   id uuid not null,
   division text collate "C" not null,
@@ -488,6 +496,7 @@ alter table roster_import_finding add constraint roster_import_finding_import_id
 alter table undertaking_copy add constraint undertaking_copy_undertaking_id_fkey FOREIGN KEY (undertaking_id) REFERENCES undertaking(id);
 
 grant usage on schema public to public;
+grant insert, select, update on account_cutoff to assignment_app;
 grant insert, select, update on assignment to assignment_app;
 grant insert, select on change to assignment_app;
 grant insert, select, update on dead_letter to assignment_app;

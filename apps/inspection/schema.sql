@@ -27,6 +27,14 @@ CREATE OR REPLACE FUNCTION public.app_official()
 AS $function$ select coalesce(current_setting('app.official', true), '') $function$
 ;
 
+create table account_cutoff (
+  account_id uuid not null,
+  version integer not null,
+  active boolean not null,
+  changed_at timestamp with time zone not null,
+  constraint account_cutoff_pkey PRIMARY KEY (account_id)
+);
+
 create table calendar_gap (
   id uuid not null,
   division text collate "C" not null,
@@ -441,6 +449,7 @@ create table inspection_default partition of inspection DEFAULT;
 create table journal_default partition of journal DEFAULT;
 
 grant usage on schema public to public;
+grant insert, select, update on account_cutoff to inspection_app;
 grant insert, select on calendar_gap to inspection_app;
 grant insert, select, update on calendar_year to inspection_app;
 grant insert, select on checklist to inspection_app;

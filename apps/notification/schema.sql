@@ -27,6 +27,14 @@ CREATE OR REPLACE FUNCTION public.app_official()
 AS $function$ select coalesce(current_setting('app.official', true), '') $function$
 ;
 
+create table account_cutoff (
+  account_id uuid not null,
+  version integer not null,
+  active boolean not null,
+  changed_at timestamp with time zone not null,
+  constraint account_cutoff_pkey PRIMARY KEY (account_id)
+);
+
 create table dead_letter (
   id uuid not null,
   division text collate "C" not null,
@@ -271,6 +279,7 @@ alter table delivery add constraint delivery_message_id_fkey FOREIGN KEY (messag
 alter table delivery add constraint delivery_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES subscription(id);
 
 grant usage on schema public to public;
+grant insert, select, update on account_cutoff to notification_app;
 grant insert, select, update on dead_letter to notification_app;
 grant insert, select, update on delivery to notification_app;
 grant delete, insert, select, update on idempotency_key to notification_app;

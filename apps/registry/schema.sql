@@ -40,6 +40,14 @@ AS $function$
 $function$
 ;
 
+create table account_cutoff (
+  account_id uuid not null,
+  version integer not null,
+  active boolean not null,
+  changed_at timestamp with time zone not null,
+  constraint account_cutoff_pkey PRIMARY KEY (account_id)
+);
+
 create table calendar_year (
   id uuid not null,
   division text collate "C" not null,
@@ -443,6 +451,7 @@ revoke all on function establishments_named(text,text[],text,uuid,integer) from 
 
 grant usage on schema public to public;
 grant execute on function establishments_named(text,text[],text,uuid,integer) to registry_app;
+grant insert, select, update on account_cutoff to registry_app;
 grant insert, select, update on calendar_year to registry_app;
 grant insert, select on change to registry_app;
 grant insert, select, update on dead_letter to registry_app;

@@ -27,6 +27,14 @@ CREATE OR REPLACE FUNCTION public.app_official()
 AS $function$ select coalesce(current_setting('app.official', true), '') $function$
 ;
 
+create table account_cutoff (
+  account_id uuid not null,
+  version integer not null,
+  active boolean not null,
+  changed_at timestamp with time zone not null,
+  constraint account_cutoff_pkey PRIMARY KEY (account_id)
+);
+
 create table attendance (
   session_id uuid not null,
   official_id uuid not null,
@@ -248,6 +256,7 @@ alter table attendance add constraint attendance_session_id_fkey FOREIGN KEY (se
 alter table certificate add constraint certificate_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id);
 
 grant usage on schema public to public;
+grant insert, select, update on account_cutoff to training_app;
 grant insert, select on attendance to training_app;
 grant insert, select on certificate to training_app;
 grant insert, select, update on dead_letter to training_app;
