@@ -45,6 +45,7 @@ export default tseslint.config(
       'libs/platform/src/file-sweep.ts', // takes away files that no row of any county names
       'libs/platform/src/housekeeping.ts', // forgets answers older than a day
       'libs/platform/src/sheet-import.ts', // claims a queued import of any county
+      'apps/registry/src/name-search.sweep.ts', // spells names that came without their pinyin initials, in every county
       'apps/identity/src/account.step.ts', // opens or moves an account, wherever it was
       'apps/identity/src/sweep.ts', // forgets sessions and sign-ins past their time
       'apps/platform/src/main.ts', // opens the demo's accounts

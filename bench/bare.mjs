@@ -1,7 +1,10 @@
 // The bare thing beside which the create route is measured: Fastify and pg, the platform's statements one after the other.
 import { createRequire } from 'node:module';
 import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
 import pg from 'pg';
+
+const { searchable } = await import(resolve('dist/apps/registry/src/name-search.js'));
 
 const fastify = createRequire(import.meta.url)('fastify')({ logger: false });
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 8 });
@@ -41,6 +44,11 @@ fastify.post('/create', async (request, reply) => {
     await client.query(
       `insert into change (division, actor, changed_at, why, noun, subject_id, version) values ($1, 'bench', $2, null, 'establishment', $3, 1)`,
       [division, now, id],
+    );
+    const { text, grams } = searchable(name, division);
+    await client.query(
+      `insert into establishment_search (establishment_id, division, name, text, grams) values ($1, $2, $3, $4, $5)`,
+      [id, division, name, text, grams],
     );
     const event = {
       specversion: '1.0',

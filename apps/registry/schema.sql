@@ -26,6 +26,19 @@ CREATE OR REPLACE FUNCTION public.app_official()
  STABLE PARALLEL SAFE
 AS $function$ select coalesce(current_setting('app.official', true), '') $function$
 ;
+CREATE OR REPLACE FUNCTION public.establishments_named(wanted text, pieces text[], after_division text, after_id uuid, most integer)
+ RETURNS TABLE(division text, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER ROWS 100
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select s.division, s.establishment_id from public.establishment_search s
+  where s.grams @> pieces and strpos(s.text, wanted) > 0
+    and s.division >= public.app_lo() and s.division < public.app_hi()
+    and (s.division, s.establishment_id) > (after_division, after_id)
+  order by s.division, s.establishment_id limit most
+$function$
+;
 
 create table account_cutoff (
   account_id uuid not null,
@@ -187,6 +200,29 @@ create policy ground_select on establishment_restored for select to registry_app
 create policy ground_update on establishment_restored for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table establishment_search (
+  establishment_id uuid not null,
+  division text collate "C" not null,
+  name text not null,
+  text text not null,
+  grams text[] not null,
+  constraint establishment_search_pkey PRIMARY KEY (establishment_id)
+);
+CREATE INDEX establishment_search_grams ON public.establishment_search USING gin (grams);
+alter table establishment_search enable row level security;
+alter table establishment_search force row level security;
+create policy ground_delete on establishment_search for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on establishment_search for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on establishment_search for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on establishment_search for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy search_reads on establishment_search for select to registry_owner
+  using (true);
 
 create table establishment_visit (
   establishment_id uuid not null,
@@ -411,7 +447,10 @@ create table journal_default partition of journal DEFAULT;
 alter table ledger_import_effect add constraint ledger_import_effect_import_id_fkey FOREIGN KEY (import_id) REFERENCES ledger_import(id);
 alter table ledger_import_finding add constraint ledger_import_finding_import_id_fkey FOREIGN KEY (import_id) REFERENCES ledger_import(id);
 
+revoke all on function establishments_named(text,text[],text,uuid,integer) from public;
+
 grant usage on schema public to public;
+grant execute on function establishments_named(text,text[],text,uuid,integer) to registry_app;
 grant insert, select, update on account_cutoff to registry_app;
 grant insert, select, update on calendar_year to registry_app;
 grant insert, select on change to registry_app;
@@ -419,6 +458,7 @@ grant insert, select, update on dead_letter to registry_app;
 grant insert, select, update on division to registry_app;
 grant insert, select, update on establishment to registry_app;
 grant insert, select on establishment_restored to registry_app;
+grant insert, select, update on establishment_search to registry_app;
 grant insert, select, update on establishment_visit to registry_app;
 grant delete, insert, select, update on idempotency_key to registry_app;
 grant insert, select on inbox to registry_app;

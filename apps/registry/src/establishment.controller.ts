@@ -115,7 +115,12 @@ export class EstablishmentQuery extends PageQuery {
   @IsIn(kinds)
   kind?: Kind;
 
-  @ApiPropertyOptional({ type: String, description: 'Part of the name', example: '饭店' })
+  @ApiPropertyOptional({
+    type: String,
+    description:
+      'Part of the name, or of its pinyin initials: 饭店, lwfd; case and width do not matter',
+    example: '饭店',
+  })
   @IsOptional()
   @Line(100)
   name?: string;

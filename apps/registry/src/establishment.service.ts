@@ -10,6 +10,7 @@ import {
 } from './establishment.controller.js';
 import { Establishment, insertEstablishments } from './establishment.entity.js';
 import { normaliseLicence } from './licence.js';
+import { asked, keepNames } from './name-search.js';
 import { TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
 
@@ -38,11 +39,10 @@ export class EstablishmentService {
       changedAt: tx.now,
     } satisfies Partial<Establishment>);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
-    await Promise.all([
-      insertEstablishments(tx, [establishment]),
-      logChanges(tx, 'establishment', [
-        { subject: establishment, before: null, after: establishment },
-      ]),
+    insertEstablishments(tx, [establishment]);
+    keepNames(tx, [establishment]);
+    await logChanges(tx, 'establishment', [
+      { subject: establishment, before: null, after: establishment },
     ]);
     tx.publish(EstablishmentRegistered, establishment, establishment.state());
     return establishment;
@@ -71,6 +71,7 @@ export class EstablishmentService {
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     const { affected } = await tx.manager.update(Establishment, { id, version }, establishment);
     if (affected !== 1) throw new DomainError('stale-version', 'Somebody changed it meanwhile.');
+    if (wanted.name !== undefined) keepNames(tx, [establishment]);
     const step = { subject: establishment, before, after: establishment };
     await logChanges(tx, 'establishment', [step], reason);
     tx.publish(EstablishmentChanged, establishment, establishment.state());
@@ -104,7 +105,15 @@ export class EstablishmentService {
     if (query.tier) wanted.andWhere('e.tier = :tier', { tier: query.tier });
     if (query.kind) wanted.andWhere('e.kind = :kind', { kind: query.kind });
     if (query.uscc) wanted.andWhere('e.uscc = :uscc', { uscc: normaliseUscc(query.uscc) });
-    if (query.name) wanted.andWhere('strpos(e.name, :name) > 0', { name: query.name });
+    const filtered = query.division ?? query.tier ?? query.kind ?? query.uscc;
+    if (query.name?.trim())
+      wanted.andWhere(
+        `e.id in (select n.id from establishments_named(:wanted, :pieces, :afterDivision, :afterId, :most) n)`,
+        {
+          ...asked(query.name, query.division ?? tx.caller.division),
+          most: filtered === undefined ? query.limit + 1 : null, // what is filtered afterwards may come late
+        },
+      );
     return pageOf(await wanted.getMany(), query, ({ id }) => id);
   }
 

@@ -5,6 +5,7 @@ import { In } from 'typeorm';
 import {
   Establishment, type EstablishmentFields, type EstablishmentRow, fieldsOf, updateEstablishments,
 } from './establishment.entity.js'; // prettier-ignore
+import { keepNames } from './name-search.js';
 
 /** What one row of an import did to one establishment. */
 export interface Effect {
@@ -19,7 +20,8 @@ export async function recordEffects(tx: Tx, importId: string, effects: Effect[])
   if (effects.length === 0) return;
   const steps = effects.map(({ before, after }) => ({ subject: after, before, after }));
   await logChanges(tx, 'establishment', steps, `台账导入 · ledger import ${importId}`);
-  await tx.query(
+  tx.send(
+    'keep effects',
     `insert into ledger_import_effect (import_id, division, row, establishment_id, version, before, made_at)
      select $1, division, row, id, version, before, $2
      from jsonb_to_recordset($3::jsonb) as t(division text, row int, id uuid, version int, before jsonb)`,
@@ -94,6 +96,7 @@ async function undoSome(tx: Tx, importId: string, before: Map<string, Establishm
     return { subject: one, before: was, after: one };
   });
   await updateEstablishments(tx, found);
+  keepNames(tx, found.filter(({ name }, at) => name !== steps[at]?.before.name));
   await logChanges(tx, 'establishment', steps, `撤销台账导入 · undo of ledger import ${importId}`);
   await tx.query(
     `insert into establishment_restored (establishment_id, division, version, restores)

@@ -1,15 +1,20 @@
+import { createHash } from 'node:crypto';
 import { EstablishmentChanged, EstablishmentRegistered, type Kind } from '#contracts';
-import { Database, type Tx } from '#database';
+import { arrayOf, Database, newId, type Tx } from '#database';
 import {
   definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowTaker, SheetImports,
 } from '#platform'; // prettier-ignore
 import { plainText, type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
 import { type Static, Type } from '@sinclair/typebox';
-import { v7 as uuidv7 } from 'uuid';
-import { Establishment, insertEstablishments } from './establishment.entity.js';
+import {
+  Establishment,
+  insertEstablishments,
+  updateEstablishments,
+} from './establishment.entity.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence } from './licence.js';
+import { keepNames } from './name-search.js';
 import { decideTier, TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
 
@@ -38,6 +43,7 @@ export const title = {
   longitude: '经度(WGS84)',
 } as const;
 type Field = keyof typeof title;
+const fields = Object.keys(title);
 
 /** The ledger as offices send it. The running number (序号) means nothing and is not read. */
 export const shape: SheetShape = {
@@ -97,7 +103,7 @@ interface Ground {
 
 interface LedgerMemory {
   ground?: Ground;
-  /** Content of a row → the row where it stood first. */
+  /** Hash of a row's content → the row where it stood first. */
   seen: Map<string, number>;
   /** What a dry run would have made. */
   made: Establishment[];
@@ -129,6 +135,7 @@ class LedgerRows implements RowTaker<LedgerMemory> {
     const created = new Set<Establishment>();
     const changed = new Set<Establishment>();
     const effects: Effect[] = [];
+    const renamed = new Set<Establishment>();
 
     const judged = read.map(({ row, said, findings }, index): Judged => {
       const repeats = first[index];
@@ -146,13 +153,14 @@ class LedgerRows implements RowTaker<LedgerMemory> {
         outcome = says(establishment, said) ? 'unchanged' : 'updated';
       } else {
         establishment = Object.assign(new Establishment(), said, {
-          id: uuidv7(), version: 0, large: false, status: 'open', createdAt: tx.now,
+          id: newId(), version: 0, large: false, status: 'open', createdAt: tx.now,
         } satisfies Partial<Establishment>); // prettier-ignore
         created.add(establishment);
         if (mode === 'dry-run') memory.made.push(establishment);
       }
       if (outcome !== 'unchanged') {
         const before = outcome === 'updated' ? { ...establishment } : null;
+        if (before && before.name !== said.name) renamed.add(establishment);
         for (const [field, value] of Object.entries(said))
           if (value !== null) (establishment as unknown as Record<string, unknown>)[field] = value;
         establishment.version += 1;
@@ -173,8 +181,9 @@ class LedgerRows implements RowTaker<LedgerMemory> {
     });
 
     if (mode === 'write') {
-      await insertEstablishments(tx, [...created]);
-      for (const one of changed) await tx.manager.update(Establishment, { id: one.id }, one);
+      insertEstablishments(tx, [...created]);
+      await updateEstablishments(tx, [...changed]);
+      keepNames(tx, [...created, ...renamed]);
       await recordEffects(tx, importId, effects);
     }
     return judged;
@@ -187,19 +196,24 @@ class LedgerRows implements RowTaker<LedgerMemory> {
     ];
     const known = new Known();
     if (said.length === 0) return known;
+    // One index each; most batches of a new ledger find nothing, and no row is built.
+    const ids = await tx.query<{ id: string }>(
+      `select id from establishment where status <> 'closed' and uscc = any($1::text[])
+       union select id from establishment where status <> 'closed' and licence = any($2::text[])
+       union select e.id from unnest($3::text[], $4::text[]) as s(division, name)
+             join establishment e on e.division = s.division and e.name = s.name and e.status <> 'closed'`,
+      [
+        arrayOf(distinct(said.map((one) => one.uscc))),
+        arrayOf(distinct(said.map((one) => one.licence))),
+        arrayOf(said.map((one) => one.division)),
+        arrayOf(said.map((one) => one.name)),
+      ],
+    );
+    if (ids.length === 0) return known;
     const found = await tx.manager
       .createQueryBuilder(Establishment, 'e')
       .setLock('pessimistic_write')
-      .where(
-        `e.status <> 'closed' and (e.uscc = any(:usccs) or e.licence = any(:licences)
-           or (e.division = any(:villages) and e.name = any(:names)))`,
-        {
-          usccs: distinct(said.map((one) => one.uscc)),
-          licences: distinct(said.map((one) => one.licence)),
-          villages: distinct(said.map((one) => one.division)),
-          names: distinct(said.map((one) => one.name)),
-        },
-      )
+      .where(`e.id = any(:ids) and e.status <> 'closed'`, { ids: ids.map(({ id }) => id) })
       .orderBy('e.id')
       .getMany();
     for (const one of found) known.add(one);
@@ -221,9 +235,10 @@ class Known {
   /** By the first rule of api.md that decides; 'place' is village and address: the licence stays when premises move. */
   candidatesFor(said: Said): Establishment[] {
     const at = (key: string): Establishment[] => [...(this.byKey.get(key) ?? [])];
+    const [licence, uscc, name] = keysOf(said);
+    if (![licence, uscc, name].some((key) => this.byKey.has(key))) return [];
     const address = addressKey(said.address);
     const here = (one: Establishment): boolean => addressKey(one.address) === address;
-    const [licence, uscc, name] = keysOf(said);
     const deciding: Establishment[][] = [
       said.licence ? at(licence).filter((one) => one.licence === said.licence && one.division === said.division && here(one)) : [],
       said.uscc ? at(uscc).filter((one) => one.uscc === said.uscc && here(one)) : [],
@@ -246,7 +261,9 @@ function remember(
   row: number,
   cells: Record<string, string>,
 ): number | undefined {
-  const content = JSON.stringify(Object.keys(title).map((field) => cells[field] ?? ''));
+  const content = createHash('sha256')
+    .update(JSON.stringify(fields.map((field) => cells[field] ?? '')))
+    .digest('base64'); // the rows themselves would grow with the file
   const first = seen.get(content);
   if (first === undefined) seen.set(content, row);
   return first;

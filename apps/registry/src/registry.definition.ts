@@ -11,7 +11,9 @@ import { LedgerController } from './ledger.controller.js';
 import { LedgerImports } from './ledger.service.js';
 import { establishments } from './migrations/0002-establishments.js';
 import { ledger } from './migrations/0003-ledger.js';
+import { search } from './migrations/0004-search.js';
 import { records } from './migrations/0005-records.js';
+import { NameSearchSweep } from './name-search.sweep.js';
 import { RegistryEvents } from './registry.events.js';
 import { IndicatorController } from './registry.indicators.js';
 import { loadRegistry } from './registry.loader.js';
@@ -27,7 +29,7 @@ import { loadRegistry } from './registry.loader.js';
     PolicyController,
     ChangeController,
   ],
-  providers: [EstablishmentService, LedgerImports, RegistryEvents],
+  providers: [EstablishmentService, LedgerImports, NameSearchSweep, RegistryEvents],
 })
 class RegistryModule {}
 
@@ -36,8 +38,8 @@ export const registry: ServiceDefinition = {
   title: '主体登记 · Registry: premises and tiers',
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [...foundationOf('registry'), establishments, ledger, records],
+  migrations: [...foundationOf('registry'), establishments, ledger, search, records],
   events: [RegistryEvents],
-  jobs: [LedgerImports],
+  jobs: [LedgerImports, NameSearchSweep],
   load: loadRegistry,
 };

@@ -117,14 +117,14 @@ describe('a ledger of an office', () => {
 it('goes on where it was when the worker loses it, and takes each row once', async () => {
   const { code, name, villages } = freshTownship();
   const office = await county.token('office', code);
-  const rows = Array.from({ length: 4000 }, (_, n) => `摊${n} ,,${n}号,${name},${villages[n % villages.length]!.name},食品摊点`); // prettier-ignore
+  const rows = Array.from({ length: 20_000 }, (_, n) => `摊${n} ,,${n}号,${name},${villages[n % villages.length]!.name},食品摊点`); // prettier-ignore
   const csv = Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n${rows.join('\n')}\n`); // prettier-ignore
   const { body } = await county.upload('registry', '/v1/ledger-imports', office, csv, 'long.csv');
   const { id } = body as Landed;
   const doneRows = async (): Promise<number> =>
     (await county.rows<{ done: number }>('registry', 'select done_rows as done from ledger_import where id = $1', [id]))[0]!.done; // prettier-ignore
   let thefts = 0;
-  for (const least of [500, 1500, 2500]) {
+  for (const least of [1000, 6000, 11_000]) {
     await eventually(doneRows, (done) => done >= least, 20_000);
     const stolen = await county.rows('registry', `update ledger_import set claim = gen_random_uuid(), claimed_until = now() - interval '1 second' where id = $1 and state = 'running' returning 1 as one`, [id]); // prettier-ignore
     thefts += stolen.length;
@@ -133,12 +133,17 @@ it('goes on where it was when the worker loses it, and takes each row once', asy
   const done = await eventually(
     async () => (await county.call('registry', 'GET', `/v1/ledger-imports/${id}`, { token: office })).body as Landed, // prettier-ignore
     ({ state }) => state === 'done',
-    30_000,
+    90_000,
   );
-  expect(done.counts).toMatchObject({ rows: 4000, created: 4000, unchanged: 0, repaired: 4000 });
+  expect(done.counts).toMatchObject({
+    rows: 20_000,
+    created: 20_000,
+    unchanged: 0,
+    repaired: 20_000,
+  });
   const [kept] = await county.rows<{ shops: number; facts: number; findings: number }>('registry', `select (select count(*)::int from establishment where starts_with(division, $2) and name like '摊%') as shops, (select count(*)::int from journal where starts_with(division, $2) and event->'data'->>'name' like '摊%') as facts, (select count(*)::int from ledger_import_finding where import_id = $1) as findings`, [id, code]); // prettier-ignore
-  expect(kept).toEqual({ shops: 4000, facts: 4000, findings: 4000 });
-}, 90_000);
+  expect(kept).toEqual({ shops: 20_000, facts: 20_000, findings: 20_000 });
+}, 180_000);
 
 describe('a file that cannot be taken as a whole', () => {
   it.each([

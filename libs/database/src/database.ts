@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type DataOf, type EventContract, type Envelope, type Service } from '#contracts';
+import { type DataOf, type EventContract, type Service } from '#contracts';
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler';
 import { FormatRegistry, type TObject } from '@sinclair/typebox';
 import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm';
-import { v7 as uuidv7, validate as isUuid } from 'uuid';
+import { validate as isUuid } from 'uuid';
+import { newId } from './id.js';
 import { type Caller, scopeOf } from './scope.js';
 
 if (!FormatRegistry.Has('uuid')) FormatRegistry.Set('uuid', isUuid);
@@ -61,6 +62,8 @@ export class Tx {
   private facts: Fact[] = [];
   /** Facts were written that the relay will want to send. */
   wrote = false;
+  /** Statements on their way, whose answers nobody waits for. */
+  readonly sent: Promise<unknown>[] = [];
 
   constructor(
     readonly manager: EntityManager,
@@ -68,6 +71,7 @@ export class Tx {
     /** The database's transaction time. */
     readonly now: Date,
     private readonly service: Service,
+    private readonly connection: Connection,
   ) {}
 
   /** Parameters only: the role can set its own scope, so text built into SQL would escape it. */
@@ -77,6 +81,16 @@ export class Tx {
     if (Array.isArray(answer) && answer.length === 2 && Array.isArray(answer[0]))
       return answer[0] as Row[];
     return answer as Row[];
+  }
+
+  /**
+   * Sends a statement, prepared under `name`, without waiting for it: this process works on while PostgreSQL does. When
+   * it fails, so does the transaction, with its reason at the commit; whatever is asked in between is refused.
+   */
+  send(name: string, text: string, values: unknown[]): void {
+    const answer = this.connection.query({ name, text, values });
+    answer.catch(() => undefined); // told at the commit
+    this.sent.push(answer);
   }
 
   /** Writes the fact into the journal at the end of the transaction, with the version the aggregate has by then. */
@@ -111,8 +125,11 @@ export class Tx {
     if (this.facts.length === 0) return undefined;
     this.wrote = true;
     const seen = new Set<string>();
-    const rows = this.facts.map(({ contract, aggregate, data }) => {
-      const step = `${aggregate.id}/${aggregate.version}`;
+    // The same in all of them, and so written once.
+    const { id: actor, correlationId, causationId } = this.caller;
+    const head = `"source":"/services/${this.service}","time":"${this.now.toISOString()}","datacontenttype":"application/json","actor":${JSON.stringify(actor)},"correlationid":${JSON.stringify(correlationId)}${causationId ? `,"causationid":${JSON.stringify(causationId)}` : ''}`;
+    const events = this.facts.map(({ contract, aggregate: { id, division, version }, data }) => {
+      const step = `${id}/${version}`;
       if (seen.has(step)) throw new Error(`Two facts for one step of ${contract.type} ${step}.`);
       seen.add(step);
       const check = checkerOf(contract);
@@ -122,22 +139,8 @@ export class Tx {
           `${contract.type}: ${first?.path ?? ''} ${first?.message ?? 'does not fit'}.`,
         );
       }
-      const event: Envelope = {
-        specversion: '1.0',
-        id: uuidv7(),
-        type: contract.type,
-        source: `/services/${this.service}`,
-        subject: aggregate.id,
-        time: this.now.toISOString(),
-        datacontenttype: 'application/json',
-        division: aggregate.division,
-        sequence: aggregate.version,
-        actor: this.caller.id,
-        correlationid: this.caller.correlationId,
-        ...(this.caller.causationId ? { causationid: this.caller.causationId } : {}),
-        data,
-      };
-      return event;
+      // An `Envelope` as text; what stands between quotes here holds nothing to escape.
+      return `{"specversion":"1.0","id":"${newId()}","type":"${contract.type}","subject":"${id}","division":"${division}","sequence":${version},${head},"data":${JSON.stringify(data)}}`;
     });
     return {
       name: 'journal',
@@ -147,7 +150,7 @@ export class Tx {
          from jsonb_array_elements($1::jsonb) with ordinality as t(e, n) order by n
          returning id, recorded_at)
        insert into outbox (journal_id, recorded_at) select id, recorded_at from written`,
-      values: [JSON.stringify(rows)],
+      values: [`[${events.join(',')}]`],
     };
   }
 }
@@ -165,6 +168,8 @@ export class Database {
   private readonly source: DataSource;
   private readonly committed = new Set<() => void>();
   readonly service: Service;
+  /** Transactions begun so far: tells work that can wait whether anybody else is being served. */
+  begun = 0;
 
   constructor(options: DatabaseOptions) {
     this.service = options.service;
@@ -209,6 +214,7 @@ export class Database {
    */
   async within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
     const scope = scopeOf(caller.division);
+    this.begun += 1;
     const runner = this.source.createQueryRunner();
     const connection = (await runner.connect()) as Connection;
     const active = runner as { isTransactionActive: boolean };
@@ -224,7 +230,7 @@ export class Database {
         }),
       ]);
       const [begun] = rows as [{ now: Date }];
-      const tx = new Tx(runner.manager, caller, begun.now, this.service);
+      const tx = new Tx(runner.manager, caller, begun.now, this.service, connection);
       if (caller.idempotency) await this.claim(tx, caller.idempotency);
       const result = await work(tx);
       const facts = tx.statement();
@@ -232,7 +238,7 @@ export class Database {
         ...(facts ? [facts] : []),
         ...(caller.idempotency ? [answered(caller, caller.idempotency, result)] : []),
       ];
-      await this.commit(connection, last);
+      await this.commit(connection, tx.sent, last);
       active.isTransactionActive = false;
       if (tx.wrote) for (const wake of this.committed) wake();
       return result;
@@ -260,8 +266,15 @@ export class Database {
    * Sends the last statements and COMMIT in one go. TypeORM's own commit drops PostgreSQL's answer, and after an error,
    * swallowed or just sent along, that answer is ROLLBACK without an error.
    */
-  private async commit(connection: Connection, last: Statement[]): Promise<void> {
-    const sent = Promise.allSettled(last.map((statement) => connection.query(statement)));
+  private async commit(
+    connection: Connection,
+    before: Promise<unknown>[],
+    last: Statement[],
+  ): Promise<void> {
+    const sent = Promise.allSettled([
+      ...before,
+      ...last.map((statement) => connection.query(statement)),
+    ]);
     const answer = await connection.query('commit').catch((error: unknown) => {
       throw new CommitUnknown('The connection was lost at commit.', { cause: error });
     });

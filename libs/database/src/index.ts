@@ -1,3 +1,5 @@
+export * from './array.js';
+export * from './id.js';
 export * from './scope.js';
 export * from './foundation.js';
 export * from './database.js';

@@ -97,7 +97,8 @@ export async function logChanges(
     );
   });
   if (rows.length === 0) return;
-  await tx.query(
+  tx.send(
+    'log changes',
     `insert into change (division, actor, changed_at, why, noun, subject_id, version, field, old_value, new_value)
      select r->>'division', $1, $2, $3, $4, (r->>'id')::uuid, (r->>'version')::int, r->>'field',
             nullif(r->'from', 'null'), nullif(r->'to', 'null')

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Caller, Database, ground, type Tx } from '#database';
 import { checkSheet, readSheet, SheetError, type SheetRow, type SheetShape } from '#sheet';
 import { ApiProperty } from '@nestjs/swagger';
@@ -144,6 +145,14 @@ const view = `id, division, file_name as "fileName", state, dry_run as "dryRun",
   case when state in ('done', 'undone') then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
   created_at as "createdAt", finished_at as "finishedAt"`;
 
+/**
+ * Rows that land together when nobody else is served: enough that a commit is cheap among them; and beside others: few,
+ * with a pause of so many times their own time after each, so that event loop, PostgreSQL and cores are mostly theirs.
+ */
+const alone = 1000;
+const beside = { rows: 100, pauses: 2, forMs: 1000 };
+const partBytes = 1 << 20;
+
 const nothing: ImportCounts = {
   rows: 0, created: 0, updated: 0, unchanged: 0, refused: 0, duplicate: 0, repaired: 0, warned: 0,
 }; // prettier-ignore
@@ -252,8 +261,9 @@ export class SheetImports<Memory> implements Job {
       division: work.division,
       correlationId: work.id,
     };
+    const own = new Own(this.database);
     const alive = setInterval(() => {
-      void this.database
+      void own
         .within(caller, (tx) =>
           tx.query(
             `update ${this.noun} set claimed_until = app_now() + interval '30 seconds' where id = $1 and claim = $2`,
@@ -263,7 +273,7 @@ export class SheetImports<Memory> implements Job {
         .catch(() => undefined); // the database is away: the claim runs out
     }, 10_000);
     try {
-      await this.land(caller, work.id, claim);
+      await this.land(caller, work.id, claim, own);
     } catch (error) {
       if (error instanceof ClaimLost) return true;
       // A broken rule stays broken; after anything else the claim runs out, and the import goes on.
@@ -280,10 +290,10 @@ export class SheetImports<Memory> implements Job {
     return true;
   }
 
-  private async land(caller: Caller, id: string, claim: string): Promise<void> {
-    const [work] = await this.database.within(caller, (tx) =>
-      tx.query<{ file: Buffer; dryRun: boolean; done: number; counts: ImportCounts }>(
-        `select file, dry_run as "dryRun", done_rows as done, counts from ${this.noun} where id = $1`,
+  private async land(caller: Caller, id: string, claim: string, own: Own): Promise<void> {
+    const [work] = await own.within(caller, (tx) =>
+      tx.query<{ bytes: number; dryRun: boolean; done: number; counts: ImportCounts }>(
+        `select octet_length(file) as bytes, dry_run as "dryRun", done_rows as done, counts from ${this.noun} where id = $1`,
         [id],
       ),
     );
@@ -293,32 +303,39 @@ export class SheetImports<Memory> implements Job {
     let done = work.dryRun ? 0 : work.done;
     let counts = work.dryRun ? nothing : work.counts;
     let read = 0;
-    for await (const rows of readSheet(work.file, this.taker.shape)) {
+    const file = await this.fileOf(caller, id, work.bytes, own);
+    for await (const rows of readSheet(file, this.taker.shape, alone)) {
       const landed = Math.min(rows.length, Math.max(0, done - read));
       read += rows.length;
-      const rest = rows.slice(landed);
-      const next = await this.database.within(caller, async (tx) => {
-        if (landed > 0) await this.taker.take(tx, rows.slice(0, landed), memory, 'seen', id);
-        if (rest.length === 0) return counts;
-        await this.hold(tx, id, claim);
-        const judged = await this.taker.take(
-          tx,
-          rest,
-          memory,
-          work.dryRun ? 'dry-run' : 'write',
-          id,
+      if (landed > 0)
+        await own.within(caller, (tx) =>
+          this.taker.take(tx, rows.slice(0, landed), memory, 'seen', id),
         );
-        const sum = add(counts, judged);
-        await this.keepFindings(tx, id, judged);
-        await tx.query(`update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [
-          id,
-          done + rest.length,
-          JSON.stringify(sum),
-        ]);
-        return sum;
-      });
-      counts = next;
-      done += rest.length;
+      for (let from = landed; from < rows.length;) {
+        const part = rows.slice(from, from + (own.besideOthers() ? beside.rows : alone));
+        const started = performance.now();
+        counts = await own.within(caller, async (tx) => {
+          await this.hold(tx, id, claim);
+          const judged = await this.taker.take(
+            tx,
+            part,
+            memory,
+            work.dryRun ? 'dry-run' : 'write',
+            id,
+          );
+          const sum = add(counts, judged);
+          this.keepFindings(tx, id, judged);
+          tx.send(
+            'import progress',
+            `update ${this.noun} set done_rows = $2, counts = $3 where id = $1`,
+            [id, done + part.length, JSON.stringify(sum)],
+          );
+          return sum;
+        });
+        done += part.length;
+        from += part.length;
+        if (own.besideOthers()) await pause((performance.now() - started) * beside.pauses);
+      }
     }
     await this.database.within(caller, async (tx) => {
       await this.hold(tx, id, claim);
@@ -327,6 +344,21 @@ export class SheetImports<Memory> implements Job {
         tx.now,
       ]);
     });
+  }
+
+  /** The file, read part by part: as one answer it would stand in memory several times. */
+  private async fileOf(caller: Caller, id: string, bytes: number, own: Own): Promise<Buffer> {
+    const file = Buffer.from(new ArrayBuffer(bytes));
+    for (let at = 0; at < bytes; at += partBytes) {
+      const [row] = await own.within(caller, (tx) =>
+        tx.query<{ part: Buffer }>(
+          `select substring(file from $2::int for $3::int) as part from ${this.noun} where id = $1`,
+          [id, at + 1, partBytes],
+        ),
+      );
+      row?.part.copy(file, at);
+    }
+    return file;
   }
 
   /** Locks the import for this batch. @throws ClaimLost when another works on it now */
@@ -338,12 +370,13 @@ export class SheetImports<Memory> implements Job {
     if (held.length === 0) throw new ClaimLost(`${this.noun} ${id} is another's by now.`);
   }
 
-  private async keepFindings(tx: Tx, id: string, judged: Judged[]): Promise<void> {
+  private keepFindings(tx: Tx, id: string, judged: Judged[]): void {
     const rows = judged.flatMap(({ row, findings }) =>
       findings.map((finding, place) => ({ ...finding, row, place: place + 1 })),
     );
     if (rows.length === 0) return;
-    await tx.query(
+    tx.send(
+      'import findings',
       `insert into ${this.noun}_finding (import_id, division, row, place, column_title, rule, severity, value, repaired_to, remedy)
        select $1, $2, row, place, "column", rule, severity, value, "repairedTo", remedy
        from jsonb_to_recordset($3::jsonb) as t(row int, place int, "column" text, rule text, severity text, value text, "repairedTo" text, remedy text)
@@ -354,6 +387,30 @@ export class SheetImports<Memory> implements Job {
 }
 
 class ClaimLost extends Error {}
+
+/** The import's own transactions, told apart from those of whoever is served beside it. */
+class Own {
+  private own = 0;
+  private others: number;
+  private seenAt = -Infinity;
+
+  constructor(private readonly database: Database) {
+    this.others = database.begun;
+  }
+
+  within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
+    this.own += 1;
+    return this.database.within(caller, work);
+  }
+
+  /** Whether this service has begun anything else in the last second. */
+  besideOthers(): boolean {
+    const others = this.database.begun - this.own;
+    if (others > this.others) this.seenAt = performance.now();
+    this.others = others;
+    return performance.now() - this.seenAt < beside.forMs;
+  }
+}
 
 function add(counts: ImportCounts, judged: Judged[]): ImportCounts {
   const sum = { ...counts };

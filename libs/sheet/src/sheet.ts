@@ -54,8 +54,9 @@ export interface TextRow {
   header: boolean;
 }
 
-interface Said<Row> {
-  rows?: Row[];
+interface Said {
+  /** Rows as JSON. */
+  rows?: string;
   end?: true;
   count?: number;
   /** Columns of the widest row. */
@@ -68,7 +69,8 @@ const line: (() => void)[] = [];
 
 /**
  * The rows of the first sheet of an XLSX, or of a CSV in UTF-8 or GB18030, under the header row, blank rows left out,
- * `batch` at a time; the reader waits until a batch is done with.
+ * `batch` at a time; the reader is at most one batch ahead.
+ * @param bytes given away where they are a buffer of their own: they are not to be used afterwards
  * @throws SheetError for a file that cannot be taken as a whole.
  */
 export async function* readSheet(
@@ -76,7 +78,9 @@ export async function* readSheet(
   shape: SheetShape,
   batch = 500,
 ): AsyncGenerator<SheetRow[], void, undefined> {
-  yield* reading<SheetRow>(bytes, shape, batch);
+  yield* reading<SheetRow>(bytes, shape, batch, {
+    give: bytes.byteLength === bytes.buffer.byteLength,
+  });
 }
 
 /**
@@ -89,15 +93,15 @@ export async function readTexts(
   shape: SheetShape,
   batch = 500,
 ): Promise<{ width: number; rows: AsyncGenerator<TextRow[], void, undefined> }> {
-  const { width = 0 } = await ended(reading<TextRow>(bytes, shape, 0, true));
-  return { width, rows: withoutEnd(reading<TextRow>(bytes, shape, batch, true)) };
+  const { width = 0 } = await ended(reading<TextRow>(bytes, shape, 0, { asTexts: true }));
+  return { width, rows: withoutEnd(reading<TextRow>(bytes, shape, batch, { asTexts: true })) };
 }
 
-async function* withoutEnd<Row>(rows: AsyncGenerator<Row[], Said<Row>>): AsyncGenerator<Row[], void, undefined> {
+async function* withoutEnd<Row>(rows: AsyncGenerator<Row[], Said>): AsyncGenerator<Row[], void, undefined> {
   yield* rows;
 } // prettier-ignore
 
-async function ended<Row>(reader: AsyncGenerator<Row[], Said<Row>>): Promise<Said<Row>> {
+async function ended<Row>(reader: AsyncGenerator<Row[], Said>): Promise<Said> {
   for (;;) {
     const { done, value } = await reader.next();
     if (done) return value;
@@ -113,8 +117,8 @@ async function* reading<Row>(
   bytes: Uint8Array,
   shape: SheetShape,
   batch: number,
-  asTexts = false,
-): AsyncGenerator<Row[], Said<Row>, undefined> {
+  { asTexts = false, give = false } = {},
+): AsyncGenerator<Row[], Said, undefined> {
   while (free === 0) await new Promise<void>((next) => line.push(next));
   free -= 1;
   const worker = new Worker(new URL('./sheet.worker.mjs', import.meta.url), {
@@ -126,12 +130,13 @@ async function* reading<Row>(
       batch,
       asTexts,
     },
+    transferList: give ? [bytes.buffer as ArrayBuffer] : [],
     resourceLimits: { maxOldGenerationSizeMb: sheetLimits.heapMegabytes },
     execArgv: [],
   });
-  const said: Said<Row>[] = [];
+  const said: Said[] = [];
   let heard: (() => void) | undefined;
-  const hear = (what: Said<Row>): void => {
+  const hear = (what: Said): void => {
     said.push(what);
     heard?.();
   };
@@ -144,25 +149,25 @@ async function* reading<Row>(
           : { code: 'sheet-damaged', detail: `The file cannot be read: ${error.message}` },
     }),
   );
-  const late: NodeJS.Timeout = setTimeout(
-    () =>
-      hear({ refused: { code: 'sheet-too-large', detail: 'Reading the file takes too long.' } }),
-    sheetLimits.timeoutMs,
-  );
+  // The time of the reader alone is bounded, not that of whoever takes the rows.
+  const tooLate = (): void =>
+    hear({ refused: { code: 'sheet-too-large', detail: 'Reading the file takes too long.' } });
   try {
     for (;;) {
-      while (said.length === 0) await new Promise<void>((next) => (heard = next));
+      if (said.length === 0) {
+        const late = setTimeout(tooLate, sheetLimits.timeoutMs);
+        while (said.length === 0) await new Promise<void>((next) => (heard = next));
+        clearTimeout(late);
+      }
       const { rows, end, refused, ...rest } = said.shift() ?? {};
       if (refused) throw new SheetError(refused.code, refused.detail);
       if (end) return rest;
       if (rows) {
-        yield rows;
-        late.refresh(); // the time of the reader alone is bounded
         worker.postMessage('next');
+        yield JSON.parse(rows) as Row[];
       }
     }
   } finally {
-    clearTimeout(late);
     await worker.terminate();
     free += 1;
     line.shift()?.();
