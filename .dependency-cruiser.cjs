@@ -30,7 +30,7 @@ module.exports = {
     {
       name: 'testing-in-tests',
       severity: 'error',
-      from: { path: '^(apps|libs)/[^/]+/src/', pathNot: '^libs/testing/' },
+      from: { path: '^(apps|libs)/[^/]+/src/', pathNot: ['^libs/testing/', '\\.spec\\.ts$'] },
       to: { path: '^libs/testing/' },
     },
     {

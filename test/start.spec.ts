@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { eventually } from '#testing';
+import { exchange, noWayIn, spellings } from './bypass.js';
 
 interface Run {
   baseUrl: string;
@@ -159,6 +160,14 @@ describe('npm start', () => {
     expect(await names(token)).toEqual(['老王饭店']);
     expect((await redeem(verifier)).status).toBe(400); // a code is good once
   }, 30_000);
+
+  it('gives no way around the guard by an address spelled otherwise, at its one port', async () => {
+    const port = Number(new URL(run.baseUrl).port);
+    for (const target of spellings('/api/registry/v1/establishments'))
+      await noWayIn(port, `GET ${target} HTTP/1.1`, [], '', [302, 400, 401, 404]);
+    for (const target of ['/identity/../api/registry/v1/establishments', '/docs/../../package.json', '/docs/%2e%2e/package.json', '/docs/..%2fpackage.json', '/docs//etc/passwd', '/api/registry/../identity/accounts', '/api/__proto__/v1/x', '/api/constructor/v1/x', '/api', '/api/', '/api//v1'])
+      expect([target, (await exchange(port, `GET ${target} HTTP/1.1`)).status]).toEqual([target, 404]);
+  }); // prettier-ignore
 
   it('shows a menu of services and no way around the prefix', async () => {
     expect(await (await fetch(`${run.baseUrl}/docs/`)).text()).toContain(

@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { type roles } from '#contracts';
 import { type Caller as DatabaseCaller, type Database, hashOf } from '#database';
 import {
+  applyDecorators,
   createParamDecorator,
   type CanActivate,
   type ExecutionContext,
   SetMetadata,
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { ApiExtension } from '@nestjs/swagger';
 import { type FastifyRequest } from 'fastify';
 import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose';
 import { validate as isUuid } from 'uuid';
@@ -33,9 +35,9 @@ declare module 'fastify' {
   }
 }
 
-/** Who may use the route. A route with neither `@Roles` nor `@Public` is refused to everybody. */
+/** Who may use the route, in the OpenAPI document too (`x-roles`). A route with neither `@Roles` nor `@Public` is refused to everybody. */
 export const Roles = (...roles: Role[]): MethodDecorator & ClassDecorator =>
-  SetMetadata('roles', roles);
+  applyDecorators(SetMetadata('roles', roles), ApiExtension('x-roles', roles));
 export const Public = (): MethodDecorator & ClassDecorator => SetMetadata('public', true);
 
 /** The person behind the request with their ground, as `Database.within` takes it. */
@@ -44,7 +46,7 @@ export const Caller = createParamDecorator(
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const principal = request.principal;
     if (!principal) throw new DomainError('not-signed-in', 'No principal.');
-    const key = request.headers['idempotency-key'];
+    const key = request.method === 'POST' ? request.headers['idempotency-key'] : undefined;
     if (typeof key === 'string' && !/^[\x21-\x7e]{1,200}$/.test(key))
       throw new DomainError(
         'bad-request',
@@ -59,7 +61,7 @@ export const Caller = createParamDecorator(
         : {}),
       correlationId: request.traceId,
       readOnly: request.method === 'GET',
-      ...(request.method === 'POST' && typeof key === 'string'
+      ...(typeof key === 'string'
         ? {
             idempotency: {
               key,
@@ -104,7 +106,14 @@ export class OidcGuard implements CanActivate {
     if (this.reflector.getAllAndOverride<boolean>('public', targets)) return true;
     const roles = this.reflector.getAllAndOverride<Role[] | undefined>('roles', targets) ?? [];
     const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const principal = await this.principalOf(request.headers.authorization);
+    const { authorization } = request.headers;
+    // Of two, an edge may read one and we the other.
+    if (request.raw.headersDistinct['authorization']?.length !== 1)
+      throw new DomainError(
+        'not-signed-in',
+        'Send one Authorization: Bearer with an access token.',
+      );
+    const principal = await this.principalOf(authorization);
     request.principal = principal;
     if (!roles.includes(principal.role))
       throw new DomainError(
@@ -138,6 +147,8 @@ export class OidcGuard implements CanActivate {
     const { sub, roles, division, official } = verified.payload as Record<string, unknown>;
     const role = Array.isArray(roles) ? (roles[0] as unknown) : undefined;
     if (
+      typeof sub !== 'string' ||
+      !/^[\x21-\x7e]{1,200}$/.test(sub) ||
       typeof role !== 'string' ||
       typeof division !== 'string' ||
       !/^(\d{6}|\d{9}|\d{12})$/.test(division) ||
@@ -148,7 +159,7 @@ export class OidcGuard implements CanActivate {
         'The token names no role and division of this platform, or no official where the role is official.',
       );
     const principal: Principal = {
-      id: String(sub),
+      id: sub,
       role: role as Role,
       division,
       official: typeof official === 'string' ? official : undefined,
@@ -195,7 +206,8 @@ export class OidcGuard implements CanActivate {
       });
       const { issuer, jwks_uri } = (await answer.json()) as { issuer: string; jwks_uri: string };
       if (issuer !== this.issuer) throw new Error(`the issuer calls itself ${issuer}`);
-      this.keys = createRemoteJWKSet(new URL(jwks_uri));
+      // A key that is not known is looked for again, and not at every token that names one.
+      this.keys = createRemoteJWKSet(new URL(jwks_uri), { cooldownDuration: 5000 });
       return this.keys;
     } catch (error) {
       throw new DomainError(

@@ -23,11 +23,12 @@ import { Gauge, Histogram, Registry } from 'prom-client';
 import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { type Config, configFrom, Settings } from './config.js';
-import { completed } from './openapi.js';
+import { completed, describeRules } from './openapi.js';
 import {
   EtagInterceptor,
   LocationInterceptor,
   ProblemFilter,
+  QueryGuard,
   RepeatInterceptor,
   tell,
   validation,
@@ -117,6 +118,10 @@ function takeJsonAlone(fastify: FastifyInstance): void {
       !/(-imports|\/evidence|\/copy)$/.test(request.routeOptions.url ?? '');
     done(misplaced ? new DomainError('media-type', 'Send application/json.') : undefined);
   });
+  fastify.addHook('preParsing', (request, _reply, _payload, done) => {
+    const encoding = request.headers['content-encoding'] ?? 'identity';
+    done(encoding === 'identity' ? null : new DomainError('media-type', 'Send it uncompressed.'));
+  });
 }
 
 /** Starts one service: HTTP first (health tells the truth), NATS whenever it is there. */
@@ -160,7 +165,8 @@ export async function startService(
   });
   app.setGlobalPrefix(`api/${service}/v1`);
   const limit = new LimitGuard(config.limits ?? defaultLimits);
-  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database), limit);
+  const queries = new QueryGuard();
+  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database), limit, queries);
   app.useGlobalPipes(validation());
   app.useGlobalInterceptors(
     new EtagInterceptor(),
@@ -343,7 +349,9 @@ export async function startService(
     )
     .addSecurityRequirements('person', ['openid'])
     .addSecurityRequirements('program');
+  describeRules();
   const document = completed(SwaggerModule.createDocument(app, builder.build()));
+  queries.learn(document);
   fastify.get(`/api/${service}/openapi.json`, async () => document);
 
   await app.init();

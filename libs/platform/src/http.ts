@@ -1,9 +1,10 @@
 import { CommitUnknown, KeyReused, Repeated } from '#database';
 import { FilesNotConfigured, FilesUnavailable } from '#files';
 import {
-  type ArgumentMetadata, type ArgumentsHost, Catch, type CallHandler, type ExceptionFilter, type ExecutionContext, HttpException,
+  type ArgumentMetadata, type ArgumentsHost, type CanActivate, Catch, type CallHandler, type ExceptionFilter, type ExecutionContext, HttpException,
   type NestInterceptor, type ValidationError, ValidationPipe,
 } from '@nestjs/common'; // prettier-ignore
+import { type OpenAPIObject } from '@nestjs/swagger';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Logger } from 'pino';
 import { catchError, of, tap, throwError, type Observable } from 'rxjs';
@@ -27,13 +28,32 @@ function oddities(value: unknown, pointer: string, depth: number): FieldError[] 
   });
 } // prettier-ignore
 
+/**
+ * class-validator takes null for `left out` in every optional field; here null is a value, of those fields alone that the
+ * document calls nullable.
+ */
+function nulls(value: unknown, pointer: string): FieldError[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => {
+    const here = `${pointer}/${name}`;
+    if (inner !== null) return nulls(inner, here);
+    const said = Reflect.getMetadata('swagger/apiModelProperties', value, name) as { nullable?: boolean } | undefined;
+    return said && !said.nullable
+      ? [{ pointer: here, rule: 'notNull', value: null, remedy: remedyFor('notNull', `${name} must not be null: leave it out`) }]
+      : [];
+  });
+} // prettier-ignore
+
 class StrictPipe extends ValidationPipe {
-  override transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     if (metadata.type === 'body' && value === null)
       throw refusal([{ pointer: '/', rule: 'isObject', value: null, remedy: 'Send a JSON object.' }]);
     const odd = oddities(value, '', 0);
     if (odd.length > 0) throw refusal(odd);
-    return super.transform(value, metadata);
+    const taken: unknown = await super.transform(value, metadata);
+    const empty = metadata.type === 'body' ? nulls(taken, '') : [];
+    if (empty.length > 0) throw refusal(empty);
+    return taken;
   }
 } // prettier-ignore
 
@@ -48,6 +68,42 @@ export const validation = (): ValidationPipe =>
     forbidNonWhitelisted: true,
     exceptionFactory: (found) => refusal(found.flatMap((one) => fieldErrors(one, ''))),
   });
+
+/**
+ * A filter that the document does not name is refused, also where a route has none at all: whoever misspells one would
+ * take an unfiltered answer for a filtered one. Links for the public are let through: phones add words of their own.
+ */
+export class QueryGuard implements CanActivate {
+  private readonly named = new Map<string, Set<string>>();
+
+  learn(document: OpenAPIObject): void {
+    for (const [path, item] of Object.entries(document.paths))
+      for (const [method, operation] of Object.entries(item as Record<string, Described>))
+        if (operation['x-roles'])
+          this.named.set(
+            `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`,
+            new Set(operation.parameters?.filter((one) => one.in === 'query').map(({ name }) => name)),
+          );
+  }
+
+  canActivate(context: ExecutionContext): boolean {
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const named = this.named.get(`${request.method} ${request.routeOptions.url ?? ''}`);
+    const query = request.query as Record<string, unknown>;
+    const unknown = named ? Object.keys(query).filter((name) => !named.has(name)) : [];
+    if (unknown.length > 0)
+      throw refusal(unknown.map((name) => ({
+        pointer: `/${name.slice(0, 100)}`, rule: 'whitelistValidation', value: shown(query[name]),
+        remedy: remedyFor('whitelistValidation', `property ${name.slice(0, 100)} should not exist`),
+      })));
+    return true;
+  }
+} // prettier-ignore
+
+interface Described {
+  'x-roles'?: string[];
+  parameters?: { in: string; name: string }[];
+}
 
 /** What was sent, as far as it helps to find it; never the whole of a large body. */
 function shown(value: unknown): unknown {

@@ -1,16 +1,24 @@
-import { type OpenAPIObject } from '@nestjs/swagger';
+import { ApiProperty, type ApiPropertyOptions, type OpenAPIObject } from '@nestjs/swagger';
+import { getMetadataStorage } from 'class-validator';
+import { type ValidationMetadata } from 'class-validator/types/metadata/ValidationMetadata.js';
 import { problems } from './problem.js';
 
 interface Parameter {
   in: string;
+  name: string;
   required?: boolean;
   description?: string;
   example?: unknown;
-  schema?: { example?: unknown };
+  schema?: { example?: unknown; format?: string; pattern?: string };
+}
+interface Answer {
+  description?: string;
+  headers?: Record<string, object>;
+  content?: Record<string, { schema?: { $ref?: string } } | undefined>;
 }
 type Operation = Record<string, unknown> & {
   parameters?: object[];
-  responses?: Record<string, object>;
+  responses?: Record<string, Answer>;
 };
 
 const problem = {
@@ -56,20 +64,89 @@ function inWords(parameter: Parameter): Parameter {
   return { ...rest, schema, description: `${words}e.g. ${JSON.stringify(shown)}` };
 }
 
-/** What holds for every operation and is said once here: the problem shape, and `Idempotency-Key` on every POST. */
+/** What a rule of class-validator says in the words of JSON Schema. */
+function words({ name, constraints = [] }: ValidationMetadata): object {
+  const [first, second] = constraints as unknown[];
+  switch (name) {
+    case 'matches':
+      return first instanceof RegExp && !first.flags.includes('i') ? { pattern: first.source } : {};
+    case 'isLength':
+      return { minLength: first, maxLength: second };
+    case 'minLength':
+    case 'maxLength':
+      return { [name]: first };
+    case 'min':
+      return { minimum: first };
+    case 'max':
+      return { maximum: first };
+    case 'isInt':
+      return { type: 'integer' };
+    case 'isUuid':
+      return { format: 'uuid' };
+    case 'isIso8601':
+      return { format: 'date-time' };
+    case 'arrayMinSize':
+      return { minItems: first };
+    case 'arrayMaxSize':
+      return { maxItems: first };
+    case 'arrayUnique':
+      return { uniqueItems: true };
+    default:
+      return {};
+  }
+}
+
+/**
+ * The rules that judge a request are the ones the document shows: lengths, bounds, patterns and formats come from the
+ * validators, so that neither has to be written twice. Called before the document is made.
+ */
+export function describeRules(): void {
+  // The storage gives rules class by class; which classes there are only the map itself says.
+  const all = getMetadataStorage()['validationMetadatas'] as Map<unknown, ValidationMetadata[]>;
+  for (const [target, rules] of all) {
+    if (typeof target !== 'function') continue;
+    const shape = target.prototype as object;
+    const fields = new Map<string, Record<string, unknown>>();
+    for (const rule of rules) {
+      const { propertyName: field } = rule;
+      if (!Reflect.hasMetadata('swagger/apiModelProperties', shape, field)) continue;
+      const said = fields.get(field) ?? {};
+      const more: Record<string, unknown> = { ...words(rule) };
+      if (said['pattern'] && more['pattern'])
+        more['pattern'] = `(?=${String(said['pattern'])})(?:${String(more['pattern'])})`;
+      fields.set(field, { ...said, ...more });
+    }
+    for (const [field, said] of fields) ApiProperty(said as ApiPropertyOptions)(shape, field);
+  }
+}
+
+/** What holds for every operation and is said once here: problems, ETags, ids, and `Idempotency-Key` on every POST. */
 export function completed(document: OpenAPIObject): OpenAPIObject {
   const components = (document.components ??= {});
   components.schemas = { ...components.schemas, Problem: problem as never };
+  const versioned = (reference = ''): boolean =>
+    'version' in
+    ((components.schemas?.[reference.split('/').at(-1) ?? ''] as { properties?: object } | undefined)?.properties ?? {});
   for (const item of Object.values(document.paths))
     for (const [method, operation] of Object.entries(item as Record<string, Operation>)) {
+      for (const answer of Object.values(operation.responses ?? {}))
+        if (versioned(answer.content?.['application/json']?.schema?.$ref))
+          answer.headers = {
+            ...answer.headers,
+            ETag: { description: 'Its version: send it as If-Match', schema: { type: 'string', pattern: '^"\\d+"$' } },
+          };
       operation.responses = {
         ...operation.responses,
         default: {
           description: 'A problem (RFC 9457)',
-          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }, // prettier-ignore
+          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
         },
       };
       operation.parameters = (operation.parameters as Parameter[] | undefined)?.map(inWords) ?? [];
+      for (const { in: place, name, schema } of operation.parameters as Parameter[])
+        if (place === 'path' && name === 'id' && schema) schema.format = 'uuid';
+        else if (name === 'If-Match' && schema) schema.pattern = '^(W/)?"\\d+"$';
+      if (!('x-roles' in operation)) operation['security'] = []; // @Public
       if (method === 'post')
         operation.parameters = [
           ...operation.parameters,
@@ -80,7 +157,7 @@ export function completed(document: OpenAPIObject): OpenAPIObject {
             description: 'Repeat with the same key and body to get the first answer again; kept 24 h',
             schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,200}$' },
           },
-        ]; // prettier-ignore
+        ];
     }
   return document;
-}
+} // prettier-ignore

@@ -19,6 +19,7 @@ const chinese: Record<string, string> = {
   arrayMinSize: '列表不能为空',
   arrayMaxSize: '列表过长',
   arrayUnique: '列表中有重复',
+  notNull: '不能为空值,请去掉该字段',
   nestedValidation: '请按格式填写',
   whitelistValidation: '没有这个字段,请去掉',
 };

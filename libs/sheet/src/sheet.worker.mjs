@@ -32,6 +32,10 @@ function xmlOf(stream, on) {
       );
     };
     parser.on('error', fail);
+    // A workbook has no need of one; every way to blow up or reach out by entities begins here.
+    parser.on('doctype', () => {
+      throw new Refused('sheet-damaged', 'The workbook has a DOCTYPE, which none needs.');
+    });
     parser.on('opentag', (tag) => on.open?.(tag.name.replace(/^.*:/, ''), tag.attributes));
     parser.on('text', (text) => on.text?.(text));
     parser.on('cdata', (text) => on.text?.(text));
@@ -73,7 +77,11 @@ function openArchive() {
               `The workbook would unpack to more than is taken (${limits.inflatedBytes / 1e6} MB, ${limits.ratio} times its size).`,
             ),
           );
-        entries.set(entry.fileName.replace(/^\//, ''), entry);
+        const name = entry.fileName.replace(/^\//, '');
+        // Which of two would be read differs from program to program.
+        if (entries.has(name))
+          return failed(new Refused('sheet-damaged', `The workbook has ${name} twice.`));
+        entries.set(name, entry);
         archive.readEntry();
       });
       archive.on('end', () =>
@@ -172,6 +180,8 @@ async function readWorkbook(take) {
     open: (name, attributes) => {
       if (name === 'row') {
         row = Number(attributes.r ?? row + 1);
+        if (!(Number.isInteger(row) && row >= 1 && row <= 1_048_576))
+          throw new Refused('sheet-damaged', 'The workbook has a row that no sheet can have.');
         cells = [];
         column = -1;
       } else if (name === 'c') {
@@ -286,6 +296,7 @@ let columns;
 let closest = [...required];
 let count = 0;
 let width = 0;
+let characters = 0;
 let ready = [];
 let go;
 parentPort.on('message', () => go?.());
@@ -294,6 +305,17 @@ const asked = () => new Promise((next) => (go = next));
 const take = {
   row(row, cells) {
     const blank = cells.every((cell) => (cell ?? '').trim() === '');
+    for (const cell of cells) {
+      const length = cell?.length ?? 0;
+      if (length > 40_000)
+        throw new Refused('sheet-too-large', `A cell of row ${row} is too long.`);
+      characters += length; // one shared text may stand in every cell
+    }
+    if (characters > limits.textCharacters)
+      throw new Refused(
+        'sheet-too-large',
+        `The texts of the sheet exceed ${limits.textCharacters} characters.`,
+      );
     const above = !columns;
     if (above) this.find(row, cells);
     if (asTexts && !blank) {

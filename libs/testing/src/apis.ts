@@ -3,6 +3,7 @@ import { type Service } from '#contracts';
 import { provision } from '#database';
 import pg from 'pg';
 import { eventually } from './eventually.js';
+import { type Contract, contractOf } from './openapi.js';
 
 export const audience = 'urn:foodwarden';
 export const password = 'only-for-tests';
@@ -41,6 +42,8 @@ export interface Answer {
 /** Databases of their own and HTTP surfaces of some services, however these run. */
 export abstract class Apis {
   readonly databases = new Map<Service, string>();
+  private readonly contracts = new Map<Service, Promise<Contract>>();
+  private readonly lies: string[] = [];
 
   protected constructor(protected readonly servers: Servers) {}
 
@@ -115,12 +118,7 @@ export abstract class Apis {
     const form = new FormData();
     for (const [name, value] of Object.entries(fields)) form.set(name, value);
     form.set('file', new Blob([new Uint8Array(file)]), fileName);
-    const answer = await fetch(`${this.baseOf(service)}${path}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, ...headers },
-      body: form,
-    });
-    return { status: answer.status, headers: answer.headers, body: await answer.json() };
+    return this.ask(service, 'POST', path, { authorization: `Bearer ${token}`, ...headers }, form);
   }
 
   /** The bytes of an answer that is a file. */
@@ -170,25 +168,68 @@ export abstract class Apis {
     path: string,
     options: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
   ): Promise<Answer> {
-    const answer = await fetch(`${this.baseOf(service)}${path}`, {
+    const { token, body, headers } = options;
+    return this.ask(
+      service,
       method,
-      headers: {
-        ...(options.token ? { authorization: `Bearer ${options.token}` } : {}),
-        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...options.headers,
+      path,
+      {
+        ...(token ? { authorization: `Bearer ${token}` } : {}),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
       },
-      ...(options.body === undefined
-        ? {}
-        : { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
+      body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+    );
+  }
+
+  /** Every answer is judged by the document of its service. @throws Error that says where the two differ */
+  private async ask(
+    service: Service,
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    body: string | FormData | undefined,
+  ): Promise<Answer> {
+    const response = await fetch(`${this.baseOf(service)}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
     });
-    const text = await answer.text();
-    return {
-      status: answer.status,
-      headers: answer.headers,
-      body:
-        /json/.test(answer.headers.get('content-type') ?? '') && text !== ''
-          ? (JSON.parse(text) as unknown)
-          : text || undefined,
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get('content-type') ?? '') && text !== '';
+    const answer: Answer = {
+      status: response.status,
+      headers: response.headers,
+      body: isJson ? (JSON.parse(text) as unknown) : text || undefined,
     };
+    await this.judge(service, method, path, answer);
+    return answer;
+  }
+
+  /** The document of a running service, with what judges by it. */
+  contract(service: Service): Promise<Contract> {
+    const known = this.contracts.get(service) ?? contractOf(this.baseOf(service));
+    this.contracts.set(service, known);
+    known.catch(() => this.contracts.delete(service)); // it was stopped meanwhile: asked again next time
+    return known;
+  }
+
+  /** @throws Error that names the route, the status and each place where the answer is not as documented */
+  async judge(service: Service, method: string, path: string, answer: Answer): Promise<void> {
+    const contract = await this.contract(service).catch((error: unknown) => {
+      if (error instanceof TypeError) return undefined; // a test that kills services: fetch reaches nobody
+      throw error;
+    });
+    const { status, headers, body } = answer;
+    const lies = contract?.judge(method, `/api/${service}${path}`, status, headers, body) ?? [];
+    if (lies.length === 0) return;
+    const lie = `${method} /api/${service}${path} answered ${status}, not as its OpenAPI document says:\n  ${lies.slice(0, 10).join('\n  ')}`;
+    this.lies.push(lie);
+    throw new Error(lie);
+  }
+
+  /** For the end: a test may have taken the error of a lie for another one. @throws Error with every lie that was told */
+  protected confess(): void {
+    if (this.lies.length > 0) throw new Error([...new Set(this.lies)].slice(0, 20).join('\n'));
   }
 }

@@ -15,25 +15,44 @@ import {
   startService,
 } from '#platform';
 import { freePort, type Nats, startNats } from '#servers';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { Apis, audience, password, type Servers, serversOfRun, unlimited } from './apis.js';
 import { eventually } from './eventually.js';
 
+interface Signing {
+  audience?: string;
+  expires?: string;
+  issuer?: string;
+  /** Beside `alg` and `kid`, or instead of them. */
+  header?: Record<string, unknown>;
+}
+
 /** An issuer as any county may have its own: a small real server with a key set, and a way to sign. */
-async function startIssuer(): Promise<{
+export interface Issuer {
   issuer: string;
-  sign(
-    claims: Record<string, unknown>,
-    how?: { audience?: string; expires?: string; issuer?: string },
-  ): Promise<string>;
+  sign(claims: Record<string, unknown>, how?: Signing): Promise<string>;
+  /** How often somebody asked for the key set. */
+  asked(): number;
+  /** Signs with a new key from now on; the old one is withdrawn. */
+  rotate(): Promise<void>;
   stop(): Promise<void>;
-}> {
-  const { publicKey, privateKey } = await generateKeyPair('ES256');
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'test', alg: 'ES256', use: 'sig' };
+}
+
+async function startIssuer(): Promise<Issuer> {
+  let number = 0;
+  const made = async (): Promise<{ kid: string; jwk: JWK; privateKey: CryptoKey }> => {
+    const { publicKey, privateKey } = await generateKeyPair('ES256');
+    const kid = number === 0 ? 'test' : `test-${number}`;
+    number += 1;
+    return { kid, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' } };
+  };
+  let key = await made();
+  let asked = 0;
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
   const server = createServer((request, response) => {
-    const body = request.url === '/jwks' ? { keys: [jwk] } : { issuer, jwks_uri: `${issuer}/jwks` };
+    if (request.url === '/jwks') asked += 1;
+    const body = request.url === '/jwks' ? { keys: [key.jwk] } : { issuer, jwks_uri: `${issuer}/jwks` };
     response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
   });
   await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
@@ -41,19 +60,23 @@ async function startIssuer(): Promise<{
     issuer,
     sign: (claims, how = {}) =>
       new SignJWT(claims)
-        .setProtectedHeader({ alg: 'ES256', kid: 'test' })
+        .setProtectedHeader({ alg: 'ES256', kid: key.kid, ...how.header })
         .setIssuer(how.issuer ?? issuer)
         .setAudience(how.audience ?? audience)
         .setIssuedAt()
         .setExpirationTime(how.expires ?? '5m')
-        .sign(privateKey),
+        .sign(key.privateKey),
+    asked: () => asked,
+    rotate: async () => {
+      key = await made();
+    },
     stop: () =>
       new Promise((done) => {
         server.closeAllConnections();
         server.close(() => done());
       }),
   };
-}
+} // prettier-ignore
 
 /** Services over real PostgreSQL and NATS, on databases of their own, for one spec file. */
 export class County extends Apis {
@@ -63,7 +86,7 @@ export class County extends Apis {
   private constructor(
     servers: Servers,
     readonly nats: Nats,
-    private readonly issuer: Awaited<ReturnType<typeof startIssuer>>,
+    readonly issuer: Issuer,
     private readonly settings: Partial<Config>,
     /** Where its services keep files: a folder of its own unless a spec brings something else. */
     private readonly files: FilesConfig | undefined,
@@ -190,5 +213,6 @@ export class County extends Apis {
     await this.nats.stop();
     await this.issuer.stop();
     for (const folder of this.folders) await rm(folder, { recursive: true, force: true });
+    this.confess();
   }
 }

@@ -341,6 +341,7 @@ export class Fleet extends Apis {
     clearTimeout(patience);
     await this.stopNats();
     await rm(this.storeDir, { recursive: true, force: true });
+    this.confess();
   }
 }
 

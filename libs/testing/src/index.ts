@@ -7,3 +7,5 @@ export * from './random.js';
 export * from './s3.js';
 export * from './samples.js';
 export * from './township.js';
+export * from './openapi.js';
+export * from './zip.js';
