@@ -725,7 +725,7 @@ describe('the walls between townships', () => {
     process.stderr.write(`walls: ${requests} requests of ${people.length} people to ${routes.length} routes in ${seconds} s\n`); // prettier-ignore
     expect(wrong.slice(0, 40)).toEqual([]);
     expect(requests).toBeGreaterThanOrEqual(10_000);
-  }, 600_000);
+  }, 1_200_000);
 
   it('show each caller all that is his and nothing else, page by page; an official what is assigned to him alone', async () => {
     // Evidence is listed by its visit, not by itself.
