@@ -81,6 +81,7 @@ export function ensureBuilt() {
     statSync(join(root, '.swcrc')).mtimeMs,
   );
   if (existsSync(stamp) && statSync(stamp).mtimeMs > sources) return;
+  process.stdout.write('building …\n');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   const swc = join(root, 'node_modules', '@swc', 'cli', 'bin', 'swc.js');
   const built = spawnSync(

@@ -157,6 +157,13 @@ function listen(server: Server, options: StartOptions, at = options.port ?? 8080
   });
 } // prettier-ignore
 
+/** Says that the port is taken before anything is started or thrown away, and not when everything stands. */
+async function portIsFree(options: StartOptions): Promise<void> {
+  const probe = createServer();
+  await listen(probe, options);
+  await new Promise((done) => probe.close(done));
+}
+
 /**
  * The first account of a county for real use. Its one-time password is told now and kept nowhere; while nobody has used
  * it in time, the next start tells another. @returns the one-time password, when there is a new one
@@ -349,7 +356,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
       );
     if (admin)
       say(
-        `  account     admin  county-admin of ${county ?? ''}  one-time password ${admin} (24 hours; shown only now)`,
+        `  account     admin  county-admin of ${county ?? ''}  one-time password ${admin} (24 hours; shown only now): Authorize at the APIs' address, and have an authenticator app at hand`,
       );
     const warning = warningOf(options);
     if (warning) say(warning);
@@ -372,6 +379,7 @@ try {
     );
   await alone();
   refuseForeign(before, options, dataDir);
+  await portIsFree(options);
   if (options.fresh) await rm(dataDir, { recursive: true, force: true });
   const stop = await start(options);
   let stopping = false;

@@ -12,7 +12,7 @@ interface Landed {
   id: string;
   state: string;
   progress: number;
-  counts: { rows: number; created: number; refused: number };
+  counts: { rows: number; created: number; refused: number; duplicate: number };
   failure: string | null;
 }
 
@@ -67,8 +67,10 @@ export class SampleCounty {
       landed = (await this.call('GET', `${base}/${landed.id}`)).body as Landed;
     }
     if (landed.state === 'failed') throw new Error(`${what} failed: ${landed.failure ?? ''}.`);
-    const { rows, created, refused } = landed.counts;
-    this.say(`${what}: ${rows} rows, ${created} created, ${refused} refused`);
+    const { rows, created, refused, duplicate } = landed.counts;
+    this.say(
+      `${what}: ${rows} rows, ${created} created, ${refused} refused, ${duplicate} duplicate`,
+    );
   }
 
   private async call(
