@@ -25,6 +25,7 @@ import {
   Query,
 } from '@nestjs/common';
 import {
+  ApiBody,
   ApiHeader,
   ApiOperation,
   ApiProperty,
@@ -187,6 +188,13 @@ export class AccountController {
   @Post()
   @Roles('county-admin')
   @ApiOperation({ summary: '开设账号,返回一次性密码 · open an account; the answer shows its one-time password' })
+  @ApiBody({
+    type: CreateAccount,
+    examples: {
+      office: { value: { name: 'biaobaisi-wang', displayName: '王秀英', role: 'office', division: '371425101' } },
+      official: { summary: 'official: with his id of GET /officials of assignment', value: { name: 'biaobaisi-zhao', displayName: '赵海刚', role: 'official', division: '371425101', official: example } },
+    },
+  })
   @ApiResponse({ status: 201, type: NewAccountAnswer })
   async create(@Caller() caller: DatabaseCaller, @Body() body: CreateAccount): Promise<NewAccountAnswer> {
     return this.once(
@@ -225,6 +233,13 @@ export class AccountController {
   @Roles('county-admin')
   @ApiOperation({ summary: '变更账号,五秒内令其原有登录失效 · change it; what it had signed in ends within five seconds' })
   @ApiHeader({ name: 'If-Match', required: true, description: 'The ETag last read' })
+  @ApiBody({
+    type: ChangeAccount,
+    examples: {
+      leaves: { value: { active: false, reason: '调离' } },
+      moves: { value: { division: '371425102', reason: '调往焦庙镇' } },
+    },
+  })
   @ApiResponse({ status: 200, type: Account })
   async change(
     @Caller() caller: DatabaseCaller,

@@ -4,7 +4,7 @@ import {
 } from '#platform'; // prettier-ignore
 import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import {
-  ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
+  ApiBody, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
 import { ArrayMinSize, ArrayUnique, IsArray, IsEmail, IsIn, IsOptional, Matches, MaxLength } from 'class-validator'; // prettier-ignore
 import { type Channel } from './delivery.service.js';
@@ -141,6 +141,13 @@ export class SubscriptionController {
   @ApiOperation({
     summary: '订阅消息 · be told by mail, once a code proves that the address is yours; an office or the county also by a signed webhook (CloudEvents 1.0) for its ground',
   })
+  @ApiBody({
+    type: Subscribe,
+    examples: {
+      email: { value: { channel: 'email', address: 'wang.xiuying@county.example', language: 'zh-CN', kinds: ['visit-due'] } },
+      webhook: { value: { channel: 'webhook', url: 'https://grid.county.example/foodwarden', kinds: ['visit-due'] } },
+    },
+  })
   @ApiResponse({ status: 201, type: NewSubscription })
   subscribe(@Caller() caller: DatabaseCaller, @Body() body: Subscribe): Promise<Subscribed & { secret: string | null }> {
     const { channel, address, url, language = 'zh-CN', kinds } = body;
@@ -148,8 +155,8 @@ export class SubscriptionController {
     if (body[needed] === undefined || body[other] !== undefined)
       throw new DomainError('validation-failed', `A subscription by ${channel} has ${needed}, and no ${other}.`, [
         body[needed] === undefined
-          ? { pointer: `/${needed}`, rule: 'required', value: null, remedy: `Name the ${needed}.` }
-          : { pointer: `/${other}`, rule: 'whitelistValidation', value: body[other], remedy: `Leave ${other} out.` },
+          ? { pointer: `/${needed}`, rule: 'required', value: null, remedy: `请填写 ${needed} · give ${needed}` }
+          : { pointer: `/${other}`, rule: 'whitelistValidation', value: body[other], remedy: `请去掉 ${other} · leave ${other} out` },
       ]);
     return this.subscriptions.subscribe(caller, { channel, address, url, language, kinds });
   }

@@ -112,7 +112,7 @@ export class SubscriptionService {
       await this.webhooks.check(wanted.url ?? '').catch((error: unknown) => {
         if (!(error instanceof Refused)) throw error;
         throw new DomainError('address-refused', error.message, [
-          { pointer: '/url', rule: 'outward', value: wanted.url, remedy: error.message },
+          { pointer: '/url', rule: 'outward', value: wanted.url, remedy: '请填写域名可解析且只指向公网的 https 地址 · give an https address whose name resolves, and to public addresses alone' },
         ]);
       });
     }
