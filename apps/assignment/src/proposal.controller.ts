@@ -108,7 +108,7 @@ export class ProposalController {
   @ApiOperation({
     summary: '生成包保方案 · propose who answers for what',
     description:
-      'D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders; B among the county’s; within the cap (`GET /policies`). An office proposes C and D of its township.',
+      'D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders; B among the county’s; within the cap (`GET /policies`). An office proposes C and D of its township. After an import or its undo the establishments arrive here one by one: compare `counts.establishments` with the ledger before the approval, and propose again when it was too early.',
   })
   @ApiResponse({ status: 201, type: Proposal })
   make(@Caller() caller: DatabaseCaller, @Body() body: MakeProposal): Promise<Proposal> {
