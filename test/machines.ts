@@ -29,7 +29,10 @@ export const machines: Record<string, Machine> = {
 };
 
 /** Tables of one service without forced row-level security, whatever schema they lie in, with their columns. */
-export async function unwalled(county: County, service: Service): Promise<Record<string, string[]>> {
+export async function unwalled(
+  county: County,
+  service: Service,
+): Promise<Record<string, string[]>> {
   const open = await county.rows<{ name: string; columns: string[] }>(
     service,
     `select relname as name,

@@ -150,7 +150,7 @@ describe.each([
         await client.query(`insert into ${name} (${filled.map((one) => `"${one.name}"`).join()}) values ${tuple} on conflict do nothing`);
     }
     await client.query('set session_replication_role = origin');
-  }, 120_000);
+  }, 300_000);
   afterAll(() => client.end());
 
   /** A statement that `scope` may try, and what it is about. */
@@ -251,7 +251,7 @@ describe.each([
         if (printOf(seen) !== printOf(own)) wrong.push(`${scope.name} sees ${seen.length} rows of ${name}, and ${own.length} are his`);
       }
     expect(wrong).toEqual([]);
-  });
+  }, 120_000);
 
   it('sees, changes, removes and adds nothing outside its scope', async () => {
     const { wrong, tried, refused, touched } = await attempt(statementsEach);
@@ -276,5 +276,5 @@ describe.each([
       }
     }
     expect(unseen).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 }); // prettier-ignore
