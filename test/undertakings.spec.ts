@@ -117,13 +117,16 @@ async function shopsOf(division: string, count: number, tier = 'D'): Promise<str
 /** A proposal in a person's words, approved: who answers for what. */
 async function approve(division: string, lines: [shop: string, official: Official][], tier = 'D'): Promise<Answer> {
   const id = uuidv7();
+  const counts = {
+    establishments: lines.length, assigned: lines.length, kept: 0, moved: 0, noOfficialAtLevel: 0, capReached: 0, untrained: 0, skipped: 0,
+  };
   await county.rows(
     'assignment',
-    `with made as (insert into proposal (id, division, version, state, counts, proposed_by, proposed_at) values ($1, $2, 1, 'open', '{}', 'somebody', now()))
+    `with made as (insert into proposal (id, division, version, state, counts, proposed_by, proposed_at) values ($1, $2, 1, 'open', $5, 'somebody', now()))
      insert into proposal_line (proposal_id, division, establishment_id, tier, official_id, basis)
      select $1, p.division, p.establishment_id, $4, (t.line->>1)::uuid, 'spread'
      from jsonb_array_elements($3::jsonb) as t(line) join premises p on p.establishment_id = (t.line->>0)::uuid`,
-    [id, division, JSON.stringify(lines.map(([shop, official]) => [shop, official.id])), tier],
+    [id, division, JSON.stringify(lines.map(([shop, official]) => [shop, official.id])), tier, JSON.stringify(counts)],
   );
   const answer = await county.call('assignment', 'POST', `/v1/proposals/${id}/approval`, { token: second });
   expect(answer.status).toBe(200);

@@ -285,7 +285,7 @@ beforeAll(async () => {
       await county.rows(
         'notification',
         `insert into subscription (id, division, version, channel, state, account, role, official_id, address, url, language, key_hash, created_at)
-         values ($1, $2, 1, $3, 'active', $1::text, $4, $5, $6, $7, 'zh-CN', 'none', now())`,
+         values ($1::uuid, $2, 1, $3, 'active', $1::uuid::text, $4, $5, $6, $7, 'zh-CN', 'none', now())`,
         owner
           ? [subscription, town, 'email', 'official', owner, `${town}@county.example`, null]
           : [subscription, town, 'webhook', 'office', null, null, `https://${town}.example/`],

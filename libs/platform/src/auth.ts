@@ -148,7 +148,7 @@ export class OidcGuard implements CanActivate {
     const role = Array.isArray(roles) ? (roles[0] as unknown) : undefined;
     if (
       typeof sub !== 'string' ||
-      !/^[\x21-\x7e]{1,200}$/.test(sub) ||
+      !/^[\x20-\x7e]{1,255}$/.test(sub) ||
       typeof role !== 'string' ||
       typeof division !== 'string' ||
       !/^(\d{6}|\d{9}|\d{12})$/.test(division) ||
