@@ -440,7 +440,7 @@ function drafts(target: Target): fc.Arbitrary<Draft> {
       target,
       ...rest,
       ...content,
-      headers: { ...content.headers, ...(method === 'PATCH' && current ? { 'if-match': 'current' } : {}), ...more } as Record<string, string>,
+      headers: { ...content.headers, ...(method === 'PATCH' && current ? { 'if-match': 'current' } : {}), ...more },
     })); // prettier-ignore
 }
 
@@ -472,7 +472,9 @@ function settled(draft: Draft): Draft {
   id = naming(draft.id) as string;
   const headers = { ...draft.headers };
   if (headers['if-match'] === 'current')
-    headers['if-match'] = JSON.stringify(String((shown.get(id)?.['version'] as number | undefined) ?? 1));
+    headers['if-match'] = JSON.stringify(
+      String((shown.get(id)?.['version'] as number | undefined) ?? 1),
+    );
   const [, n] = /^key:(\d+)$/.exec(headers['idempotency-key'] ?? '') ?? [];
   if (n) headers['idempotency-key'] = keys[Number(n) % Math.max(1, keys.length)] ?? 'first';
   else if (headers['idempotency-key']) keys.push(headers['idempotency-key']);

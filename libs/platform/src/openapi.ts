@@ -1,4 +1,4 @@
-import { ApiProperty, type ApiPropertyOptions, type OpenAPIObject } from '@nestjs/swagger';
+import { ApiProperty, type OpenAPIObject } from '@nestjs/swagger';
 import { getMetadataStorage } from 'class-validator';
 import { type ValidationMetadata } from 'class-validator/types/metadata/ValidationMetadata.js';
 import { problems } from './problem.js';
@@ -65,8 +65,8 @@ function inWords(parameter: Parameter): Parameter {
 }
 
 /** What a rule of class-validator says in the words of JSON Schema. */
-function words({ name, constraints = [] }: ValidationMetadata): object {
-  const [first, second] = constraints as unknown[];
+function words({ name = '', constraints }: ValidationMetadata): object {
+  const [first, second] = (constraints as unknown[] | undefined) ?? [];
   switch (name) {
     case 'matches':
       return first instanceof RegExp && !first.flags.includes('i') ? { pattern: first.source } : {};
@@ -122,7 +122,7 @@ export function describeRules(): void {
         more['pattern'] = `^${ahead(said['pattern'])}${ahead(more['pattern'])}`;
       fields.set(field, { ...said, ...more });
     }
-    for (const [field, said] of fields) ApiProperty(said as ApiPropertyOptions)(shape, field);
+    for (const [field, said] of fields) ApiProperty(said)(shape, field);
   }
 }
 
