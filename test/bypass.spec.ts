@@ -85,7 +85,7 @@ describe.each(Object.keys(lists) as (keyof typeof lists)[])('the API of %s', (se
     const { port: at } = county.base(service);
     for (const target of spellings(`/api/${service}/v1/${lists[service]}`))
       await noWayIn(Number(at), `GET ${target} HTTP/1.1`);
-  });
+  }, 60_000);
 
   it('asks every operation of its document for a token of the issuer, before it reads anything else', async () => {
     const { document } = await county.contract(service);

@@ -156,12 +156,12 @@ beforeAll(async () => {
         operator: { answer: 'signed', signedBy: '王某' },
       });
     }
-  // Two of three were mended and seen again, so that they can be closed; and some wait for the code of a mail.
+  // All were answered and one was seen again, so that each next act is due somewhere; and some wait for the code of a mail.
   for (const [office, official] of [[people[2]!, people[4]!], [people[3]!, people[5]!]] as const) {
     const actions = await county.every<{ id: string }>('inspection', '/v1/corrective-actions', office.token!);
-    for (const { id } of actions.slice(0, 2)) {
+    for (const [at, { id }] of actions.entries()) {
       await done('inspection', `/v1/corrective-actions/${id}/response`, official.token!, { text: '已更换' });
-      await done('inspection', `/v1/corrective-actions/${id}/verification`, office.token!, { outcome: 'corrected' });
+      if (at === 0) await done('inspection', `/v1/corrective-actions/${id}/verification`, office.token!, { outcome: 'corrected' });
     }
     for (const { who, token } of [office, official])
       await done('notification', '/v1/subscriptions', token!, { channel: 'email', address: `${who.replaceAll(' ', '-')}@county.example` });
@@ -654,6 +654,13 @@ const curl = (draft: Draft): string => {
 const kindOf = (draft: Draft, sentence: string): string =>
   `${nameOf(draft.target)}: ${sentence.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…').replace(/, and is .*/, '').slice(0, 160)}`; // prettier-ignore
 
+/** What a short run may miss, for each needs a person, a row and its one moment: all were taken in 25,000 requests. */
+const rare = new Set([
+  'POST /api/inspection/v1/corrective-actions/{id}/verification', // by the office, of one that was answered and not yet seen
+  'POST /api/inspection/v1/corrective-actions/{id}/closure', // by the office, of one that was seen and not yet closed
+  'POST /api/notification/v1/subscriptions/{id}/confirmation', // by its owner, with its code, within five tries
+]); // prettier-ignore
+
 const found = new Map<string, string>();
 let sent = 0;
 
@@ -717,8 +724,8 @@ it(
     process.stderr.write(`fuzz: ${sent} requests to ${targets.length} operations: ${[...tally].sort().map(([status, n]) => `${n} × ${status}`).join(', ')}; never taken: ${never.join(', ') || 'none'}\n`); // prettier-ignore
     expect([...found.entries()].map(([kind, line]) => `${kind}\n    ${line}`)).toEqual([]);
     expect(sent).toBeGreaterThanOrEqual(requests);
-    // A fuzz that is always refused shows nothing: most operations were taken at least once.
-    expect(never.length).toBeLessThan(targets.length / 4);
+    // A fuzz that is always refused shows nothing.
+    expect(never.filter((name) => !rare.has(name)).length).toBeLessThan(4);
   },
   60_000 + requests * 60,
 ); // prettier-ignore
