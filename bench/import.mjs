@@ -1,6 +1,6 @@
 // P4 of the design: a ledger (CSV) lands through the platform's own job, every row checked and told, against COPY into
-// unlogged staging and INSERT … SELECT of the same rows into the same tables and indexes (establishment, search, journal,
-// outbox) by a superuser past every wall. One durable PostgreSQL; rounds alternate, each from empty tables; medians.
+// unlogged staging and INSERT … SELECT of the same rows into the same tables and indexes (establishment, search, change log,
+// what the import did, journal, outbox) by a superuser past every wall. One durable PostgreSQL; rounds alternate, each from empty tables; medians.
 //   node bench/import.mjs [rows] [rounds]        50000 5; no rounds: one import, for its memory alone
 // NATS is left out, as the baseline has none either.
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,13 @@ import { answering, ledgerOf, median, startRegistry } from './registry.mjs';
 
 const rows = Number(process.argv[2] ?? 50_000);
 const rounds = Number(process.argv[3] ?? 5);
-const tables = ['establishment', 'establishment_search', 'journal'];
+const tables = [
+  'establishment',
+  'establishment_search',
+  'change',
+  'ledger_import_effect',
+  'journal',
+];
 const kept = { journal: 'event_id, type, division, aggregate_id, sequence, actor, event' };
 
 /** COPY by hand: `pg` has the messages, and no more. */
@@ -53,7 +59,7 @@ try {
   };
   const empty = async () => {
     await admin.query(
-      'truncate establishment, establishment_search, journal, outbox, ledger_import, ledger_import_finding',
+      'truncate establishment, establishment_search, change, journal, outbox, ledger_import, ledger_import_finding, ledger_import_effect',
     );
     await admin.query('checkpoint');
   };
@@ -104,10 +110,10 @@ try {
     const begun = performance.now();
     for (const table of tables) await copy(`copy staging_${table} from stdin`, dumped[table]);
     await admin.query('begin');
-    await admin.query('insert into establishment select * from staging_establishment');
-    await admin.query(
-      'insert into establishment_search select * from staging_establishment_search',
-    );
+    await admin.query('insert into ledger_import select * from staging_ledger_import');
+    for (const table of tables)
+      if (table !== 'journal')
+        await admin.query(`insert into ${table} select * from staging_${table}`);
     await admin.query(
       `with written as (insert into journal (${kept.journal}) select * from staging_journal returning id, recorded_at)
        insert into outbox (journal_id, recorded_at) select id, recorded_at from written`,
@@ -131,6 +137,10 @@ try {
   dumped = {};
   for (const table of tables)
     dumped[table] = await copy(`copy (select ${kept[table] ?? '*'} from ${table}) to stdout`);
+  await admin.query(
+    `create table staging_ledger_import as select * from ledger_import;
+     update staging_ledger_import set file = ''`,
+  );
   console.log('warm', await bare());
 
   const results = { platform: [], bare: [] };

@@ -216,7 +216,7 @@ describe('facts delivered twice, shuffled or late', () => {
     await Promise.all([...consumers, 'assignment' as const, 'inspection' as const].map((service) => other.run(service))); // prettier-ignore
     for (const owner of owners) buses.set(owner, await other.bus(owner));
     say(`${facts.length} facts of ${Object.keys(orderly).map((table) => `${orderly[table]!.length} ${table}`).join(', ')}`); // prettier-ignore
-  }, 180_000);
+  }, 600_000);
   afterAll(async () => {
     for (const bus of buses.values()) await bus.close();
     await other?.stop();
@@ -392,7 +392,7 @@ describe('inspection killed while visits are submitted, and NATS stopped for a m
     await fleet.quiet(60_000);
     const acknowledged = history.filter((one) => one.acknowledged).length;
     say(`${history.length} visits, ${acknowledged} acknowledged, ${kills} kills, ${withoutNatsMs} ms without NATS, quiet after ${Date.now() - start} ms`); // prettier-ignore
-  }, 180_000);
+  }, 600_000);
 
   it('happened as told', () => {
     expect(history.length).toBeGreaterThanOrEqual(300);
