@@ -3,7 +3,12 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { type Answer, County, eventually } from '#testing';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { identity } from '../apps/identity/src/identity.definition.js';
+import { inspection } from '../apps/inspection/src/inspection.definition.js';
+import { notification } from '../apps/notification/src/notification.definition.js';
 import { registry } from '../apps/registry/src/registry.definition.js';
+import { training } from '../apps/training/src/training.definition.js';
 import { exchange, noWayIn, spellings } from './bypass.js';
 
 /*
@@ -19,7 +24,7 @@ const path = '/api/registry/v1/establishments';
 const claims = { sub: randomUUID(), roles: ['county-admin'], division: '371425' };
 
 beforeAll(async () => {
-  county = await County.start([registry]);
+  county = await County.start([registry, assignment, inspection, training, notification, identity]);
   port = Number(county.base('registry').port);
   const admin = await county.token('county-admin', '371425');
   const made = await county.call('registry', 'POST', '/v1/establishments', { token: admin, body: { division: '371425101201', name: '暗号店', address: '一号', kind: 'catering', area: 50 } }); // prettier-ignore
@@ -68,6 +73,30 @@ describe('an address spelled otherwise', () => {
       expect([target, other.status < 500, other.body.includes('暗号店')]).toEqual([target, true, false]); // prettier-ignore
     }
   });
+});
+
+/** A list of each service, of people or of what is theirs. */
+const lists = {
+  registry: 'establishments', assignment: 'officials', inspection: 'obligations', training: 'certificates', notification: 'messages', identity: 'accounts',
+} as const; // prettier-ignore
+
+describe.each(Object.keys(lists) as (keyof typeof lists)[])('the API of %s', (service) => {
+  it('shows nothing without a token, however its address is spelled', async () => {
+    const { port: at } = county.base(service);
+    for (const target of spellings(`/api/${service}/v1/${lists[service]}`))
+      await noWayIn(Number(at), `GET ${target} HTTP/1.1`);
+  }, 60_000);
+
+  it('asks every operation of its document for a token of the issuer, before it reads anything else', async () => {
+    const { document } = await county.contract(service);
+    const bad = [undefined, await forged({}), `${part({ alg: 'none', kid: 'test' })}.${part(whole())}.`, hmac('HS256', JSON.stringify(key)), await county.issuer.sign(claims, { audience: 'urn:other' }), await county.issuer.sign(claims, { expires: '-1h' })]; // prettier-ignore
+    for (const [whole, operations] of Object.entries(document.paths))
+      for (const method of Object.keys(operations)) {
+        const at = whole.replace(`/api/${service}`, '').replace('{id}', randomUUID()).replace('{code}', 'x'); // prettier-ignore
+        for (const token of bad)
+          expect([method, at, codeOf(await county.call(service, method.toUpperCase(), at, token ? { token } : {}))]).toEqual([method, at, '401 not-signed-in']); // prettier-ignore
+      }
+  }, 60_000);
 });
 
 it.each(['HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'PROPFIND', 'SEARCH', 'get', 'GET\t', 'FOO'])(
@@ -207,7 +236,7 @@ describe('a token', () => {
   });
 
   it('signed with the public key as if it were a secret is refused', async () => {
-    const object = createPublicKey({ key: key as never, format: 'jwk' });
+    const object = createPublicKey({ key, format: 'jwk' });
     const pem = object.export({ type: 'spki', format: 'pem' });
     const secrets = [pem, pem.toString().trim(), object.export({ type: 'spki', format: 'der' }), JSON.stringify(key), JSON.stringify({ keys: [key] }), key.x!, Buffer.from(key.x!, 'base64url'), '', 'secret']; // prettier-ignore
     for (const alg of ['HS256', 'HS384', 'HS512'])

@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { Agent, request as raw } from 'node:http';
 import { type Service } from '#contracts';
 import { type Role } from '#platform';
-import { type Contract, County, eventually, type Operation, type Schema } from '#testing';
+import { type Contract, County, eventually, type Operation, pdf, type Schema } from '#testing';
 import fc from 'fast-check';
+import { v7 as uuidv7 } from 'uuid';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { identity } from '../apps/identity/src/identity.definition.js';
 import { inspection } from '../apps/inspection/src/inspection.definition.js';
 import { notification } from '../apps/notification/src/notification.definition.js';
+import { confirmationCodeOf } from '../apps/notification/src/secrets.js';
 import { registry } from '../apps/registry/src/registry.definition.js';
 import { training } from '../apps/training/src/training.definition.js';
 
@@ -19,7 +22,8 @@ import { training } from '../apps/training/src/training.definition.js';
 const requests = Number(process.env['FUZZ_REQUESTS'] ?? 6000);
 const seed = Number(process.env['FUZZ_SEED'] ?? 20261123);
 const lanes = 6;
-const definitions = [registry, assignment, inspection, training, notification];
+const definitions = [registry, assignment, inspection, training, notification, identity];
+const notificationKey = 'only-for-tests-only-for-tests-only-for-tests';
 
 interface Target {
   service: Service;
@@ -53,10 +57,10 @@ interface Answer {
 let county: County;
 const targets: Target[] = [];
 const people: Person[] = [];
-/** Ids by what they name: `inspection/obligations`, `officialId`. */
+/** Ids by what they name: `inspection/obligations`, `officialId`; and with `@who` behind it, those that this person was shown. */
 const pools = new Map<string, string[]>();
-/** The newest ETag of an id. */
-const versions = new Map<string, string>();
+/** What an answer said last of an id: its version, and what a later request must repeat. */
+const shown = new Map<string, Record<string, unknown>>();
 const agent = new Agent({ keepAlive: true, maxSockets: 32 });
 const tally = new Map<string, number>();
 const succeeded = new Set<string>();
@@ -64,11 +68,23 @@ const keys: string[] = [];
 
 const nameOf = ({ method, path }: Target): string => `${method} ${path}`;
 const nounOf = ({ service, path }: Target): string => `${service}/${path.split('/')[4] ?? ''}`;
+/** What the ids of an answer are: evidence, when the evidence of a visit was asked for; the undertaking, when it was signed. */
+const answeredBy = (target: Target): string => {
+  const last = target.path.split('/').at(-1) ?? '';
+  const nested = target.path.includes('{id}/') && (/^(lines|findings|changes)$/.test(last) || targets.some(({ service, path }) => path === `/api/${service}/v1/${last}/{id}`));
+  return nested ? `${target.service}/${last}` : nounOf(target);
+}; // prettier-ignore
 
 // ---- the county ----
 
 beforeAll(async () => {
-  county = await County.start(definitions);
+  county = await County.start(definitions, {
+    // Nobody listens there: what is sent fails, and waits for a later that does not come while the clock stands.
+    env: {
+      NOTIFICATION_KEYS: notificationKey, SMTP_URL: 'smtp://127.0.0.1:9?tls=none', SMTP_FROM: 'Foodwarden <no-reply@county.example>',
+      WEBHOOK_ALLOW_INWARD: '127.0.0.1/32', WEBHOOK_PORTS: '9', DELIVERY_TIMEOUT_MS: '500',
+    },
+  }); // prettier-ignore
   for (const { service } of definitions) await county.clock(service, '2026-11-23T09:00:00+08:00');
   const token = (role: Role, division: string, official?: string): Promise<string> =>
     county.issuer.sign(
@@ -140,6 +156,17 @@ beforeAll(async () => {
         operator: { answer: 'signed', signedBy: '王某' },
       });
     }
+  // All were answered and one was seen again, so that each next act is due somewhere; and some wait for the code of a mail.
+  for (const [office, official] of [[people[2]!, people[4]!], [people[3]!, people[5]!]] as const) {
+    const actions = await county.every<{ id: string }>('inspection', '/v1/corrective-actions', office.token!);
+    for (const [at, { id }] of actions.entries()) {
+      await done('inspection', `/v1/corrective-actions/${id}/response`, official.token!, { text: '已更换' });
+      if (at === 0) await done('inspection', `/v1/corrective-actions/${id}/verification`, office.token!, { outcome: 'corrected' });
+    }
+    for (const { who, token } of [office, official])
+      await done('notification', '/v1/subscriptions', token!, { channel: 'email', address: `${who.replaceAll(' ', '-')}@county.example` });
+  } // prettier-ignore
+  await setAside();
   for (const { service } of definitions) {
     const contract = await county.contract(service);
     for (const [path, operations] of Object.entries(contract.document.paths))
@@ -151,6 +178,28 @@ afterAll(async () => {
   agent.destroy();
   await county.stop();
 }, 60_000);
+
+/** What no request makes: deliveries that were given up, facts that could not be applied. */
+async function setAside(): Promise<void> {
+  for (const division of ['371425101', '371425102', '371425101', '371425102']) {
+    const [subscription, delivery] = [uuidv7(), uuidv7()];
+    await county.rows(
+      'notification',
+      `insert into subscription (id, division, version, channel, state, account, role, url, language, key_hash, created_at)
+       values ($1::uuid, $2, 1, 'webhook', 'active', $1::uuid::text, 'office', $3, 'zh-CN', 'none', now())`,
+      [subscription, division, `https://127.0.0.1:9/${subscription}`],
+    );
+    await county.rows(
+      'notification',
+      `insert into delivery (id, division, version, subscription_id, channel, kind, state, subject, body, queued_at, created_at)
+       values ($1, $2, 1, $3, 'webhook', 'visit-due', 'dead', '一', '一', now(), now())`,
+      [delivery, division, subscription],
+    );
+  }
+  for (const { service } of definitions)
+    for (const text of ['{}', 'x'])
+      await county.rows(service, `insert into dead_letter (id, division, consumer, event_id, type, cause, message) values ($1, '371425', $2, null, 'registry.establishment.registered.v1', 'test', $3)`, [uuidv7(), service, JSON.stringify({ subject: 'evt.registry.establishment.registered.v1.371425.101', text })]);
+} // prettier-ignore
 
 // ---- what to send ----
 
@@ -187,12 +236,22 @@ function fitting(contract: Contract, given: Schema, field: string): fc.Arbitrary
   const reference = given.$ref ?? given.allOf?.[0]?.$ref;
   const schema = reference ? components.schemas[reference.split('/').at(-1)!]! : given;
   const either = schema.anyOf ?? schema.oneOf;
+  if (either && schema.properties)
+    return fc.oneof(
+      ...either.map((one) => byType(contract, narrowed(schema, one), field, 'object')),
+    );
   if (either) return fc.oneof(...either.map((one) => fitting(contract, one, field)));
   const types = [schema.type].flat();
   const plain = byType(contract, schema, field, types.find((one) => one !== 'null')); // prettier-ignore
   const whole = types.includes('null') ? fc.oneof({ weight: 6, arbitrary: plain }, { weight: 1, arbitrary: fc.constant(null) }) : plain; // prettier-ignore
   return given.example === undefined ? whole : fc.oneof({ weight: 3, arbitrary: fc.constant(given.example) }, { weight: 2, arbitrary: whole }); // prettier-ignore
 }
+
+/** A schema with one of its alternatives applied: more is required, and a field that is `false` there is left out. */
+function narrowed(schema: Schema, one: Schema): Schema {
+  const properties = Object.entries({ ...schema.properties, ...one.properties }).filter(([, inner]) => (inner as unknown) !== false);
+  return { ...schema, properties: Object.fromEntries(properties), required: [...(schema.required ?? []), ...(one.required ?? [])] };
+} // prettier-ignore
 
 function byType(contract: Contract, schema: Schema, field: string, type: string | undefined): fc.Arbitrary<unknown> {
   if (schema.enum) return fc.constantFrom(...schema.enum);
@@ -255,6 +314,27 @@ const csv = fc.oneof(
   fc.constantFrom('主体名称\n', '\u0000', 'PK\u0003\u0004', '"', ...nasty),
 ); // prettier-ignore
 
+const checked = (fails: number, finding: object): object => ({
+  establishmentId: 'pick:establishmentId', method: 'on-site', visitedAt: '2026-11-23T08:30:00+08:00',
+  results: Array.from({ length: 8 }, (_, at) => ({ item: `catering-0${at + 1}`, result: at === fails ? 'fail' : 'pass' })),
+  findings: fails < 8 ? [{ item: `catering-0${fails + 1}`, text: '未通电', ...finding }] : [],
+  operator: { answer: 'signed', signedBy: '王某' },
+}); // prettier-ignore
+/** Bodies that the rules behind the schema take as well, so that what lies behind them is reached, and broken from there. */
+const honest: Record<string, unknown[]> = {
+  'POST /api/inspection/v1/inspections': [checked(6, { handling: 'deadline', workingDays: 10, demand: '修复' }), checked(2, { handling: 'deadline' }), checked(8, {})],
+  'POST /api/assignment/v1/undertakings/{id}/signature': [{ signedName: 'its:officialName', documentSha256: 'its:documentSha256' }],
+  'POST /api/assignment/v1/undertakings': [{ division: '371425101' }, { division: '371425' }],
+  'POST /api/notification/v1/subscriptions/{id}/confirmation': [{ code: 'its:code' }],
+  'POST /api/notification/v1/subscriptions': [{ channel: 'webhook', url: 'https://127.0.0.1:9/new:' }, { channel: 'email', address: 'new:@county.example' }],
+  'POST /api/identity/v1/accounts': [
+    { name: 'new:', displayName: '王秀英', role: 'office', division: '371425101' },
+    { name: 'new:', displayName: '王秀英', role: 'official', division: '371425101', official: 'pick:officialId' },
+  ],
+}; // prettier-ignore
+const papers = Array.from({ length: 10 }, () => pdf().toString());
+const visitEvidence = { takenAt: '2026-11-23T08:31:00+08:00', latitude: '36.79', longitude: '116.75', accuracyMetres: '12' }; // prettier-ignore
+
 /** The body, or the bytes that stand for one. */
 function bodies(target: Target): fc.Arbitrary<Pick<Draft, 'body' | 'raw' | 'headers'>> {
   const content = target.operation.requestBody?.content;
@@ -265,7 +345,9 @@ function bodies(target: Target): fc.Arbitrary<Pick<Draft, 'body' | 'raw' | 'head
     headers: fc.constantFrom({ 'content-type': 'application/json' }, { 'content-type': 'application/json; charset=utf-16' }, { 'content-type': 'text/xml' }, { 'content-type': 'application/x-www-form-urlencoded' }, { 'content-type': 'multipart/form-data' }, { 'content-type': ';' }),
   }); // prettier-ignore
   if (json) {
-    const whole = fitting(target.contract, json, '');
+    const known = honest[nameOf(target)];
+    const any = fitting(target.contract, json, '');
+    const whole = known ? fc.oneof(any, fc.constantFrom(...known)) : any;
     return fc.oneof(
       { weight: 8, arbitrary: whole.map((body) => ({ body, headers: typed })) },
       {
@@ -278,14 +360,31 @@ function bodies(target: Target): fc.Arbitrary<Pick<Draft, 'body' | 'raw' | 'head
       { weight: 1, arbitrary: whole.map((body) => ({ raw: JSON.stringify(body), headers: { ...typed, 'content-encoding': 'gzip' } })) },
     ); // prettier-ignore
   }
-  if (content?.['multipart/form-data'])
+  if (content?.['multipart/form-data']) {
+    const files = target.path.endsWith('-imports')
+      ? csv
+      : fc.oneof(
+          { weight: 3, arbitrary: fc.nat(9).map((n) => papers[n]!) },
+          { weight: 1, arbitrary: csv },
+        );
+    const fields = target.path.endsWith('/evidence')
+      ? fc.subarray(Object.entries(visitEvidence), { minLength: 1 })
+      : fc.constant([]);
+    const name = fc.oneof(
+      { weight: 3, arbitrary: fc.constant('file') },
+      { weight: 1, arbitrary: fc.constantFrom('data', 'takenAt', '') },
+    );
     return fc.oneof(
-      broken,
-      fc.tuple(csv, fc.constantFrom('file', 'file', 'file', 'data'), fc.constantFrom('a.csv', 'a.xlsx', '../../a', '甲.csv', '')).map(([file, name, fileName]) => ({
-        raw: `--x\r\ncontent-disposition: form-data; name="${name}"; filename="${fileName}"\r\n\r\n${file}\r\n--x--\r\n`,
-        headers: { 'content-type': 'multipart/form-data; boundary=x' },
-      })),
+      { weight: 1, arbitrary: broken },
+      {
+        weight: 4,
+        arbitrary: fc.tuple(files, name, fc.constantFrom('a.csv', 'a.xlsx', '../../a', '甲.csv', ''), fields).map(([file, field, fileName, beside]) => ({
+          raw: `${beside.map(([one, value]) => `--x\r\ncontent-disposition: form-data; name="${one}"\r\n\r\n${value}\r\n`).join('')}--x\r\ncontent-disposition: form-data; name="${field}"; filename="${fileName}"\r\n\r\n${file}\r\n--x--\r\n`,
+          headers: { 'content-type': 'multipart/form-data; boundary=x' },
+        })),
+      },
     ); // prettier-ignore
+  }
   return fc.constant({ headers: {} });
 }
 
@@ -300,7 +399,7 @@ function drafts(target: Target): fc.Arbitrary<Draft> {
       weight: 6,
       arbitrary: fc
         .tuple(...(operation.parameters ?? []).filter((one) => one.in === 'query').map(({ name, schema, required }) =>
-          fc.option(fitting(contract, schema, name).map((value): [string, string] => [name, String(value)]), { freq: required ? 20 : 1, nil: undefined }),
+          fc.option(fitting(contract, schema, name).map((value): [string, string] => [name, String(value)]), { freq: required ? 20 : 3, nil: undefined }),
         ))
         .map((pairs) => pairs.filter((pair) => pair !== undefined)),
     },
@@ -341,27 +440,41 @@ function drafts(target: Target): fc.Arbitrary<Draft> {
       target,
       ...rest,
       ...content,
-      headers: { ...content.headers, ...(method === 'PATCH' && current ? { 'if-match': 'current' } : {}), ...more } as Record<string, string>,
+      headers: { ...content.headers, ...(method === 'PATCH' && current ? { 'if-match': 'current' } : {}), ...more },
     })); // prettier-ignore
+}
+
+let picks = 0;
+/** An id that was seen by now: by this person himself, every other time. */
+function picked({ who }: Person, what: string, n: number): string {
+  const alike = { official: 'officialId', officials: 'officialId', establishment: 'establishmentId', account: 'accountId' }[what] ?? what; // prettier-ignore
+  const own = n % 2 === 0 ? pools.get(`${alike}@${who}`) : undefined;
+  const pool = own ?? pools.get(alike) ?? [];
+  return pool[Math.floor(n / 2) % Math.max(1, pool.length)] ?? randomUUID();
 }
 
 /** Names the ids: those that were seen by now. */
 function settled(draft: Draft): Draft {
+  let id = draft.id;
   const naming = (value: unknown): unknown => {
     if (typeof value === 'string') {
-      const [, n, what] = /^pick:(\d+):(.+)$/.exec(value) ?? [];
-      if (what === undefined) return value;
-      const alike = { official: 'officialId', officials: 'officialId', establishment: 'establishmentId' }[what] ?? what; // prettier-ignore
-      const pool = pools.get(alike) ?? [];
-      return pool[Number(n) % Math.max(1, pool.length)] ?? randomUUID();
+      const [, n, what] = /^pick:(?:(\d+):)?(.+)$/.exec(value) ?? [];
+      if (what !== undefined) return picked(draft.person, what, Number(n ?? picks++ * 2));
+      const [, field] = /^its:(\w+)$/.exec(value) ?? [];
+      if (field === 'code') return confirmationCodeOf(notificationKey, id);
+      if (field !== undefined) return shown.get(id)?.[field] ?? value;
+      return value.includes('new:') ? value.replace('new:', `n${picks++}`) : value;
     }
     if (Array.isArray(value)) return value.map(naming);
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, naming(one)]));
   };
-  const id = naming(draft.id) as string;
+  id = naming(draft.id) as string;
   const headers = { ...draft.headers };
-  if (headers['if-match'] === 'current') headers['if-match'] = versions.get(id) ?? '"1"';
+  if (headers['if-match'] === 'current')
+    headers['if-match'] = JSON.stringify(
+      String((shown.get(id)?.['version'] as number | undefined) ?? 1),
+    );
   const [, n] = /^key:(\d+)$/.exec(headers['idempotency-key'] ?? '') ?? [];
   if (n) headers['idempotency-key'] = keys[Number(n) % Math.max(1, keys.length)] ?? 'first';
   else if (headers['idempotency-key']) keys.push(headers['idempotency-key']);
@@ -407,38 +520,43 @@ function send(draft: Draft): Promise<Answer> {
   });
 } // prettier-ignore
 
-/** Remembers every id and version that an answer shows. */
-function harvest(noun: string, value: unknown): void {
+/** What else an id of this noun is called where others name it. */
+const aliases: Record<string, string> = {
+  'registry/establishments': 'establishmentId', 'assignment/officials': 'officialId', 'identity/accounts': 'accountId',
+}; // prettier-ignore
+
+/** Remembers every id that an answer shows, and what it says of it. */
+function harvest(who: string, noun: string, value: unknown): void {
   if (Array.isArray(value)) {
-    for (const one of value) harvest(noun, one);
+    for (const one of value) harvest(who, noun, one);
     return;
   }
   if (typeof value !== 'object' || value === null) return;
-  const { id, version } = value as { id?: unknown; version?: unknown };
-  if (typeof id === 'string' && typeof version === 'number') versions.set(id, `"${version}"`);
-  for (const [name, one] of Object.entries(value)) {
+  const row = value as Record<string, unknown>;
+  if (typeof row['id'] === 'string') shown.set(row['id'], row);
+  for (const [name, one] of Object.entries(row)) {
     if (typeof one === 'string' && /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(one)) {
-      const names = name === 'id' ? [noun, ...(noun === 'registry/establishments' ? ['establishmentId'] : noun === 'assignment/officials' ? ['officialId'] : [])] : [name];
-      for (const what of names) {
+      const names = name === 'id' ? [noun, ...(aliases[noun] ? [aliases[noun]] : [])] : [name];
+      for (const what of names.flatMap((each) => [each, `${each}@${who}`])) {
         const pool = pools.get(what) ?? [];
         pools.set(what, pool);
-        if (!pool.includes(one)) pool.length < 200 ? pool.push(one) : (pool[Math.abs(Number.parseInt(one.slice(-6), 16)) % 200] = one);
+        if (!pool.includes(one)) pool[pool.length < 200 ? pool.length : Number.parseInt(one.slice(-6), 16) % 200] = one;
       }
     }
-    harvest(noun, one);
+    harvest(who, noun, one);
   }
 } // prettier-ignore
 
 // ---- what to make of the answer ----
 
-/** Asked for or not by another field beside it, which the schemas cannot say: their descriptions do. */
+/** Right or not by another field or by the row itself, which the schemas cannot say: their descriptions do. */
 const conditional = new Set([
   '/operator/signedBy',
   '/operator/reason',
   '/operator/witness',
-  '/address',
-  '/url',
+  '/official',
 ]);
+const conditionalRules = new Set(['ownName', 'place-of-role']);
 
 /** Where the request is not as the document asks; empty: it is whole. */
 function faultsOf(draft: Draft): { pointer: string; sentence: string }[] {
@@ -463,7 +581,8 @@ function faultsOf(draft: Draft): { pointer: string; sentence: string }[] {
     if (values.length > 1) faults.push({ pointer: `/${name}`, sentence: `${name} comes twice` });
     else if (values.length === 0 && required) faults.push({ pointer: `/${name}`, sentence: `${name} is missing` });
     const isNumber = /^(number|integer)$/.test(String(schema.type));
-    for (const value of values) judge(isNumber ? Number(value) : wellFormed(value));
+    const isBoolean = schema.type === 'boolean';
+    for (const value of values) judge(isNumber ? Number(value) : isBoolean && /^(true|false)$/.test(value) ? value === 'true' : wellFormed(value));
   });
   for (const [name] of operation['x-roles'] ? query : [])
     if (!parameters.some((one) => one.in === 'query' && one.name === name))
@@ -479,7 +598,8 @@ function faultsOf(draft: Draft): { pointer: string; sentence: string }[] {
 function verdict(draft: Draft, answer: Answer): string[] {
   const { target, person } = draft;
   const { status, headers, body } = answer;
-  const problem = body as { code?: string; errors?: { pointer: string }[] } | undefined;
+  const problem = body as
+    { code?: string; errors?: { pointer: string; rule: string }[] } | undefined;
   const code = status < 400 ? '' : (problem?.code ?? '');
   if (status >= 500) return [`a fault of ours: ${status} ${code}`];
   const lies = target.contract.judge(target.method, pathOf(draft), status, headers, body);
@@ -499,7 +619,9 @@ function verdict(draft: Draft, answer: Answer): string[] {
   if (unread) return status < 400 && draft.headers['content-encoding'] ? ['takes a body that says it is compressed'] : []; // prettier-ignore
   if (
     code === 'validation-failed' &&
-    problem?.errors?.every(({ pointer }) => conditional.has(pointer))
+    problem?.errors?.every(
+      ({ pointer, rule }) => conditional.has(pointer) || conditionalRules.has(rule),
+    )
   )
     return [];
   if (faults.length === 0)
@@ -532,6 +654,13 @@ const curl = (draft: Draft): string => {
 const kindOf = (draft: Draft, sentence: string): string =>
   `${nameOf(draft.target)}: ${sentence.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…').replace(/, and is .*/, '').slice(0, 160)}`; // prettier-ignore
 
+/** What a short run may miss, for each needs a person, a row and its one moment: all were taken in 25,000 requests. */
+const rare = new Set([
+  'POST /api/inspection/v1/corrective-actions/{id}/verification', // by the office, of one that was answered and not yet seen
+  'POST /api/inspection/v1/corrective-actions/{id}/closure', // by the office, of one that was seen and not yet closed
+  'POST /api/notification/v1/subscriptions/{id}/confirmation', // by its owner, with its code, within five tries
+]); // prettier-ignore
+
 const found = new Map<string, string>();
 let sent = 0;
 
@@ -557,7 +686,7 @@ async function run(any: fc.Arbitrary<Draft>, lane: number, share: number): Promi
       tally.set(String(answer.status), (tally.get(String(answer.status)) ?? 0) + 1);
       if (answer.status < 300) {
         succeeded.add(nameOf(draft.target));
-        harvest(nounOf(draft.target), answer.body);
+        harvest(draft.person.who, answeredBy(draft.target), answer.body);
       }
       const fresh = verdict(draft, answer).map((one) => [kindOf(draft, one), one] as const).find(([kind]) => !found.has(kind)); // prettier-ignore
       if (!fresh) return;
@@ -588,15 +717,15 @@ it(
     for (const target of targets.filter(({ method, path }) => method === 'GET' && !path.includes('{')))
       for (const person of people.slice(0, 6)) {
         const answer = await send({ target, person, id: '', query: [], headers: {} });
-        if (answer.status === 200) harvest(nounOf(target), answer.body);
+        if (answer.status === 200) harvest(person.who, nounOf(target), answer.body);
       }
     await Promise.all(Array.from({ length: lanes }, (_, lane) => run(any, lane, Math.ceil(requests / lanes))));
     const never = targets.map(nameOf).filter((name) => !succeeded.has(name));
     process.stderr.write(`fuzz: ${sent} requests to ${targets.length} operations: ${[...tally].sort().map(([status, n]) => `${n} × ${status}`).join(', ')}; never taken: ${never.join(', ') || 'none'}\n`); // prettier-ignore
     expect([...found.entries()].map(([kind, line]) => `${kind}\n    ${line}`)).toEqual([]);
     expect(sent).toBeGreaterThanOrEqual(requests);
-    // A fuzz that is always refused shows nothing: most operations were taken at least once.
-    expect(never.length).toBeLessThan(targets.length / 4);
+    // A fuzz that is always refused shows nothing.
+    expect(never.filter((name) => !rare.has(name)).length).toBeLessThan(4);
   },
   60_000 + requests * 60,
 ); // prettier-ignore

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type ClientRequest, request } from 'node:http';
+import { connect } from 'node:net';
 import { County, eventually } from '#testing';
 import { registry } from '../apps/registry/src/registry.definition.js';
 
@@ -83,4 +84,40 @@ describe('the limits of one replica', () => {
     expect(answers.every(({ status }) => status === 200)).toBe(true);
     expect(await ask(randomUUID())).toBe(401);
   });
+});
+
+describe('the time that a request may take to arrive', () => {
+  let county: County;
+  beforeAll(async () => {
+    county = await County.start([registry], { requestTimeoutMs: 1500 });
+  }, 60_000);
+  afterAll(() => county.stop(), 30_000);
+
+  it('cuts a client that sends a byte now and then, in its head or its body, and serves the others', async () => {
+    const token = await county.token('office', townA);
+    const head = `POST /api/registry/v1/establishments HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n`;
+    const port = Number(county.base('registry').port);
+    /** @returns what the server said before it hung up */
+    const dripped = (text: string): Promise<string> =>
+      new Promise((done) => {
+        let heard = '';
+        const socket = connect(port, '127.0.0.1', () => socket.write(text));
+        const drops = setInterval(() => socket.write('x'), 200);
+        socket.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+        socket.on('error', () => undefined); // our next byte meets a closed door
+        socket.on('close', () => {
+          clearInterval(drops);
+          done(heard);
+        });
+      });
+    const slow = [
+      dripped(head),
+      dripped(`${head}content-type: application/json\r\ncontent-length: 1000\r\n\r\n{`),
+      dripped(`${head.replace('establishments', 'ledger-imports')}content-type: multipart/form-data; boundary=x\r\ncontent-length: 1000\r\n\r\n--x\r\n`),
+    ];
+    const answer = await county.call('registry', 'GET', '/v1/divisions', { token });
+    expect(answer.status).toBe(200);
+    for (const heard of await Promise.all(slow)) expect(heard).toMatch(/^HTTP\/1\.1 408 /);
+    expect(await county.rows('registry', 'select 1 as one from establishment')).toEqual([]);
+  }, 30_000); // prettier-ignore
 });

@@ -14,6 +14,7 @@ import {
   pageOf,
   PageQuery,
   Roles,
+  Together,
   uploadOf,
 } from '#platform';
 import {
@@ -55,6 +56,7 @@ import {
 const copyMaxBytes = 10 * 1024 * 1024;
 const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
 
+@Together({ minProperties: 1 })
 export class OpenUndertakings {
   @ApiPropertyOptional({
     type: String,

@@ -108,6 +108,7 @@ export async function startIdentity(
     else answer(response, 404, { status: 404, code: 'not-found' });
   }
 
+  server.headersTimeout = 30_000; // not above the next, or Node takes the two the other way round
   server.requestTimeout = 30_000;
   await new Promise<void>((done, failed) => {
     server.once('error', failed);

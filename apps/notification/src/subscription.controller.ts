@@ -1,6 +1,6 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import {
-  afterOf, Caller, DomainError, Line, type Page, PageOf, pageOf, PageQuery, Roles,
+  afterOf, Caller, DomainError, Line, type Page, PageOf, pageOf, PageQuery, Roles, Together,
 } from '#platform'; // prettier-ignore
 import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import {
@@ -18,6 +18,12 @@ import {
 const channels = ['email', 'webhook'] as const;
 const mailLanguages = ['zh-CN', 'en'] as const;
 
+@Together({
+  oneOf: [
+    { properties: { channel: { enum: ['email'] }, url: false }, required: ['address'] },
+    { properties: { channel: { enum: ['webhook'] }, address: false }, required: ['url'] },
+  ],
+})
 class Subscribe {
   @ApiProperty({ enum: channels, example: 'email' })
   @IsIn(channels)

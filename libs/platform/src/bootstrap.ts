@@ -22,7 +22,7 @@ import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
-import { type Config, configFrom, Settings } from './config.js';
+import { type Config, configFrom, defaultRequestTimeoutMs, Settings } from './config.js';
 import { completed, describeRules } from './openapi.js';
 import {
   EtagInterceptor,
@@ -131,6 +131,7 @@ export async function startService(
   options: { listen: boolean },
 ): Promise<RunningService> {
   const { service } = definition;
+  const { requestTimeoutMs = defaultRequestTimeoutMs } = config;
   const log = pino({ level: config.logLevel, base: { service } });
   const database = new Database({
     service,
@@ -152,7 +153,12 @@ export async function startService(
   const adapter = new FastifyAdapter({
     bodyLimit: 1024 * 1024,
     forceCloseConnections: 'idle',
-    requestTimeout: 120_000, // a request that is still being sent after two minutes is given up
+    requestTimeout: requestTimeoutMs,
+    http: {
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: Math.min(requestTimeoutMs, 60_000), // where it is the longer one, Node takes the two the other way round
+      connectionsCheckingInterval: Math.min(requestTimeoutMs, 30_000),
+    },
     // The router's own refusals come before any hook.
     frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
       request.traceId = traceIdOf(undefined, randomBytes(16).toString('hex'));

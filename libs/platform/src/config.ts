@@ -2,6 +2,9 @@ import { type Service } from '#contracts';
 import { defaultLimits, type Limits } from './limits.js';
 import { type FilesConfig } from '#files';
 
+/** A file of 20 MB over a line of 1.4 Mbit/s. */
+export const defaultRequestTimeoutMs = 120_000;
+
 /** What a service needs, from the environment alone. */
 export interface Config {
   service: Service;
@@ -17,6 +20,8 @@ export interface Config {
   logLevel: string;
   /** Without them the defaults. */
   limits?: Limits;
+  /** How long a request may take to arrive whole; two minutes without it. */
+  requestTimeoutMs?: number;
   /** Where uploaded files are kept; without it the routes that take or give files answer `files-not-configured`. */
   files: FilesConfig | undefined;
   /** Where a service reads what it alone needs: `Settings`. */
@@ -79,6 +84,7 @@ export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: stri
       uploadsOfTownship: count('LIMIT_UPLOADS_OF_TOWNSHIP', defaultLimits.uploadsOfTownship),
       uploads: count('LIMIT_UPLOADS', defaultLimits.uploads),
     },
+    requestTimeoutMs: count('REQUEST_TIMEOUT_MS', defaultRequestTimeoutMs),
     files: filesFrom(env, need),
     env,
   };

@@ -123,8 +123,10 @@ export class DeadLetterController {
     @Caller() caller: DatabaseCaller,
     @Param('id', ParseUUIDPipe) id: string,
   ): Promise<Replayed> {
+    // The key is no looking's: a repeat would be answered with what was only looked at.
+    const looking = { ...caller, readOnly: true, idempotency: undefined };
     oneOf(
-      await this.database.within(caller, (tx) =>
+      await this.database.within(looking, (tx) =>
         tx.query(`select 1 as one from dead_letter where id = $1`, [id]),
       ),
     );

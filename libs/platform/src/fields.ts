@@ -89,3 +89,10 @@ export function pageOf<T extends { division: string }>(
     next: found.length > query.limit && last ? `${last.division}.${idOf(last)}` : null,
   };
 }
+
+/** What the fields of a class ask of one another, in the words of JSON Schema; the service judges by it itself. */
+export const Together =
+  (rule: { oneOf?: object[]; minProperties?: number }): ClassDecorator =>
+  (target) => {
+    Reflect.defineMetadata('swagger/apiExtension', rule, target);
+  };

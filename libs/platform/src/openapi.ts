@@ -1,4 +1,4 @@
-import { ApiProperty, type ApiPropertyOptions, type OpenAPIObject } from '@nestjs/swagger';
+import { ApiProperty, type OpenAPIObject } from '@nestjs/swagger';
 import { getMetadataStorage } from 'class-validator';
 import { type ValidationMetadata } from 'class-validator/types/metadata/ValidationMetadata.js';
 import { problems } from './problem.js';
@@ -65,8 +65,8 @@ function inWords(parameter: Parameter): Parameter {
 }
 
 /** What a rule of class-validator says in the words of JSON Schema. */
-function words({ name, constraints = [] }: ValidationMetadata): object {
-  const [first, second] = constraints as unknown[];
+function words({ name = '', constraints }: ValidationMetadata): object {
+  const [first, second] = (constraints as unknown[] | undefined) ?? [];
   switch (name) {
     case 'matches':
       return first instanceof RegExp && !first.flags.includes('i') ? { pattern: first.source } : {};
@@ -96,6 +96,12 @@ function words({ name, constraints = [] }: ValidationMetadata): object {
   }
 }
 
+/** A pattern that has to hold beside others, anywhere in the text or where it says itself. */
+const ahead = (pattern: unknown): string =>
+  String(pattern).startsWith('^')
+    ? `(?=${String(pattern)})`
+    : `(?=[\\s\\S]*(?:${String(pattern)}))`;
+
 /**
  * The rules that judge a request are the ones the document shows: lengths, bounds, patterns and formats come from the
  * validators, so that neither has to be written twice. Called before the document is made.
@@ -113,10 +119,10 @@ export function describeRules(): void {
       const said = fields.get(field) ?? {};
       const more: Record<string, unknown> = { ...words(rule) };
       if (said['pattern'] && more['pattern'])
-        more['pattern'] = `(?=${String(said['pattern'])})(?:${String(more['pattern'])})`;
+        more['pattern'] = `^${ahead(said['pattern'])}${ahead(more['pattern'])}`;
       fields.set(field, { ...said, ...more });
     }
-    for (const [field, said] of fields) ApiProperty(said as ApiPropertyOptions)(shape, field);
+    for (const [field, said] of fields) ApiProperty(said)(shape, field);
   }
 }
 
