@@ -192,9 +192,9 @@ export class Contract {
 const isNamed = (steps: string[]): boolean => steps.at(-1) === 'properties';
 
 function faultOf({ instancePath, message, params, keyword }: ErrorObject, value: unknown): Fault {
-  const { additionalProperty, missingProperty, allowedValues } = params as Record<string, unknown>;
+  const { additionalProperty, missingProperty, allowedValues } = params as Partial<Record<'additionalProperty' | 'missingProperty', string>> & Record<string, unknown>;
   const field = additionalProperty ?? missingProperty;
-  const pointer = field === undefined ? instancePath || '/' : `${instancePath}/${String(field)}`;
+  const pointer = field === undefined ? instancePath || '/' : `${instancePath}/${field}`;
   if (additionalProperty !== undefined) return { pointer, sentence: `${pointer} is not documented` };
   if (missingProperty !== undefined) return { pointer, sentence: `${pointer} is missing` };
   const found = instancePath

@@ -95,7 +95,8 @@ export function hostileWorkbooks(title: readonly string[], row: readonly string[
   const shared = (texts: string, rows: string): Buffer =>
     zip({ ...parts, 'xl/sharedStrings.xml': `<sst>${texts}</sst>`, 'xl/worksheets/sheet1.xml': sheet.replace('</sheetData>', `${rows}</sheetData>`) });
   const zeros = Buffer.alloc(100_000_000);
-  const laughs = `<!DOCTYPE x [<!ENTITY a "lol">${Array.from({ length: 9 }, (_, n) => `<!ENTITY ${'bcdefghij'[n]!} "${`&${'abcdefghi'[n]!};`.repeat(10)}">`).join('')}]>`;
+  const laugh = (n: number): string => String.fromCharCode(97 + n);
+  const laughs = `<!DOCTYPE x [<!ENTITY a "lol">${Array.from({ length: 9 }, (_, n) => `<!ENTITY ${laugh(n + 1)} "${`&${laugh(n)};`.repeat(10)}">`).join('')}]>`;
   const read: [string, string][] = [['the list of sheets', 'xl/workbook.xml'], ['the relations', 'xl/_rels/workbook.xml.rels'], ['the sheet', 'xl/worksheets/sheet1.xml']];
   const nested = zip({ 'a.zip': zip({ 'b.zip': zip({ zeros }) }) });
   const withSheet = (xml: string): Buffer => zip({ ...parts, 'xl/worksheets/sheet1.xml': xml });
