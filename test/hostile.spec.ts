@@ -142,7 +142,7 @@ function validBody(route: Route): Record<string, unknown> {
   return body;
 } // prettier-ignore
 const tokenFor = (route: Route): string =>
-  route.path === '/v1/inspections' || route.path.endsWith('/receipt') ? official.token
+  route.path === '/v1/inspections' || /\/(receipt|signature)$/.test(route.path) ? official.token
     : /^\/v1\/(obligation-runs|dead-letters)/.test(route.path) || route.path.endsWith('/approval') ? admin : office; // prettier-ignore
 const pathOf = (route: Route, id?: string): string =>
   route.path.replace('{code}', route.code ?? '').replace('{id}', id ?? ids[`${route.service}/${route.path.split('/')[2] ?? ''}`] ?? randomUUID()); // prettier-ignore

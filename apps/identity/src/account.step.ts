@@ -26,23 +26,29 @@ const AccountFile = Type.Object(
 );
 
 /**
- * Deploy step: one account from a file or, without one, from standard input; the same id renews it. The secrets come no
- * other way and go nowhere but into their hashes. @returns what was done, to be told
+ * Deploy step: one account, or a list of them, all or none, from a file or, without one, from standard input; the same id
+ * renews it. The secrets come no other way and go nowhere but into their hashes. @returns what was done, to be told
  */
 export async function addAccountStep(url: string, file: string | undefined): Promise<string> {
-  const account = parse(file && file !== '-' ? await readFile(file, 'utf8') : await text(process.stdin));
-  const id = account.id ?? randomUUID();
+  const accounts = parse(file && file !== '-' ? await readFile(file, 'utf8') : await text(process.stdin));
   const database = new Database({ service: 'identity', url, entities: [], poolSize: 1 });
   await database.open();
+  const service = new AccountService();
+  const lines: string[] = [];
+  let now = '';
   try {
     // Everywhere: an account that moves is seen wherever it was.
-    const done = await database.everywhere('deploy step add-account', (tx) =>
-      new AccountService().put(tx, { ...account, id }),
-    );
-    return `account ${account.name} of ${account.division} ${done}, id ${id}`;
+    await database.everywhere('deploy step add-account', async (tx) => {
+      for (const { id = randomUUID(), ...account } of accounts) {
+        now = account.name;
+        const done = await service.put(tx, { ...account, id });
+        lines.push(`account ${account.name} of ${account.division} ${done}, id ${id}`);
+      }
+    });
+    return lines.join('\n');
   } catch (error) {
     if ((error as { constraint?: string }).constraint === 'account_name_key')
-      throw new Error(`Another account has the name ${account.name}: give its id to renew it.`, { cause: error });
+      throw new Error(`Another account has the name ${now}: give its id to renew it.`, { cause: error });
     throw error;
   } finally {
     await database.close();
@@ -65,23 +71,28 @@ export async function resetAccountStep(url: string, name: string | undefined): P
 }
 
 /** @throws Error that names the fields that are wrong, and no value. */
-function parse(words: string): Static<typeof AccountFile> {
-  let value: unknown;
+function parse(words: string): Static<typeof AccountFile>[] {
+  let given: unknown;
   try {
-    value = JSON.parse(words);
+    given = JSON.parse(words);
   } catch {
     throw new Error('The account is no JSON.'); // the parser's own words would quote the secrets
   }
+  const list: unknown[] = Array.isArray(given) ? given : [given];
+  return list.map((one, at) => checked(one, Array.isArray(given) ? `Account ${at + 1}` : 'The account'));
+} // prettier-ignore
+
+function checked(value: unknown, which: string): Static<typeof AccountFile> {
   const wrong = [
     ...new Set([...Value.Errors(AccountFile, value)].map((one) => one.path.slice(1) || 'account')),
   ];
   if (wrong.length > 0 || !Value.Check(AccountFile, value))
     throw new Error(
-      `The account is not right in: ${wrong.join(', ')} (password 12 characters or more, clientSecret 32).`,
+      `${which} is not right in: ${wrong.join(', ')} (password 12 characters or more, clientSecret 32).`,
     );
   const rule = brokenRule(value.password, value.name);
-  if (rule) throw new Error(`The account is not right in: password (${passwordRules[rule]}).`);
+  if (rule) throw new Error(`${which} is not right in: password (${passwordRules[rule]}).`);
   if (value.role === 'official' && !value.official)
-    throw new Error('The account is not right in: official (an official’s id is needed).');
+    throw new Error(`${which} is not right in: official (an official’s id is needed).`);
   return value;
 }

@@ -260,6 +260,20 @@ describe('the deploy steps', () => {
       1,
       'Another account has the name county: give its id to renew it.\n',
     ]);
+    const third = { ...county, id: randomUUID(), name: 'third' };
+    const list = await step(
+      ['add-account'],
+      JSON.stringify([third, { ...county, id: randomUUID() }]),
+    );
+    expect([list.code, list.text]).toEqual([taken.code, taken.text]);
+    const half = await step(['add-account'], JSON.stringify([third, weak]));
+    expect(half.text).toMatch(/^Account 2 is not right in: role, password /);
+    // All or none: the name is still free.
+    const again = await step(['add-account'], JSON.stringify([{ ...third, id: randomUUID() }]));
+    expect([again.code, again.text]).toEqual([
+      0,
+      expect.stringContaining('account third of 371425'),
+    ]);
     expect((await step(['add-acount'])).text).toContain('not known');
   }, 30_000);
 });

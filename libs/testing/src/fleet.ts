@@ -222,22 +222,12 @@ export class Fleet extends Apis {
 
   /** The deploy step `add-account`, for some accounts at once. */
   async enrol(accounts: Account[]): Promise<void> {
-    const waiting = [...accounts];
-    const work = async (): Promise<void> => {
-      for (let one = waiting.shift(); one; one = waiting.shift()) {
-        const known = {
-          id: randomUUID(), password: randomBytes(24).toString('base64url'), clientSecret: randomBytes(24).toString('base64url'),
-        }; // prettier-ignore
-        await this.step(
-          'identity',
-          ['add-account'],
-          { DATABASE_URL: this.url('identity', 'app') },
-          JSON.stringify({ ...one, displayName: one.name, ...known }),
-        );
-        this.credentials.set(one.name, { clientId: known.id, clientSecret: known.clientSecret, until: 0 }); // prettier-ignore
-      }
-    };
-    await Promise.all([work(), work(), work(), work()]);
+    const made = accounts.map((one) => {
+      const secrets = { id: randomUUID(), password: randomBytes(24).toString('base64url'), clientSecret: randomBytes(24).toString('base64url') }; // prettier-ignore
+      this.credentials.set(one.name, { clientId: secrets.id, clientSecret: secrets.clientSecret, until: 0 }); // prettier-ignore
+      return { ...one, displayName: one.name, ...secrets };
+    });
+    await this.step('identity', ['add-account'], { DATABASE_URL: this.url('identity', 'app') }, JSON.stringify(made)); // prettier-ignore
   }
 
   /** An access token by client credentials, renewed before it ends. */
