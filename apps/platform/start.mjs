@@ -11,6 +11,8 @@ const child = spawn(
   {
     cwd: root,
     stdio: 'inherit',
+    // The second start finds its modules compiled.
+    env: { NODE_COMPILE_CACHE: join(root, '.cache', 'compiled'), ...process.env },
   },
 );
 // A terminal's Ctrl-C reaches the child by itself; a signal sent to this process alone is passed on.

@@ -29,7 +29,9 @@ export async function serveDocs(
   }
   const type = files.get(name);
   if (!type) {
-    response.writeHead(404).end();
+    response
+      .writeHead(404, { 'content-type': 'application/problem+json' })
+      .end('{"status":404,"code":"not-found"}');
     return;
   }
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));

@@ -151,7 +151,8 @@ export class Fleet extends Apis {
 
   private spawn(service: Service, args: string[], env: Record<string, string>): ChildProcess {
     const child = spawn(process.execPath, [`dist/apps/${service}/src/main.js`, ...args], {
-      env: { PATH: process.env['PATH'], ...env },
+      // Each process reads the same modules: the second finds them compiled.
+      env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: '.cache/compiled', ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr])
