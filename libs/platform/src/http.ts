@@ -15,6 +15,9 @@ const deepest = 16;
 
 /** What class-transformer and class-validator pass over in silence: names of every object, arrays in arrays, depth. */
 function oddities(value: unknown, pointer: string, depth: number): FieldError[] {
+  // Validators of libraries throw at it, and PostgreSQL keeps none.
+  if (typeof value === 'string' && /\p{Cs}/u.test(value))
+    return [{ pointer: pointer || '/', rule: 'surrogate', value: null, remedy: '文字编码不完整 · the text holds half of a character' }];
   if (typeof value !== 'object' || value === null) return [];
   if (depth > deepest)
     return [{ pointer, rule: 'depth', value: null, remedy: `At most ${deepest} levels are taken.` }];
