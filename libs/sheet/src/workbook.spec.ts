@@ -51,8 +51,7 @@ describe('a workbook', () => {
     }
     const reading = workbook(sheet, many());
     for await (const chunk of reading) if (chunk && made > 0) break; // leaves, as a client that hangs up
-    for (let n = 0; n < 100 && !ended; n++) await turn();
-    expect(ended).toBe(true);
+    while (!ended) await turn(); // the packer works in another thread: how many turns is its affair
     expect(made).toBeLessThan(1000);
   }); // prettier-ignore
 
