@@ -168,8 +168,6 @@ export class Database {
   private readonly source: DataSource;
   private readonly committed = new Set<() => void>();
   readonly service: Service;
-  /** Transactions begun so far: tells work that can wait whether anybody else is being served. */
-  begun = 0;
 
   constructor(options: DatabaseOptions) {
     this.service = options.service;
@@ -214,7 +212,6 @@ export class Database {
    */
   async within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
     const scope = scopeOf(caller.division);
-    this.begun += 1;
     const runner = this.source.createQueryRunner();
     const connection = (await runner.connect()) as Connection;
     const active = runner as { isTransactionActive: boolean };
