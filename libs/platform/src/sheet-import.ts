@@ -395,25 +395,30 @@ export class SheetImports<Memory, Looked> implements Job {
     let counts = work.dryRun ? nothing : work.counts;
     const batches = this.lookedAt(path, memory, done);
     let next = batches.next();
-    for (;;) {
-      const { value: looked } = await next;
-      if (!looked) break;
-      const started = performance.now();
-      counts = await this.database.within(caller, async (tx) => {
-        await this.hold(tx, id, claim);
-        const judged = await this.taker.take(tx, looked, memory, work.dryRun ? 'dry-run' : 'write', id);
-        const sum = add(counts, judged);
-        this.keepFindings(tx, id, judged);
-        tx.send('import progress', `update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [
-          id, done + looked.length, JSON.stringify(sum),
-        ]);
-        next = turn().then(() => batches.next()); // once the statements are on their way
-        next.catch(() => undefined); // told when it is its turn, unless this batch fails first
-        return sum;
-      });
-      done += looked.length;
-      if (this.stopping) return this.letGo(caller, id, claim);
-      if (this.served.lately) await pause((performance.now() - started) * beside.pauses);
+    try {
+      for (;;) {
+        const { value: looked } = await next;
+        if (!looked) break;
+        const started = performance.now();
+        counts = await this.database.within(caller, async (tx) => {
+          await this.hold(tx, id, claim);
+          const judged = await this.taker.take(tx, looked, memory, work.dryRun ? 'dry-run' : 'write', id);
+          const sum = add(counts, judged);
+          this.keepFindings(tx, id, judged);
+          tx.send('import progress', `update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [
+            id, done + looked.length, JSON.stringify(sum),
+          ]);
+          next = turn().then(() => batches.next()); // once the statements are on their way
+          next.catch(() => undefined); // told when it is its turn, unless this batch fails first
+          return sum;
+        });
+        done += looked.length;
+        if (this.stopping) return await this.letGo(caller, id, claim);
+        if (this.served.lately) await pause((performance.now() - started) * beside.pauses);
+      }
+    } finally {
+      await next.catch(() => undefined);
+      await batches.return(undefined); // its reader is a thread
     }
     await this.database.within(caller, async (tx) => {
       await this.hold(tx, id, claim);
