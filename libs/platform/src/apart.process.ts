@@ -16,12 +16,21 @@ let early = false;
 setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 // Ctrl-C reaches the whole group: the service tells when to stop, and without it there is nobody to work for.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
-process.on('disconnect', () => process.exit(0));
+process.on('disconnect', () => {
+  end();
+  setTimeout(() => process.exit(1), 10_000).unref();
+});
 process.on('message', (told: Told) => {
   if (told === 'served') served.note();
-  else if (told === 'stop') stop ? stop() : (early = true);
+  else if (told === 'stop') end();
   else void work(told).then(() => process.exit(0));
 });
+
+/** What is begun is given back after its batch, so that another goes on with it at once. */
+function end(): void {
+  early = true;
+  stop?.();
+}
 
 async function work({ definition: url, config }: Exclude<Told, string>): Promise<void> {
   const { service } = config;
@@ -30,7 +39,7 @@ async function work({ definition: url, config }: Exclude<Told, string>): Promise
   const definition = module[service];
   if (!definition) throw new Error(`${url} exports no ${service}.`);
   const { database, app, close } = await openContext(definition, config, served, 3);
-  database.onCommit(() => process.send?.('committed'));
+  database.onCommit(() => process.connected && process.send?.('committed'));
   let last = performance.now();
   const heavy = (definition.jobs ?? [])
     .map((type) => app.get<Job>(type, { strict: false }))
