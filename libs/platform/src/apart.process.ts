@@ -3,7 +3,7 @@ import { constants, setPriority } from 'node:os';
 import { pino } from 'pino';
 import { type Told } from './apart.js';
 import { openContext, type ServiceDefinition } from './context.js';
-import { type Job, Jobs } from './jobs.js';
+import { isHeavy, type Job, Jobs } from './jobs.js';
 import { Served } from './served.js';
 
 /** Without anything to do; a next import of the same morning finds it still there. */
@@ -43,7 +43,7 @@ async function work({ definition: url, config }: Exclude<Told, string>): Promise
   let last = performance.now();
   const heavy = (definition.jobs ?? [])
     .map((type) => app.get<Job>(type, { strict: false }))
-    .filter((job) => job.due);
+    .filter(isHeavy);
   const watched = heavy.map((job): Job => ({
     intervalMs: job.intervalMs,
     async run() {

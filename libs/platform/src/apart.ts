@@ -27,7 +27,7 @@ export class Apart implements Job {
 
   /** @throws Error when the other process failed: what it had begun is due again when its claim runs out */
   async run(): Promise<boolean> {
-    const due = await Promise.all(this.jobs.map((job) => job.due?.()));
+    const due = await Promise.all(this.jobs.map(async (job) => job.due?.()));
     if (this.stopped || !due.includes(true)) return false;
     const child = fork(new URL('./apart.process.js', import.meta.url), {
       // Rows of a batch are young and few; without a bound the garbage of many would be kept.

@@ -32,7 +32,7 @@ import {
 } from './http.js';
 import { FileSweep } from './file-sweep.js';
 import { Housekeeping } from './housekeeping.js';
-import { type Job, Jobs } from './jobs.js';
+import { isHeavy, type Job, Jobs } from './jobs.js';
 import { defaultLimits, LimitGuard } from './limits.js';
 import { DomainError } from './problem.js';
 import { Served } from './served.js';
@@ -196,7 +196,7 @@ export async function startService(
   const sweep = definition.fileTables
     ? [new FileSweep(database, files, definition.fileTables)]
     : [];
-  const heavy = definition.url?.endsWith('.js') ? work.filter((job) => job.due) : [];
+  const heavy = definition.url?.endsWith('.js') ? work.filter(isHeavy) : [];
   const light = work.filter((job) => !heavy.includes(job));
   const apart =
     definition.url && heavy.length > 0

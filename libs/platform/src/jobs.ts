@@ -13,6 +13,8 @@ export interface Job {
   stop?(): void;
 }
 
+export const isHeavy = (job: Job): boolean => 'due' in job;
+
 /** Runs jobs until it is stopped; a failure is logged once and tried again. */
 export class Jobs {
   private stopped = false;

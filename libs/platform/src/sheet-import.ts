@@ -413,7 +413,10 @@ export class SheetImports<Memory, Looked> implements Job {
           return sum;
         });
         done += looked.length;
-        if (this.stopping) return await this.letGo(caller, id, claim);
+        if (this.stopping) {
+          await this.letGo(caller, id, claim);
+          return;
+        }
         if (this.served.lately) await pause((performance.now() - started) * beside.pauses);
       }
     } finally {
