@@ -102,7 +102,7 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
     const wanted = ground.length === 6 ? (lists.find(({ division }) => division === ground)?.below ?? [{ division: ground }]) : [{ division: ground }];
     const missing = wanted.find(({ division }) => !have.has(division));
     if (missing)
-      throw new DomainError('divisions-missing', `The divisions below ${missing.division} have not arrived from registry yet: try again shortly.`);
+      throw new DomainError('divisions-missing', `${missing.division} 下级的区划尚未从登记服务同步过来,请稍后重试。 · The divisions below ${missing.division} have not arrived from registry yet: try again shortly.`);
   } // prettier-ignore
 
   look(rows: SheetRow[], { seen, divisions }: RosterMemory): Looked[] {

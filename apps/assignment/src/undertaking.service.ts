@@ -85,11 +85,11 @@ export class UndertakingService {
   /** One for each official of the place who answers for something and has none for exactly that. */
   async open(tx: Tx, place: string | undefined, officialId: string | undefined): Promise<OpenedUndertakings> {
     if (place === undefined && officialId === undefined)
-      throw new DomainError('validation-failed', 'Name a place or an official.', [
+      throw new DomainError('validation-failed', '请指定地区或包保干部。 · Name a place or an official.', [
         { pointer: '/division', rule: 'required', value: null, remedy: '请填写 division 或 officialId · give division or officialId' },
       ]);
     if (place !== undefined && !place.startsWith(tx.caller.division))
-      throw new DomainError('out-of-scope', `Your ground is ${tx.caller.division}.`);
+      throw new DomainError('out-of-scope', `您的辖区是 ${tx.caller.division}。 · Your ground is ${tx.caller.division}.`);
     const text = await policyOf(tx, UndertakingText, tx.caller.division);
     // As an approval does: two that lock many officials take turns.
     await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
@@ -194,9 +194,9 @@ export class UndertakingService {
     const { state, officialName } = undertaking;
     refuseOutdated(undertaking);
     if (documentSha256 !== undertaking.documentSha256)
-      throw new DomainError('document-differs', 'Read the document again and send the SHA-256 of what you read.');
+      throw new DomainError('document-differs', '请重新阅读承诺书,并提交所阅读文本的 SHA-256。 · Read the document again and send the SHA-256 of what you read.');
     if (bare(signedName) !== bare(officialName))
-      throw new DomainError('validation-failed', 'He signs with his own name.', [
+      throw new DomainError('validation-failed', '请签本人姓名。 · He signs with his own name.', [
         { pointer: '/signedName', rule: 'ownName', value: signedName, remedy: `请签本人姓名 · sign as ${officialName}` },
       ]);
     if (state === 'signed') return undertaking;
@@ -226,7 +226,7 @@ export class UndertakingService {
 
 function refuseOutdated({ state }: UndertakingView): void {
   if (state === 'stale' || state === 'superseded')
-    throw new DomainError('wrong-state', 'The list has changed since: take the undertaking that was opened for the new one.'); // prettier-ignore
+    throw new DomainError('wrong-state', '包保名单此后已变更,请签署为新名单生成的承诺书。 · The list has changed since: take the undertaking that was opened for the new one.'); // prettier-ignore
 }
 
 const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -154,9 +154,12 @@ export class DeliveryService {
       ),
     );
     if (state !== 'dead')
-      throw new DomainError('wrong-state', `A delivery that is ${state} is not tried again by hand: only a dead one.`); // prettier-ignore
+      throw new DomainError('wrong-state', `状态为 ${state} 的投递不能人工重试,只有失败(dead)的可以。 · A delivery that is ${state} is not tried again by hand: only a dead one.`); // prettier-ignore
     if (subscription === 'ended')
-      throw new DomainError('wrong-state', 'The subscription has ended: nobody waits for it.');
+      throw new DomainError(
+        'wrong-state',
+        '订阅已结束,无人等待该投递。 · The subscription has ended: nobody waits for it.',
+      );
     await tx.query(
       `update delivery set state = 'queued', tries = 0, queued_at = $2, next_at = $2, leased_until = null, version = version + 1 where id = $1`,
       [id, tx.now],

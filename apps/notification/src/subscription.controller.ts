@@ -159,7 +159,7 @@ export class SubscriptionController {
     const { channel, address, url, language = 'zh-CN', kinds } = body;
     const [needed, other] = channel === 'email' ? (['address', 'url'] as const) : (['url', 'address'] as const);
     if (body[needed] === undefined || body[other] !== undefined)
-      throw new DomainError('validation-failed', `A subscription by ${channel} has ${needed}, and no ${other}.`, [
+      throw new DomainError('validation-failed', `${channel} 订阅须填写 ${needed},不能填写 ${other}。 · A subscription by ${channel} has ${needed}, and no ${other}.`, [
         body[needed] === undefined
           ? { pointer: `/${needed}`, rule: 'required', value: null, remedy: `请填写 ${needed} · give ${needed}` }
           : { pointer: `/${other}`, rule: 'whitelistValidation', value: body[other], remedy: `请去掉 ${other} · leave ${other} out` },

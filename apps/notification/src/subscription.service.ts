@@ -103,15 +103,15 @@ export class SubscriptionService {
       throw new DomainError(
         'channel-not-configured',
         wanted.channel === 'email'
-          ? 'This installation sends no mail yet: set SMTP_URL, SMTP_FROM and NOTIFICATION_KEYS for notification.'
-          : 'This installation signs no webhooks yet: set NOTIFICATION_KEYS for notification.',
+          ? '本系统尚未配置邮件发送,请为 notification 设置 SMTP_URL、SMTP_FROM 和 NOTIFICATION_KEYS。 · This installation sends no mail yet: set SMTP_URL, SMTP_FROM and NOTIFICATION_KEYS for notification.'
+          : '本系统尚未配置 Webhook 签名,请为 notification 设置 NOTIFICATION_KEYS。 · This installation signs no webhooks yet: set NOTIFICATION_KEYS for notification.',
       );
     if (wanted.channel === 'webhook') {
       if (caller.role !== 'county-admin' && caller.role !== 'office')
-        throw new DomainError('not-allowed', 'A webhook tells of a whole ground: an office or the county registers it.');
+        throw new DomainError('not-allowed', 'Webhook 通知整个辖区的事项,须由食安办或县级登记。 · A webhook tells of a whole ground: an office or the county registers it.');
       await this.webhooks.check(wanted.url ?? '').catch((error: unknown) => {
         if (!(error instanceof Refused)) throw error;
-        throw new DomainError('address-refused', error.message, [
+        throw new DomainError('address-refused', error.detail, [
           { pointer: '/url', rule: 'outward', value: wanted.url, remedy: '请填写域名可解析且只指向公网的 https 地址 · give an https address whose name resolves, and to public addresses alone' },
         ]);
       });
@@ -140,11 +140,11 @@ export class SubscriptionService {
       [caller.id, now, caller.division, address, url],
     ); // prettier-ignore
     if (held?.same)
-      throw new DomainError('wrong-state', 'There is such a subscription already: end that one first.'); // prettier-ignore
+      throw new DomainError('wrong-state', '已有相同的订阅,请先结束原订阅。 · There is such a subscription already: end that one first.'); // prettier-ignore
     if (channel === 'email' && (held?.mails ?? 0) >= mailsADay)
-      throw new DomainError('too-many-subscriptions', `At most ${mailsADay} mail addresses in a day: each of them is written to.`); // prettier-ignore
+      throw new DomainError('too-many-subscriptions', `一天最多登记 ${mailsADay} 个邮箱地址,系统会逐一发信确认。 · At most ${mailsADay} mail addresses in a day: each of them is written to.`); // prettier-ignore
     if (channel === 'webhook' && (held?.webhooks ?? 0) >= webhooksOfAPlace)
-      throw new DomainError('too-many-subscriptions', `At most ${webhooksOfAPlace} webhooks of one place: end one first.`); // prettier-ignore
+      throw new DomainError('too-many-subscriptions', `同一地区最多 ${webhooksOfAPlace} 个 Webhook,请先结束其中一个。 · At most ${webhooksOfAPlace} webhooks of one place: end one first.`); // prettier-ignore
     const [made] = await tx.query<Row>(
       `insert into subscription (id, division, version, channel, state, account, role, official_id, address, url, language, kinds, key_hash, created_at)
        values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning ${view}`,
@@ -177,7 +177,7 @@ export class SubscriptionService {
     const tried = await this.database.within({ ...caller, idempotency: undefined }, async (tx) => {
       const row = await this.row(tx, id);
       if (row.own.account !== caller.id)
-        throw new DomainError('not-allowed', 'Only the one whose address it is confirms it.');
+        throw new DomainError('not-allowed', '只有邮箱所有人本人可以确认。 · Only the one whose address it is confirms it.');
       if (row.state !== 'unconfirmed') return row;
       const [counted] = await tx.query<Row>(
         `update subscription set confirmation_tries = confirmation_tries + 1 where id = $1 and state = 'unconfirmed' returning ${view}`,
@@ -186,15 +186,15 @@ export class SubscriptionService {
       return counted ?? row;
     });
     if (tried.state === 'ended')
-      throw new DomainError('wrong-state', 'It has ended: subscribe again.');
+      throw new DomainError('wrong-state', '订阅已结束,请重新订阅。 · It has ended: subscribe again.');
     return this.database.within(caller, async (tx) => {
       if (tried.state === 'active') return this.one(tx, id); // a repeat is not an error
       if (tried.own.tries > codeTries || tx.now.getTime() - tried.createdAt.getTime() > codeHours * 3_600_000)
-        throw new DomainError('wrong-state', 'The code is no longer taken: end this subscription, and subscribe again.');
+        throw new DomainError('wrong-state', '验证码已失效,请结束该订阅后重新订阅。 · The code is no longer taken: end this subscription, and subscribe again.');
       const key = keyOf(this.config.keys, tried.own.keyHash);
       if (key === undefined || !sameCode(code, confirmationCodeOf(key, id)))
-        throw new DomainError('code-wrong', `That is not the code of the mail; ${codeTries - tried.own.tries} more tries.`, [
-          { pointer: '/code', rule: 'matches', value: null, remedy: 'Copy the eight digits of the newest mail.' },
+        throw new DomainError('code-wrong', `验证码与邮件不符,还可尝试 ${codeTries - tried.own.tries} 次。 · That is not the code of the mail; ${codeTries - tried.own.tries} more tries.`, [
+          { pointer: '/code', rule: 'matches', value: null, remedy: '请填写最新邮件中的八位数字 · Copy the eight digits of the newest mail.' },
         ]);
       const [active] = await tx.query<Row>(
         `update subscription set state = 'active', confirmed_at = $2, version = version + 1 where id = $1 and state = 'unconfirmed' returning ${view}`,

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
-import { type Role, type RunningService, startService } from '#platform';
+import { type Role, type RunningService, startService, tellUnparsed } from '#platform';
 import {
   checkTrigrams,
   type Nats,
@@ -275,6 +275,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
         response.end();
       }
     });
+    server.on('clientError', tellUnparsed);
     server.requestTimeout = 120_000;
     const port = await listen(server, options);
     const baseUrl = `http://${isIP(options.host) === 6 ? `[${options.host}]` : options.host}:${port}`;

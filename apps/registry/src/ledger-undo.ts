@@ -55,7 +55,7 @@ export async function undoImport(tx: Tx, importId: string): Promise<void> {
   );
   if (state === 'undone') return;
   if (state !== 'done' || dryRun)
-    throw new DomainError('wrong-state', `Only an import that has landed can be undone; this is ${dryRun ? 'a dry run' : state}.`);
+    throw new DomainError('wrong-state', `只有已完成的导入才能撤销,当前为 ${dryRun ? '试导入' : state}。 · Only an import that has landed can be undone; this is ${dryRun ? 'a dry run' : state}.`);
   await everyEffectKept(tx, importId, counts);
   // Imports of the county take turns batch by batch; this is one more turn.
   await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(division.slice(0, 6))]);
@@ -117,7 +117,7 @@ async function everyEffectKept(tx: Tx, importId: string, counts: ImportCounts): 
     [importId],
   );
   if (kept?.n !== counts.created + counts.updated)
-    throw new DomainError('wrong-state', 'What this import did was not kept: it landed before imports could be undone.');
+    throw new DomainError('wrong-state', '该导入早于撤销功能,未保留其所做的更改。 · What this import did was not kept: it landed before imports could be undone.');
 } // prettier-ignore
 
 /**
@@ -141,7 +141,7 @@ async function refuseIfTouched(tx: Tx, importId: string, ids: string[] | null = 
   if (touched.length === 0) return;
   throw new DomainError(
     'changed-since',
-    `${touched[0]?.all ?? 0} of its establishments were changed or visited since; nothing was undone.`,
+    `其中 ${touched[0]?.all ?? 0} 个主体此后已变更或被督导,未作任何撤销。 · ${touched[0]?.all ?? 0} of its establishments were changed or visited since; nothing was undone.`,
     touched.map(({ id, name, visited }) => ({
       pointer: `/establishments/${id}`,
       rule: visited ? 'visited-since' : 'changed-since',

@@ -12,6 +12,7 @@ import {
   insertEstablishments,
   updateEstablishments,
 } from './establishment.entity.js';
+import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence } from './licence.js';
 import { keepNames } from './name-search.js';
@@ -50,11 +51,6 @@ export const shape: SheetShape = {
   headers: Object.fromEntries(Object.entries(title).map(([field, text]) => [text, field])),
   required: ['name', 'uscc', 'address', 'township', 'village', 'kind'],
 };
-
-export const kindOf: Record<string, Kind> = {
-  食品生产: 'production', 特殊食品: 'special-food', 食品销售: 'sale', 餐饮服务: 'catering', 学校食堂: 'canteen',
-  集体用餐配送单位: 'group-meal', 集中交易市场: 'market', 小餐饮: 'small-catering', 食品小作坊: 'workshop', 食品摊点: 'stall',
-}; // prettier-ignore
 
 /** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
 const rules = {

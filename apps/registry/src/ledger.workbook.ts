@@ -12,7 +12,8 @@ import { type Readable } from 'node:stream';
 import { type LedgerQuery } from './ledger.controller.js';
 import { type Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
-import { kindOf, type LedgerImports, shape, title } from './ledger.service.js';
+import { kindNames } from './kind-names.js';
+import { type LedgerImports, shape, title } from './ledger.service.js';
 
 const batch = 500;
 
@@ -38,11 +39,11 @@ export async function markedSheet(
 ): Promise<Readable> {
   const { state } = await database.within(caller, (tx) => imports.one(tx, id));
   if (state === 'queued' || state === 'running')
-    throw new DomainError('wrong-state', 'The import is under way: its findings are not all known.');
+    throw new DomainError('wrong-state', '导入仍在进行,问题尚未全部列出。 · The import is under way: its findings are not all known.');
   const file = await imports.fileOf(caller, id);
   const { width, rows } = await readTexts(file.path, shape, batch).catch(async (error: unknown) => {
     await file.forget();
-    throw error instanceof SheetError ? new DomainError(error.code, error.message) : error;
+    throw error instanceof SheetError ? new DomainError(error.code, error.detail) : error;
   });
   const columnWidths = [...Array<number>(width).fill(16), 80];
   return workbook({ sheet: '主体台账', columnWidths }, marked()).once('close', () => void file.forget());
@@ -79,8 +80,6 @@ function inWords({ column, rule, severity, value, repairedTo, remedy }: Finding)
   return `[${said[severity]}] ${column ? `${column}: ` : ''}${remedy ?? ''} (${rule}${was}${is})`;
 }
 
-const kindName = Object.fromEntries(Object.entries(kindOf).map(([name, kind]) => [kind, name]));
-
 /**
  * Establishments as a ledger in the officials' own layout, those that are over left out, read from the database page by
  * page while it is sent. Imported again, every row is `unchanged`.
@@ -115,7 +114,7 @@ export async function ledgerSheet(
 
   function line(number: number, one: Establishment): (string | number | null)[] {
     const village = byCode.get(one.division);
-    const texts = [one.name, one.uscc, one.licence, one.address, byCode.get(village?.parent ?? '')?.name, village?.name, kindName[one.kind]];
+    const texts = [one.name, one.uscc, one.licence, one.address, byCode.get(village?.parent ?? '')?.name, village?.name, kindNames[one.kind]];
     const coordinates = [one.latitude, one.longitude].map((degrees) => degrees === null ? '' : `${degrees}`);
     return [number, ...texts.map((text) => neutralised(text ?? '')), one.area, one.diners, ...coordinates.map(neutralised)];
   }

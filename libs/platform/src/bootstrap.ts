@@ -28,6 +28,7 @@ import {
   QueryGuard,
   RepeatInterceptor,
   tell,
+  tellUnparsed,
   validation,
 } from './http.js';
 import { FileSweep } from './file-sweep.js';
@@ -49,7 +50,7 @@ export interface RunningService {
 
 const unreadable = new DomainError(
   'bad-request',
-  'The address is not percent-encoded UTF-8, or too long.',
+  '地址不是百分号编码的 UTF-8,或过长。 · The address is not percent-encoded UTF-8, or too long.',
 );
 
 /** Bodies are JSON in UTF-8, and files where some are taken; anything else is 415 or 400, not a guess. */
@@ -65,7 +66,7 @@ function takeJsonAlone(fastify: FastifyInstance): void {
       try {
         text = utf8.decode(body);
       } catch {
-        done(new DomainError('bad-request', 'The body is not UTF-8.'));
+        done(new DomainError('bad-request', '请求内容不是 UTF-8 编码。 · The body is not UTF-8.'));
         return;
       }
       void parse(request, text, done);
@@ -75,11 +76,19 @@ function takeJsonAlone(fastify: FastifyInstance): void {
     const misplaced =
       request.isMultipart() &&
       !/(-imports|\/evidence|\/copy)$/.test(request.routeOptions.url ?? '');
-    done(misplaced ? new DomainError('media-type', 'Send application/json.') : undefined);
+    done(
+      misplaced
+        ? new DomainError('media-type', '请发送 application/json。 · Send application/json.')
+        : undefined,
+    );
   });
   fastify.addHook('preParsing', (request, _reply, _payload, done) => {
     const encoding = request.headers['content-encoding'] ?? 'identity';
-    done(encoding === 'identity' ? null : new DomainError('media-type', 'Send it uncompressed.'));
+    done(
+      encoding === 'identity'
+        ? null
+        : new DomainError('media-type', '请不要压缩请求内容。 · Send it uncompressed.'),
+    );
   });
 }
 
@@ -122,6 +131,7 @@ export async function startService(
       headersTimeout: Math.min(requestTimeoutMs, 60_000), // where it is the longer one, Node takes the two the other way round
       connectionsCheckingInterval: Math.min(requestTimeoutMs, 30_000),
     },
+    clientErrorHandler: tellUnparsed,
     // The router's own refusals come before any hook.
     frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
       request.traceId = traceIdOf(undefined, randomBytes(16).toString('hex'));

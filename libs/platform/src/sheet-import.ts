@@ -228,7 +228,7 @@ export class SheetImports<Memory, Looked> implements Job {
   /** @throws DomainError with the sheet's fault when the file cannot be taken as a whole. */
   async accept({ caller, path, fileName, sha256 }: LargeUpload, dryRun: boolean): Promise<ImportView> {
     const rows = await checkSheet(path, this.taker.shape).catch((error: unknown) => {
-      throw error instanceof SheetError ? new DomainError(error.code, error.message) : error;
+      throw error instanceof SheetError ? new DomainError(error.code, error.detail) : error;
     });
     const id = uuidv7();
     try {
@@ -266,7 +266,7 @@ export class SheetImports<Memory, Looked> implements Job {
         [caller.division],
       );
       if ((waiting?.n ?? 0) >= mostWaiting)
-        throw new DomainError('too-many-requests', `${mostWaiting} imports of ${caller.division} wait already: let them land first.`);
+        throw new DomainError('too-many-requests', `${caller.division} 已有 ${mostWaiting} 个导入在排队,请等待完成后再试。 · ${mostWaiting} imports of ${caller.division} wait already: let them land first.`);
       await tx.query(
         `insert into ${this.noun} (id, division, file_name, file, sha256, dry_run, state, total_rows, counts, requested_by, created_at)
          values ($1, $2, $3, '', $4, $5, 'queued', $6, $7, $8, $9)`,

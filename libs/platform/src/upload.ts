@@ -68,7 +68,7 @@ export async function fileUploadOf<Fields extends object>(
   const { upload, fields } = await partsOf(request, caller, maxBytes, inMemory, Fields);
   const mime = await kindOf(upload.bytes);
   if (!mime)
-    throw new DomainError('file-kind', `The content is none of ${Object.values(fileKinds).join(', ')}, or more than one thing at once.`, [
+    throw new DomainError('file-kind', `内容不是 ${Object.values(fileKinds).join('、')},或同时是多种文件。 · The content is none of ${Object.values(fileKinds).join(', ')}, or more than one thing at once.`, [
       { pointer: '/file', rule: 'file-kind', value: upload.fileName, remedy: '请上传 JPEG、PNG、WebP 照片或 PDF · Send a JPEG, PNG or WebP photo, or a PDF.' },
     ]);
   return { ...upload, fields, mime };
@@ -114,12 +114,12 @@ async function partsOf<Kept extends object, Fields extends object>(
   Fields?: new () => Fields,
 ): Promise<{ upload: Kept & Omit<Upload, 'bytes'>; fields: Fields }> {
   if (!request.isMultipart())
-    throw new DomainError('media-type', 'Send multipart/form-data with one file in the field `file`.');
-  const tooLarge = new DomainError('file-too-large', `At most ${Math.floor(maxBytes / 1048576)} MB a file.`);
+    throw new DomainError('media-type', '请以 multipart/form-data 发送,文件放在 file 字段。 · Send multipart/form-data with one file in the field `file`.');
+  const tooLarge = new DomainError('file-too-large', `文件最大 ${Math.floor(maxBytes / 1048576)} MB。 · At most ${Math.floor(maxBytes / 1048576)} MB a file.`);
   if (Number(request.headers['content-length'] ?? 0) > maxBytes + 1_048_576) throw tooLarge;
   const others = Fields ? 'no other file' : 'no other field';
-  const notOne = new DomainError('validation-failed', 'Send one file in the field `file`, each other field once.', [
-    { pointer: '/file', rule: 'required', value: null, remedy: `Add one file in the field \`file\`, and ${others}.` },
+  const notOne = new DomainError('validation-failed', 'file 字段须有且只有一个文件,其他字段各一次。 · Send one file in the field `file`, each other field once.', [
+    { pointer: '/file', rule: 'required', value: null, remedy: `请在 file 字段放一个文件,不要放其他多余内容 · Add one file in the field \`file\`, and ${others}.` },
   ]);
   const texts = new Map<string, unknown>();
   let taken: { fileName: string; kept: Kept & { sha256: string } } | undefined;
@@ -143,7 +143,7 @@ async function partsOf<Kept extends object, Fields extends object>(
     if (error instanceof DomainError) throw error;
     if (code === 'FST_REQ_FILE_TOO_LARGE') throw tooLarge;
     if (/^FST_(FILES|FIELDS|PARTS)_LIMIT$/.test(code)) throw notOne;
-    throw new DomainError('bad-request', 'The upload broke off or is no multipart/form-data: send it again.');
+    throw new DomainError('bad-request', '上传中断或不是 multipart/form-data,请重新发送。 · The upload broke off or is no multipart/form-data: send it again.');
   }
   if (!taken) throw notOne;
   const fields = (Fields

@@ -12,7 +12,7 @@ export type SheetFault =
 export class SheetError extends Error {
   constructor(
     readonly code: SheetFault,
-    detail: string,
+    readonly detail: `${string} · ${string}`,
   ) {
     super(detail);
   }
@@ -61,7 +61,8 @@ interface Said {
   count?: number;
   /** Columns of the widest row. */
   width?: number;
-  refused?: { code: SheetFault; detail: string };
+  /** In both languages. */
+  refused?: { code: SheetFault; detail: `${string} · ${string}` };
 }
 
 let free = 2; // threads at once in one process; the rest wait in line
@@ -144,13 +145,24 @@ async function* reading<Row>(
     hear({
       refused:
         error.code === 'ERR_WORKER_OUT_OF_MEMORY'
-          ? { code: 'sheet-too-large', detail: 'The file takes more memory than is given to one.' }
-          : { code: 'sheet-damaged', detail: `The file cannot be read: ${error.message}` },
+          ? {
+              code: 'sheet-too-large',
+              detail: '文件占用的内存超过限额。 · The file takes more memory than is given to one.',
+            }
+          : {
+              code: 'sheet-damaged',
+              detail: `文件无法读取。 · The file cannot be read: ${error.message}`,
+            },
     }),
   );
   // The time of the reader alone is bounded, not that of whoever takes the rows.
   const tooLate = (): void =>
-    hear({ refused: { code: 'sheet-too-large', detail: 'Reading the file takes too long.' } });
+    hear({
+      refused: {
+        code: 'sheet-too-large',
+        detail: '读取文件耗时过长。 · Reading the file takes too long.',
+      },
+    });
   try {
     for (;;) {
       if (said.length === 0) {

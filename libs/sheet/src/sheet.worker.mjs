@@ -47,13 +47,19 @@ function xmlOf(stream, on) {
       failed(
         error instanceof Refused
           ? error
-          : new Refused('sheet-damaged', `The workbook cannot be read: ${error.message}`),
+          : new Refused(
+              'sheet-damaged',
+              `工作簿无法读取。 · The workbook cannot be read: ${error.message}`,
+            ),
       );
     };
     parser.on('error', fail);
     // A workbook has no need of one; every way to blow up or reach out by entities begins here.
     parser.on('doctype', () => {
-      throw new Refused('sheet-damaged', 'The workbook has a DOCTYPE, which none needs.');
+      throw new Refused(
+        'sheet-damaged',
+        '工作簿含有 DOCTYPE,不予接受。 · The workbook has a DOCTYPE, which none needs.',
+      );
     });
     parser.on('opentag', (tag) => on.open?.(tag.name.replace(/^.*:/, ''), tag.attributes));
     parser.on('text', (text) => on.text?.(text));
@@ -73,7 +79,12 @@ function xmlOf(stream, on) {
 function openArchive() {
   return new Promise((done, failed) => {
     const refuse = (error) =>
-      failed(new Refused('sheet-damaged', `The workbook cannot be read: ${error.message}`));
+      failed(
+        new Refused(
+          'sheet-damaged',
+          `工作簿无法读取。 · The workbook cannot be read: ${error.message}`,
+        ),
+      );
     const how = { lazyEntries: true, validateEntrySizes: true, autoClose: false };
     const opened = (error, archive) => {
       if (error) return refuse(error);
@@ -85,7 +96,10 @@ function openArchive() {
         const ratio = entry.uncompressedSize / Math.max(1, entry.compressedSize);
         if (entries.size >= limits.entries)
           return failed(
-            new Refused('sheet-bomb', `The workbook has more than ${limits.entries} parts.`),
+            new Refused(
+              'sheet-bomb',
+              `工作簿的组成部分超过 ${limits.entries} 个。 · The workbook has more than ${limits.entries} parts.`,
+            ),
           );
         if (
           total > limits.inflatedBytes ||
@@ -94,13 +108,18 @@ function openArchive() {
           return failed(
             new Refused(
               'sheet-bomb',
-              `The workbook would unpack to more than is taken (${limits.inflatedBytes / 1e6} MB, ${limits.ratio} times its size).`,
+              `工作簿解压后超过限额。 · The workbook would unpack to more than is taken (${limits.inflatedBytes / 1e6} MB, ${limits.ratio} times its size).`,
             ),
           );
         const name = entry.fileName.replace(/^\//, '');
         // Which of two would be read differs from program to program.
         if (entries.has(name))
-          return failed(new Refused('sheet-damaged', `The workbook has ${name} twice.`));
+          return failed(
+            new Refused(
+              'sheet-damaged',
+              `工作簿中 ${name} 出现两次。 · The workbook has ${name} twice.`,
+            ),
+          );
         entries.set(name, entry);
         archive.readEntry();
       });
@@ -110,7 +129,13 @@ function openArchive() {
           stream: (name) =>
             new Promise((given, not) => {
               const entry = entries.get(name);
-              if (!entry) return not(new Refused('sheet-damaged', `The workbook has no ${name}.`));
+              if (!entry)
+                return not(
+                  new Refused(
+                    'sheet-damaged',
+                    `工作簿缺少 ${name}。 · The workbook has no ${name}.`,
+                  ),
+                );
               archive.openReadStream(entry, (openError, stream) =>
                 openError ? not(new Refused('sheet-damaged', openError.message)) : given(stream),
               );
@@ -137,7 +162,8 @@ async function firstSheetOf(archive) {
       if (name === 'Relationship' && attributes.Id === id) target = attributes.Target;
     },
   });
-  if (!target) throw new Refused('sheet-damaged', 'The workbook names no sheet.');
+  if (!target)
+    throw new Refused('sheet-damaged', '工作簿中没有工作表。 · The workbook names no sheet.');
   return target.startsWith('/') ? target.slice(1) : `xl/${target}`;
 }
 
@@ -162,7 +188,7 @@ async function sharedTexts(archive) {
       if (total > limits.textCharacters)
         throw new Refused(
           'sheet-too-large',
-          `The texts of the workbook exceed ${limits.textCharacters} characters.`,
+          `工作簿的文字超过 ${limits.textCharacters} 字。 · The texts of the workbook exceed ${limits.textCharacters} characters.`,
         );
     },
     close: (name) => {
@@ -203,7 +229,10 @@ async function readWorkbook(take) {
       if (name === 'row') {
         row = Number(attributes.r ?? row + 1);
         if (!(Number.isInteger(row) && row >= 1 && row <= 1_048_576))
-          throw new Refused('sheet-damaged', 'The workbook has a row that no sheet can have.');
+          throw new Refused(
+            'sheet-damaged',
+            '工作簿的行号超出范围。 · The workbook has a row that no sheet can have.',
+          );
         cells = [];
         column = -1;
       } else if (name === 'c') {
@@ -215,7 +244,10 @@ async function readWorkbook(take) {
     text: (value) => {
       if (reading) text += value;
       if (text.length > 40_000)
-        throw new Refused('sheet-too-large', `A cell of row ${row} is too long.`);
+        throw new Refused(
+          'sheet-too-large',
+          `第 ${row} 行有单元格过长。 · A cell of row ${row} is too long.`,
+        );
     },
     close: (name) => {
       if (name === 'v' || name === 't') reading = false;
@@ -251,7 +283,7 @@ function* textOf(encoding) {
   } catch {
     throw new Refused(
       'sheet-encoding',
-      'The file is neither UTF-8 nor GB18030: save it as XLSX, or as CSV in UTF-8.',
+      '文件编码不是 UTF-8 或 GB18030,请另存为 XLSX 或 UTF-8 的 CSV。 · The file is neither UTF-8 nor GB18030: save it as XLSX, or as CSV in UTF-8.',
     );
   }
 }
@@ -298,7 +330,10 @@ async function readCsv(take) {
     let text = '';
     for (const piece of textOf(isUtf8() ? 'utf-8' : 'gb18030')) {
       if (piece.includes('\u0000'))
-        throw new Refused('sheet-format', 'This is neither an XLSX workbook nor a CSV text.');
+        throw new Refused(
+          'sheet-format',
+          '文件既不是 XLSX 工作簿,也不是 CSV 文本。 · This is neither an XLSX workbook nor a CSV text.',
+        );
       text += piece;
       lineEnd ??= text.includes('\n') ? '\n' : text.includes('\r') ? '\r' : undefined;
       let from = 0;
@@ -318,7 +353,7 @@ async function readCsv(take) {
     if (error instanceof Refused) throw error;
     throw new Refused(
       'sheet-damaged',
-      `The CSV cannot be read after row ${row}: ${error.message}.`,
+      `CSV 在第 ${row} 行之后无法读取。 · The CSV cannot be read after row ${row}: ${error.message}.`,
     );
   }
 }
@@ -339,13 +374,16 @@ const take = {
     for (const cell of cells) {
       const length = cell?.length ?? 0;
       if (length > 40_000)
-        throw new Refused('sheet-too-large', `A cell of row ${row} is too long.`);
+        throw new Refused(
+          'sheet-too-large',
+          `第 ${row} 行有单元格过长。 · A cell of row ${row} is too long.`,
+        );
       characters += length; // one shared text may stand in every cell
     }
     if (characters > limits.textCharacters)
       throw new Refused(
         'sheet-too-large',
-        `The texts of the sheet exceed ${limits.textCharacters} characters.`,
+        `表格的文字超过 ${limits.textCharacters} 字。 · The texts of the sheet exceed ${limits.textCharacters} characters.`,
       );
     const above = !columns;
     if (above) this.find(row, cells);
@@ -357,7 +395,10 @@ const take = {
     if (above || blank) return;
     count += 1;
     if (count > limits.rows)
-      throw new Refused('sheet-too-large', `At most ${limits.rows} rows are taken.`);
+      throw new Refused(
+        'sheet-too-large',
+        `最多 ${limits.rows} 行。 · At most ${limits.rows} rows are taken.`,
+      );
     if (asTexts || batch === 0) return;
     const values = {};
     columns.forEach((field, index) => {
@@ -385,7 +426,7 @@ function headerless() {
   );
   return new Refused(
     'sheet-headers',
-    `No header row with these columns within the first rows: ${names.join('、')}.`,
+    `前 30 行内没有包含以下列的标题行:${names.join('、')}。 · No header row with these columns within the first rows: ${names.join('、')}.`,
   );
 }
 
@@ -397,9 +438,12 @@ async function handOver(rows) {
 
 try {
   const [start] = pieces(4);
-  if (!start) throw new Refused('sheet-format', 'The file is empty.');
+  if (!start) throw new Refused('sheet-format', '文件是空的。 · The file is empty.');
   if (start.toString('hex') === 'd0cf11e0')
-    throw new Refused('sheet-format', 'This is an old XLS workbook: save it as XLSX.');
+    throw new Refused(
+      'sheet-format',
+      '这是旧版 XLS 工作簿,请另存为 XLSX。 · This is an old XLS workbook: save it as XLSX.',
+    );
   await (start.toString('latin1').startsWith('PK') ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
   while (ready.length > 0) await handOver(ready.splice(0, batch || ready.length));
