@@ -34,14 +34,14 @@ export interface ObligationRunView {
   division: string;
   version: number;
   period: string;
-  state: 'queued' | 'done';
+  state: 'queued' | 'running' | 'done';
   opened: number;
   requestedBy: string;
   createdAt: Date;
   finishedAt: Date | null;
 }
 
-export const runView = `id, division, version, period, state, opened, requested_by as "requestedBy", created_at as "createdAt",
+export const runView = `id, division, version, period, case when state = 'queued' and opened > 0 then 'running' else state end as state, opened, requested_by as "requestedBy", created_at as "createdAt",
   finished_at as "finishedAt"`;
 
 /** Who answers for an establishment now: the newest assignment that has not ended. */

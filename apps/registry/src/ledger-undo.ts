@@ -46,14 +46,14 @@ const named = 200;
  * one of them was changed or visited since. One transaction, batch by batch: as large as the import is in the database,
  * a batch large here. Undone twice is undone once.
  */
-export async function undoImport(tx: Tx, importId: string): Promise<void> {
+export async function undoImport(tx: Tx, importId: string): Promise<Undone> {
   const { state, dryRun, counts, division } = oneOf(
     await tx.query<{ state: string; dryRun: boolean; counts: ImportCounts; division: string }>(
       `select state, dry_run as "dryRun", counts, division from ledger_import where id = $1 for update`,
       [importId],
     ),
   );
-  if (state === 'undone') return;
+  if (state === 'undone') return undoneOf(tx, importId);
   if (state !== 'done' || dryRun)
     throw new DomainError('wrong-state', `只有已完成的导入才能撤销,当前为 ${dryRun ? '试导入' : state}。 · Only an import that has landed can be undone; this is ${dryRun ? 'a dry run' : state}.`);
   await everyEffectKept(tx, importId, counts);
@@ -78,6 +78,25 @@ export async function undoImport(tx: Tx, importId: string): Promise<void> {
     tx,
     'ledger_import',
     [{ subject: { id: importId, division, version: 2 }, before: { state }, after: { state: 'undone' } }],
+  );
+  return undoneOf(tx, importId);
+} // prettier-ignore
+
+/** What an undo did with the establishments of an import. */
+export interface Undone {
+  /** Which the import had created. */
+  closed: number;
+  /** Which it had changed, as they were before. */
+  restored: number;
+}
+
+async function undoneOf(tx: Tx, importId: string): Promise<Undone> {
+  return oneOf(
+    await tx.query<Undone>(
+      `select count(*) filter (where before is null)::int as closed, count(*) filter (where before is not null)::int as restored
+       from (select distinct on (establishment_id) before from ledger_import_effect where import_id = $1 order by establishment_id, version) first`,
+      [importId],
+    ),
   );
 } // prettier-ignore
 
