@@ -51,7 +51,8 @@ export class Watermarks {
   private timer: NodeJS.Timeout | undefined;
   private readonly work = new Set<Promise<void>>();
   private stopped = false;
-  private said = '';
+  /** The last trouble of each kind of step: told once. */
+  private readonly said = new Map<string, string>();
   /** For metrics: facts sent once more since start. */
   again = 0;
 
@@ -73,10 +74,10 @@ export class Watermarks {
       this.connection.subscribe(askSubject(this.service, consumer), {
         callback: (error, message) => {
           if (error) this.log(`questions of ${consumer} are not heard: ${error.message}`, error);
-          else this.begin(() => this.answer(consumer, message));
+          else this.begin('answer', () => this.answer(consumer, message));
         },
       });
-    this.timer = setInterval(() => this.begin(() => this.tell()), markEveryMs);
+    this.timer = setInterval(() => this.begin('tell', () => this.tell()), markEveryMs);
     this.timer.unref();
   }
 
@@ -88,14 +89,15 @@ export class Watermarks {
   }
 
   /** Nobody waits for it: what fails is asked for again. */
-  private begin(step: () => Promise<void>): void {
+  private begin(kind: string, step: () => Promise<void>): void {
     if (this.stopped || !this.relay.leads) return;
     const running = step()
       .then(
-        () => void (this.said = ''),
+        () => void this.said.delete(kind),
         (error: Error) => {
-          if (this.said !== error.message) this.log(`watermark: ${error.message}`, error);
-          this.said = error.message;
+          if (this.said.get(kind) !== error.message)
+            this.log(`watermark, ${kind}: ${error.message}`, error);
+          this.said.set(kind, error.message);
         },
       )
       .finally(() => this.work.delete(running));
@@ -145,8 +147,8 @@ export class Watermarks {
       `select s.number, encode(s.hash, 'hex') as hash, s.stream_seq as seq, s.event_ids::text[] as ids, s.types as kinds,
          (extract(epoch from clock_timestamp() - s.sealed_at) * 1000)::float8 as age
        from (select number, sum(facts) over (order by number) - facts as before from (
-               select number, facts from seal where number > $1 order by number limit 500) as near) as some
-       join seal s using (number) where some.before < $2 order by s.number`,
+               select number, facts from seal where number > $1 order by number limit 500) as coming) as near
+       join seal s using (number) where near.before < $2 order by s.number`,
       [after, pageFacts],
     ); // prettier-ignore
     return {

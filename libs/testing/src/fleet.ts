@@ -101,6 +101,11 @@ export class Fleet extends Apis {
     });
   }
 
+  /** Where nats-server keeps the streams: for damaging them while it is stopped. */
+  get natsStore(): string {
+    return join(this.storeDir, 'jetstream', '$G', 'streams');
+  }
+
   async stopNats(): Promise<void> {
     await this.nats?.stop();
     this.nats = undefined;
