@@ -4,3 +4,4 @@ export * from './consumer.js';
 export * from './seal.js';
 export * from './watermarks.js';
 export * from './reconciler.js';
+export * from './journal-verify.js';
