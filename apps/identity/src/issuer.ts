@@ -63,7 +63,11 @@ function moved(payload: AdapterPayload, seconds: number): AdapterPayload {
 }
 
 /** What oidc-provider keeps (sessions, codes, grants), in PostgreSQL, and by its time. */
-function adapterOf(pool: pg.Pool, redirectUris: string[], aheadSeconds: () => number): new (model: string) => Adapter {
+function adapterOf(
+  pool: pg.Pool,
+  redirectUris: string[],
+  aheadSeconds: () => number,
+): new (model: string) => Adapter {
   return class PostgresAdapter implements Adapter {
     constructor(private readonly model: string) {}
 
@@ -114,7 +118,12 @@ function adapterOf(pool: pg.Pool, redirectUris: string[], aheadSeconds: () => nu
         [this.model, value],
       );
       const row = rows[0];
-      return row && { ...moved(row.payload, -aheadSeconds()), ...(row.consumed ? { consumed: row.consumed } : {}) };
+      return (
+        row && {
+          ...moved(row.payload, -aheadSeconds()),
+          ...(row.consumed ? { consumed: row.consumed } : {}),
+        }
+      );
     }
 
     private async client(id: string): Promise<AdapterPayload | undefined> {
@@ -184,7 +193,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
     responseTypes: ['code'],
     pkce: { required: () => true },
-    ttl: { AccessToken: 300, ClientCredentials: 300, AuthorizationCode: 60, Interaction: 600, Session: 8 * 3600, Grant: 8 * 3600, IdToken: 300 },
+    ttl: { AccessToken: 300, ClientCredentials: 300, AuthorizationCode: 60, Interaction: 1200, Session: 8 * 3600, Grant: 8 * 3600, IdToken: 300 },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },

@@ -278,6 +278,11 @@ export async function startService(
     'Facts committed and not yet acknowledged by the broker; the leading replica alone knows',
     () => relay?.depth(),
   );
+  gauge(
+    'foodwarden_clock_ahead_seconds',
+    'How far the database’s clock is ahead of this process’s',
+    () => database.clockAheadMs / 1000,
+  );
   gauge('foodwarden_uploads', 'Files being received', () => limit.uploads);
   gauge(
     'foodwarden_facts_sent',
@@ -341,7 +346,9 @@ export async function startService(
     // Without the broker requests are still served: facts wait in the outbox.
     const nats = connection && (await answers(connection)) ? 'up' : 'down';
     const troubles = [...(consumers?.troubles.values() ?? [])];
-    const well = nats === 'up' && !relay?.trouble && troubles.length === 0 && !reconciler?.trouble;
+    const clock = clockTrouble(database.clockAheadMs);
+    const well =
+      nats === 'up' && !relay?.trouble && troubles.length === 0 && !reconciler?.trouble && !clock;
     return reply.status(databaseState === 'up' ? 200 : 503).send({
       status: databaseState === 'down' ? 'not-ready' : well ? 'ok' : 'degraded',
       database: databaseState,
@@ -349,6 +356,7 @@ export async function startService(
       relay: relay?.trouble ?? 'ok',
       consumers: troubles.length === 0 ? 'ok' : troubles.join('; '),
       reconciler: reconciler?.trouble ?? 'ok',
+      clock: clock ?? 'ok',
     });
   });
   fastify.get(`/api/${service}/metrics`, async (_request, reply) =>
@@ -426,6 +434,14 @@ function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicati
   const own = events.map((type) => app.get<object>(type, { strict: false }));
   return service === 'identity' ? own : [...own, new AccountCutoffs()];
 } // prettier-ignore
+
+/** Nothing that is kept goes by this machine's clock; its logs do, and whoever reads them is misled. */
+function clockTrouble(aheadMs: number): string | undefined {
+  if (Math.abs(aheadMs) < 5_000) return undefined;
+  const seconds = Math.round(Math.abs(aheadMs) / 1000);
+  const [en, zh] = aheadMs > 0 ? ['behind', '慢'] : ['ahead of', '快'];
+  return `this machine's clock is ${seconds} s ${en} its database's: set it right · 本机时钟比数据库${zh} ${seconds} 秒,请校正`;
+}
 
 async function answers(connection: NatsConnection): Promise<boolean> {
   const late = new Promise<false>((done) => setTimeout(() => done(false), 1000).unref());
