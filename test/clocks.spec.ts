@@ -1,8 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { type Service } from '#contracts';
 import { eventually, Fleet, png } from '#testing';
 import { importJWK, type JWK, SignJWT } from 'jose';
 import { type DivisionRow, readDivisions } from './oracle/ledger.mjs';
+import { addWorkingDays, type Calendar } from './oracle/working-days.mjs';
 import { quarterOf } from './oracle/round.mjs';
 
 /*
@@ -10,6 +12,9 @@ import { quarterOf } from './oracle/round.mjs';
  * writes, the other reads. This process and PostgreSQL have the right time.
  */
 
+const { checklists } = JSON.parse(await readFile('apps/platform/sample/checklists.json', 'utf8')) as { checklists: { kinds: string[]; items: { code: string }[] }[] }; // prettier-ignore
+const items = checklists.find(({ kinds }) => kinds.includes('small-catering'))!.items;
+const calendar = JSON.parse(await readFile('apps/platform/sample/calendar.json', 'utf8')) as Calendar; // prettier-ignore
 const services = ['registry', 'assignment', 'inspection', 'identity'] as const;
 const minutes = 60_000;
 const township = '371425102';
@@ -75,6 +80,21 @@ it('goes round, keeps every instant by the database’s clock, and the order of 
   await fleet.quiet();
   for (const one of ['assignment', 'inspection'] as const)
     expect(await fleet.rows(one, 'select name, sequence from premises where establishment_id = $1', [shop!.id])).toEqual([{ name: '第6名', sequence: version }]); // prettier-ignore
+
+  // Deadlines count from the database's day, whichever replica takes the visit, and open corrections are late by it alone.
+  const officials = await fleet.every<{ id: string; division: string }>('assignment', '/v1/officials?level=village', await fleet.token('county')); // prettier-ignore
+  const own = officials.find(({ division }) => division === villages[1]!.code)!;
+  await fleet.enrol([{ name: 'official', role: 'official', division: township, official: own.id }]); // prettier-ignore
+  const visits = (await fleet.every<{ id: string; division: string }>('registry', '/v1/establishments', await fleet.token('county'))).filter(({ division }) => division === own.division); // prettier-ignore
+  for (const { id } of visits)
+    await done(call('official', 'inspection', 'POST', '/v1/inspections', {
+      establishmentId: id, method: 'on-site', visitedAt: new Date(Date.now() - 1000).toISOString(), operator: { answer: 'signed', signedBy: '王某' },
+      results: items.map(({ code }, index) => ({ item: code, result: index === 0 ? 'fail' : 'pass' })),
+      findings: [{ item: items[0]!.code, text: '不合格', handling: 'deadline', workingDays: 3 }],
+    })); // prettier-ignore
+  const { dueOn } = addWorkingDays(today(), 3, calendar);
+  const actions = async (): Promise<object[]> => fleet.every('inspection', '/v1/corrective-actions', await fleet.token('county')); // prettier-ignore
+  expect(await actions()).toEqual([0, 1].map(() => expect.objectContaining({ dueOn, overdue: false }) as object)); // prettier-ignore
 
   // The newest scan is the one that came last.
   const [undertaking] = await fleet.every<{ id: string }>('assignment', '/v1/undertakings', await fleet.token('office')); // prettier-ignore
@@ -146,7 +166,7 @@ it('gives tokens their five minutes, and takes none after them', async () => {
   };
   expect(await asked(60)).toEqual(Array.from({ length: 6 }, () => 200));
   expect(await asked(-30)).toEqual(Array.from({ length: 6 }, () => 401));
-});
+}, 60_000);
 
 it('says whose clock is off, and by how much', async () => {
   for (const service of ['registry', 'inspection'] as const) {
@@ -160,4 +180,4 @@ it('says whose clock is off, and by how much', async () => {
     const ahead = await eventually(() => fleet.metric(service, 'foodwarden_clock_ahead_seconds'), (found) => found.length === 2); // prettier-ignore
     expect(ahead.map((seconds) => Math.round(seconds / 60)).sort((a, b) => a - b)).toEqual([-10, 10]); // prettier-ignore
   }
-});
+}, 60_000);

@@ -183,7 +183,7 @@ describe('npm run journal:verify', () => {
     expect(await verify(...heads)).toEqual({ code, said });
     const wrong = heads[0]!.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
     expect((await verify(wrong)).said).toMatch(/not the one that your note saw/);
-  });
+  }, 60_000);
 
   it('names each row that was changed, removed or inserted, and each seal that was touched', async () => {
     const ids = (await fleet.rows<{ id: string }>('registry', 'select id from journal order by id')).map(({ id }) => Number(id)); // prettier-ignore
@@ -210,7 +210,7 @@ describe('npm run journal:verify', () => {
     expect(said.match(/as it was sealed/g)).toHaveLength(owners.length - 1);
     await change(`delete from journal; insert into journal overriding system value select * from kept; truncate seal; insert into seal select * from kept_seal`);
     expect((await verify(...heads)).code).toBe(0);
-  }); // prettier-ignore
+  }, 60_000); // prettier-ignore
 
   it('finds a chain that was rewritten as a whole, by what the listeners saw of it; and they say so at once', async () => {
     const mark = fleet.log.length;
