@@ -206,7 +206,8 @@ export class Database {
     const before = Date.now();
     const [read] = await this.source.query<{ now: Date }[]>('select clock_timestamp() as now');
     const after = Date.now();
-    if (read && after - before < 1000) this.clockAheadMs = read.now.getTime() - (before + after) / 2;
+    if (read && after - before < 1000)
+      this.clockAheadMs = read.now.getTime() - (before + after) / 2;
   }
 
   async close(): Promise<void> {

@@ -196,7 +196,10 @@ export class OidcGuard implements CanActivate {
   /** Verified tokens are believed for three seconds, so that a busy program's signature is not checked at every request. */
   private keep(token: string, principal: Principal, expiresAt: number): void {
     if (this.known.size >= 2000) this.known.clear();
-    this.known.set(token, { principal, until: Math.min(this.database.now() + believedMs, expiresAt) });
+    this.known.set(token, {
+      principal,
+      until: Math.min(this.database.now() + believedMs, expiresAt),
+    });
   }
 
   private async keySet(): Promise<ReturnType<typeof createRemoteJWKSet>> {
