@@ -112,9 +112,9 @@ export class Relay {
     await this.seals.open(client);
     const { rows } = await client.query<Unsent>({
       name: 'unsent',
-      text: `select o.journal_id, j.event, ${rowHash} as hash from outbox o
+      text: `select o.journal_id, j.event, ${rowHash} as hash from (select * from outbox order by journal_id limit ${batch}) o
              join journal j on j.id = o.journal_id and j.recorded_at = o.recorded_at
-             order by o.journal_id limit ${batch}`,
+             order by o.journal_id`,
     });
     if (rows.length === 0) return false;
     const { ids, streamSeq } = await this.send(rows);
