@@ -7,7 +7,8 @@ import { runningPostgres, startPostgres } from '#servers';
 
 /*
  * npm run journal:verify: compares every journal with its seals, without NATS and without the services. By default those of
- * npm start, running or stopped; else of the URLs in the environment, <SERVICE>_DATABASE_RELAY_URL each.
+ * npm start, running or stopped; else of the URLs in the environment, <SERVICE>_DATABASE_RELAY_URL each, or the service's
+ * own (SERVICE, DATABASE_RELAY_URL).
  */
 
 const usage =
@@ -28,6 +29,8 @@ async function databases(): Promise<{ urls: Map<string, string>; end: () => Prom
     const url = process.env[`${service.toUpperCase()}_DATABASE_RELAY_URL`];
     return url ? [[service, url]] : [];
   });
+  const { SERVICE: service, DATABASE_RELAY_URL: own } = process.env; // as in an image
+  if (given.length === 0 && service && own) given.push([service, own]);
   if (given.length > 0) return { urls: new Map(given), end: () => Promise.resolve() };
   const dataDir = resolve(process.env['FOODWARDEN_DATA'] ?? '.data');
   const secretsFile = join(dataDir, 'secrets.json');
@@ -35,11 +38,11 @@ async function databases(): Promise<{ urls: Map<string, string>; end: () => Prom
   const { database } = JSON.parse(readFileSync(secretsFile, 'utf8')) as { database: string };
   const folder = join(dataDir, 'postgres');
   const running = await runningPostgres(folder);
-  const own = running === undefined ? await startPostgres({ dataDir: folder }) : undefined;
-  const port = running ?? own?.port;
+  const started = running === undefined ? await startPostgres({ dataDir: folder }) : undefined;
+  const port = running ?? started?.port;
   return {
     urls: new Map(publishers.map((service) => [service, `postgresql://${service}_relay:${encodeURIComponent(database)}@127.0.0.1:${port}/${service}`])),
-    end: async () => own?.stop(),
+    end: async () => started?.stop(),
   };
 } // prettier-ignore
 

@@ -67,7 +67,7 @@ async function walk(client: pg.Client, find: (text: string) => void): Promise<{ 
   for (;;) {
     const page = await client.query<Seal>(
       `select number, encode(previous, 'hex') as previous, encode(hash, 'hex') as hash, journal_ids as "journalIds", event_ids::text[] as "eventIds",
-         types, encode(row_hashes, 'hex') as hashes from seal where number > $1 order by number limit 50`,
+         types, encode(row_hashes, 'hex') as hashes from seal where number > $1 order by number limit 20`,
       [head.seal],
     );
     if (page.rows.length === 0) return { facts, seals, head };
