@@ -56,7 +56,10 @@ interface Again {
  */
 export class Reconciler {
   private readonly marks = new Map<Service, Mark>();
-  private readonly progress = new Map<Service, { delivered: number; since: number }>();
+  private readonly progress = new Map<
+    Service,
+    { delivered: number; since: number; seen: number }
+  >();
   private readonly asked = new Map<Service, number>();
   private readonly broken = new Map<Service, string>();
   private readonly work = new Set<Promise<void>>();
@@ -154,9 +157,9 @@ export class Reconciler {
       const row = rows.find((one) => one.owner === owner);
       if (row?.broken) this.broken.set(owner, brokenText(owner, row.broken));
       else this.broken.delete(owner);
-      const place = await this.placeIn(owner);
-      if (!place) continue;
-      if (row?.missing || this.missing.get(owner)) await this.recheck(owner, place);
+      const place = row?.missing || this.missing.get(owner) ? await this.placeIn(owner) : undefined;
+      if (place) await this.recheck(owner, place);
+      if (this.stopped) return;
       const { seal, hash } = row ?? { seal: 0, hash: genesis };
       const mark = this.marks.get(owner);
       if (mark && (mark.seal !== seal || mark.hash !== hash)) this.askAfter(owner, seal);
@@ -173,16 +176,17 @@ export class Reconciler {
       return undefined;
     }
     const { created, ts, delivered, num_pending, num_ack_pending } = info;
+    const now = performance.now();
     const before = this.progress.get(owner);
-    if (before?.delivered !== delivered.stream_seq)
-      this.progress.set(owner, { delivered: delivered.stream_seq, since: performance.now() });
-    const since = this.progress.get(owner)?.since ?? 0;
+    const watched = before?.delivered === delivered.stream_seq && now - before.seen < 2 * graceMs;
+    const since = watched ? before.since : now;
+    this.progress.set(owner, { delivered: delivered.stream_seq, since, seen: now });
     return {
       ageMs: Date.parse(ts ?? created) - Date.parse(created),
       delivered: delivered.stream_seq,
       pending: num_pending,
       unacknowledged: num_ack_pending,
-      stalled: num_ack_pending < maxUnacknowledged && performance.now() - since > stalledMs,
+      stalled: num_ack_pending < maxUnacknowledged && now - since > stalledMs,
     };
   }
 
