@@ -95,7 +95,7 @@ const startEars = (): Promise<unknown> => Promise.all(ears.map((one) => fleet.ru
 it('finds what one wiped stream held, after it said which command makes the stream anew', async () => {
   const mark = fleet.log.length;
   await stopEars();
-  await register(20);
+  await register(12);
   await sent('registry');
   await fleet.stopNats();
   await rm(join(fleet.natsStore, 'EVT_REGISTRY'), { recursive: true });
@@ -114,7 +114,7 @@ it('finds what one wiped stream held, after it said which command makes the stre
 it('finds what the whole wiped store held', async () => {
   const mark = fleet.log.length;
   await stopEars();
-  await register(20);
+  await register(12);
   await sent('registry');
   await fleet.stopNats();
   await rm(join(fleet.natsStore, '..', '..'), { recursive: true });
@@ -133,7 +133,7 @@ it('finds what a listener missed while it had no place, and what flipped bits in
   await sent('registry');
   await fleet.deployBus();
   await stopEars();
-  await register(20);
+  await register(12);
   await sent('registry');
   await fleet.stopNats();
   const folder = join(fleet.natsStore, 'EVT_REGISTRY', 'msgs');

@@ -9,7 +9,7 @@ import { type Ask, againMost, type Mark } from './watermarks.js';
 /** How often it looks. */
 const everyMs = 2_000;
 /** A fact on its way is no lost one: so long it may take from the broker's acknowledgement to here. */
-const graceMs = 5_000;
+const graceMs = 3_000;
 /** Deliveries that wait to be tried again may be the ones that are missed: so long they get the benefit of the doubt. */
 const doubtMs = 40_000;
 /** Messages ahead of us in the stream move; when they have not for so long, the stream is taken to hold them no more. */
@@ -178,7 +178,7 @@ export class Reconciler {
     const { created, ts, delivered, num_pending, num_ack_pending } = info;
     const now = performance.now();
     const before = this.progress.get(owner);
-    const watched = before?.delivered === delivered.stream_seq && now - before.seen < 2 * graceMs;
+    const watched = before?.delivered === delivered.stream_seq && now - before.seen < 5 * everyMs;
     const since = watched ? before.since : now;
     this.progress.set(owner, { delivered: delivered.stream_seq, since, seen: now });
     return {
