@@ -428,6 +428,27 @@ create policy ground_update on roster_import_finding for update to assignment_ap
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table roster_import_part (
+  import_id uuid not null,
+  division text collate "C" not null,
+  place integer not null,
+  bytes bytea not null,
+  arrived_at timestamp with time zone default now() not null,
+  constraint roster_import_part_pkey PRIMARY KEY (import_id, place)
+);
+CREATE INDEX roster_import_part_arrived ON public.roster_import_part USING btree (arrived_at);
+alter table roster_import_part enable row level security;
+alter table roster_import_part force row level security;
+create policy ground_delete on roster_import_part for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on roster_import_part for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on roster_import_part for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on roster_import_part for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table seal (
   number bigint not null,
   previous bytea not null,
@@ -555,6 +576,7 @@ grant insert, select, update on proposal to assignment_app;
 grant insert, select on proposal_line to assignment_app;
 grant insert, select, update on roster_import to assignment_app;
 grant insert, select on roster_import_finding to assignment_app;
+grant delete, insert, select on roster_import_part to assignment_app;
 grant insert, select on seal to assignment_relay;
 grant insert, select, update on undertaking to assignment_app;
 grant insert, select on undertaking_copy to assignment_app;

@@ -380,6 +380,27 @@ create policy ground_update on ledger_import_finding for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table ledger_import_part (
+  import_id uuid not null,
+  division text collate "C" not null,
+  place integer not null,
+  bytes bytea not null,
+  arrived_at timestamp with time zone default now() not null,
+  constraint ledger_import_part_pkey PRIMARY KEY (import_id, place)
+);
+CREATE INDEX ledger_import_part_arrived ON public.ledger_import_part USING btree (arrived_at);
+alter table ledger_import_part enable row level security;
+alter table ledger_import_part force row level security;
+create policy ground_delete on ledger_import_part for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on ledger_import_part for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on ledger_import_part for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on ledger_import_part for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table migration (
   name text not null,
   hash text not null,
@@ -506,6 +527,7 @@ grant select on journal to registry_relay;
 grant insert, select, update on ledger_import to registry_app;
 grant insert, select on ledger_import_effect to registry_app;
 grant insert, select on ledger_import_finding to registry_app;
+grant delete, insert, select on ledger_import_part to registry_app;
 grant delete, insert, select, update on missing_fact to registry_app;
 grant insert on outbox to registry_app;
 grant delete, select on outbox to registry_relay;

@@ -16,6 +16,7 @@ import { premises } from './migrations/0002-premises.js';
 import { officials } from './migrations/0003-officials.js';
 import { premisesSequence } from './migrations/0004-premises-sequence.js';
 import { undertakings } from './migrations/0005-undertakings.js';
+import { rosterParts } from './migrations/0007-import-parts.js';
 import { OfficialController } from './official.controller.js';
 import { ProposalController } from './proposal.controller.js';
 import { RosterImportController } from './roster-import.controller.js';
@@ -42,9 +43,17 @@ class AssignmentModule {}
 export const assignment: ServiceDefinition = {
   service: 'assignment',
   title: '包保关系 · Assignment: who answers for what',
+  url: import.meta.url,
   module: AssignmentModule,
   entities: [],
-  migrations: [...foundationOf('assignment'), premises, officials, premisesSequence, undertakings],
+  migrations: [
+    ...foundationOf('assignment'),
+    premises,
+    officials,
+    premisesSequence,
+    undertakings,
+    rosterParts,
+  ],
   events: [AssignmentEvents],
   jobs: [RosterImports],
   fileTables: ['undertaking_copy'],

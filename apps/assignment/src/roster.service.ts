@@ -8,6 +8,7 @@ import {
   masked,
   type Outcome,
   type RowTaker,
+  Served,
   SheetImports,
   type Step,
 } from '#platform';
@@ -65,9 +66,18 @@ interface Known extends Said {
   version: number;
 }
 
+interface Looked {
+  row: number;
+  /** null: the row is refused. */
+  said: Said | null;
+  findings: Found[];
+  /** The row where the same stood first. */
+  repeats: number | undefined;
+}
+
 interface RosterMemory {
   /** Codes of the ground. */
-  divisions?: Set<string>;
+  divisions: Set<string>;
   seen: Map<string, number>;
   made: Map<string, Known>;
 }
@@ -75,11 +85,11 @@ interface RosterMemory {
 const keyOf = (one: Said): string => [one.division, one.level, one.post, one.name].join('\n');
 
 /** Rows of a roster → officials. Level, place, post and name say who it is; nobody leaves by missing from a roster. */
-class RosterRows implements RowTaker<RosterMemory> {
+class RosterRows implements RowTaker<RosterMemory, Looked> {
   readonly shape = shape;
 
-  memory(): RosterMemory {
-    return { seen: new Map(), made: new Map() };
+  async memory(tx: Tx): Promise<RosterMemory> {
+    return { divisions: await groundOf(tx), seen: new Map(), made: new Map() };
   }
 
   /** A roster names places: they must all be known, or good rows would be refused. */
@@ -95,30 +105,30 @@ class RosterRows implements RowTaker<RosterMemory> {
       throw new DomainError('divisions-missing', `The divisions below ${missing.division} have not arrived from registry yet: try again shortly.`);
   } // prettier-ignore
 
-  async take(tx: Tx, rows: SheetRow[], memory: RosterMemory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]> {
-    const first = rows.map(({ row, cells }) => {
+  look(rows: SheetRow[], { seen, divisions }: RosterMemory): Looked[] {
+    return rows.map(({ row, cells }) => {
       const content = JSON.stringify(Object.keys(title).map((field) => cells[field] ?? ''));
-      const before = memory.seen.get(content);
-      if (before === undefined) memory.seen.set(content, row);
-      return before;
+      const repeats = seen.get(content);
+      if (repeats === undefined) seen.set(content, row);
+      return { row, repeats, ...look(cells, divisions) };
     });
-    if (mode === 'seen') return [];
-    const divisions = (memory.divisions ??= await groundOf(tx));
-    const read = rows.map(({ row, cells }) => ({ row, ...look(cells, divisions) }));
+  }
+
+  async take(tx: Tx, looked: Looked[], memory: RosterMemory, mode: 'write' | 'dry-run'): Promise<Judged[]> {
     if (mode === 'write')
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const known = new Map(memory.made);
     for (const one of await tx.query<Known>(
       `select id, version, name, post, level, division, unit, phone from official where division = any($1) for update`,
-      [[...new Set(read.flatMap(({ said }) => (said ? [said.division] : [])))]],
+      [[...new Set(looked.flatMap(({ said }) => (said ? [said.division] : [])))]],
     ))
       known.set(keyOf(one), one);
     const touched = new Set<Known>();
     const steps: Step[] = [];
-    const judged = read.map(({ row, said, findings }, index): Judged => {
+    const judged = looked.map(({ row, said, findings, repeats }): Judged => {
       if (!said) return { row, outcome: 'refused', findings };
-      if (first[index] !== undefined)
-        return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${first[index]}`)] };
+      if (repeats !== undefined)
+        return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${repeats}`)] };
       let outcome: Outcome = 'created';
       let official = known.get(keyOf(said));
       const before = official ? { ...official } : null;
@@ -204,8 +214,8 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
 
 /** Imports of rosters of officials, and the job that lands them. */
 @Injectable()
-export class RosterImports extends SheetImports<RosterMemory> {
-  constructor(database: Database) {
-    super(database, 'roster_import', new RosterRows());
+export class RosterImports extends SheetImports<RosterMemory, Looked> {
+  constructor(database: Database, served: Served) {
+    super(database, served, 'roster_import', new RosterRows());
   }
 }

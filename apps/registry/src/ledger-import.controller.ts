@@ -37,7 +37,7 @@ export class LedgerImportController extends importRoutes('台账 · a ledger', [
     @Param('id', ParseUUIDPipe) id: string,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendWorkbook(reply, `台账问题-${id}`, await markedSheet(this.door, caller, id));
+    sendWorkbook(reply, `台账问题-${id}`, await markedSheet(this.door, this.ledgers, caller, id));
   }
 
   @Post(':id/undo')

@@ -1,5 +1,5 @@
 import { type Caller, Database, type Tx } from '#database';
-import { DomainError, type Finding, oneOf } from '#platform';
+import { DomainError, type Finding } from '#platform';
 import {
   neutralised,
   readTexts,
@@ -12,7 +12,7 @@ import { type Readable } from 'node:stream';
 import { type LedgerQuery } from './ledger.controller.js';
 import { type Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
-import { kindOf, shape, title } from './ledger.service.js';
+import { kindOf, type LedgerImports, shape, title } from './ledger.service.js';
 
 const batch = 500;
 
@@ -30,19 +30,22 @@ const said = {
  * what to do about it in a last column. Sent in again, that column is not read.
  * @throws DomainError 404; 409 while the import is under way; 422 when the file cannot be read at all
  */
-export async function markedSheet(database: Database, caller: Caller, id: string): Promise<Readable> {
-  const { file, state } = oneOf(
-    await database.within(caller, (tx) =>
-      tx.query<{ file: Buffer; state: string }>(`select file, state from ledger_import where id = $1`, [id]),
-    ),
-  );
+export async function markedSheet(
+  database: Database,
+  imports: LedgerImports,
+  caller: Caller,
+  id: string,
+): Promise<Readable> {
+  const { state } = await database.within(caller, (tx) => imports.one(tx, id));
   if (state === 'queued' || state === 'running')
     throw new DomainError('wrong-state', 'The import is under way: its findings are not all known.');
-  const { width, rows } = await readTexts(file, shape, batch).catch((error: unknown) => {
+  const file = await imports.fileOf(caller, id);
+  const { width, rows } = await readTexts(file.path, shape, batch).catch(async (error: unknown) => {
+    await file.forget();
     throw error instanceof SheetError ? new DomainError(error.code, error.message) : error;
   });
   const columnWidths = [...Array<number>(width).fill(16), 80];
-  return workbook({ sheet: '主体台账', columnWidths }, marked());
+  return workbook({ sheet: '主体台账', columnWidths }, marked()).once('close', () => void file.forget());
 
   async function* marked(): AsyncGenerator<WorkbookRow[]> {
     for await (const some of rows) {

@@ -13,6 +13,7 @@ import { establishments } from './migrations/0002-establishments.js';
 import { ledger } from './migrations/0003-ledger.js';
 import { search } from './migrations/0004-search.js';
 import { records } from './migrations/0005-records.js';
+import { ledgerParts } from './migrations/0007-import-parts.js';
 import { NameSearchSweep } from './name-search.sweep.js';
 import { RegistryEvents } from './registry.events.js';
 import { IndicatorController } from './registry.indicators.js';
@@ -36,9 +37,10 @@ class RegistryModule {}
 export const registry: ServiceDefinition = {
   service: 'registry',
   title: '主体登记 · Registry: premises and tiers',
+  url: import.meta.url,
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [...foundationOf('registry'), establishments, ledger, search, records],
+  migrations: [...foundationOf('registry'), establishments, ledger, search, records, ledgerParts],
   events: [RegistryEvents],
   jobs: [LedgerImports, NameSearchSweep],
   load: loadRegistry,

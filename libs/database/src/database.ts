@@ -171,8 +171,6 @@ export class Database {
   readonly service: Service;
   /** How far the database's clock is ahead of this process's, in milliseconds; measured every half minute. */
   clockAheadMs = 0;
-  /** Transactions begun so far: tells work that can wait whether anybody else is being served. */
-  begun = 0;
 
   constructor(options: DatabaseOptions) {
     this.service = options.service;
@@ -235,7 +233,6 @@ export class Database {
    */
   async within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
     const scope = scopeOf(caller.division);
-    this.begun += 1;
     const runner = this.source.createQueryRunner();
     const connection = (await runner.connect()) as Connection;
     const active = runner as { isTransactionActive: boolean };

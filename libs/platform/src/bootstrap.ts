@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { parseArgs } from 'node:util';
 import { type Service } from '#contracts';
-import { Database, migrate, type Migration } from '#database';
-import { filesOf, FileStore } from '#files';
+import { Database, migrate } from '#database';
+import { filesOf } from '#files';
 import {
   Applier,
   connectBus,
@@ -15,12 +15,7 @@ import {
 } from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import {
-  type DynamicModule,
-  type INestApplicationContext,
-  Module,
-  type Type,
-} from '@nestjs/common';
+import { type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -30,7 +25,9 @@ import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
-import { type Config, configFrom, defaultRequestTimeoutMs, Settings } from './config.js';
+import { Apart } from './apart.js';
+import { type Config, configFrom, defaultRequestTimeoutMs } from './config.js';
+import { openContext, PlatformModule, type ServiceDefinition } from './context.js';
 import { completed, describeRules } from './openapi.js';
 import {
   EtagInterceptor,
@@ -41,28 +38,12 @@ import {
   tell,
   validation,
 } from './http.js';
-import { DeadLetterController } from './dead-letter.controller.js';
 import { FileSweep } from './file-sweep.js';
 import { Housekeeping } from './housekeeping.js';
-import { type Job, Jobs } from './jobs.js';
+import { isHeavy, type Job, Jobs } from './jobs.js';
 import { defaultLimits, LimitGuard } from './limits.js';
 import { DomainError } from './problem.js';
-
-export interface ServiceDefinition {
-  service: Service;
-  title: string;
-  module: Type;
-  entities: Type[];
-  migrations: Migration[];
-  /** Classes with `@OnEvent` methods. */
-  events?: Type[];
-  /** Providers that do work no request waits for. */
-  jobs?: Type<Job>[];
-  /** Tables whose `sha256` names a file: what none of them names is swept away. A service without files leaves it out. */
-  fileTables?: readonly string[];
-  /** Deploy step: what a county starts with, from the files of a folder. Repeating it changes nothing. @returns what was loaded */
-  load?: (database: Database, folder: string) => Promise<string>;
-}
+import { Served } from './served.js';
 
 export interface RunningService {
   service: Service;
@@ -72,28 +53,6 @@ export interface RunningService {
   /** Serves one request, for the process that runs every service behind one port. */
   handle(request: IncomingMessage, response: ServerResponse): void;
   stop(): Promise<void>;
-}
-
-@Module({ controllers: [DeadLetterController] })
-class PlatformModule {
-  static with(
-    database: Database,
-    applier: Applier,
-    files: FileStore,
-    env: NodeJS.ProcessEnv,
-  ): DynamicModule {
-    return {
-      module: PlatformModule,
-      global: true,
-      providers: [
-        { provide: Database, useValue: database },
-        { provide: Applier, useValue: applier },
-        { provide: FileStore, useValue: files },
-        { provide: Settings, useValue: new Settings(env) },
-      ],
-      exports: [Database, Applier, FileStore, Settings],
-    };
-  }
 }
 
 const unreadable = new DomainError(
@@ -150,12 +109,16 @@ export async function startService(
 
   const applier = new Applier(service, database);
   const files = filesOf(config.files, service);
+  const served = new Served();
   if (definition.fileTables && !files.configured)
     log.warn(
       'No place for files: uploads are refused (503 files-not-configured) until FILES_DIR or FILES_S3_… is set.',
     );
   @Module({
-    imports: [definition.module, PlatformModule.with(database, applier, files, config.env ?? {})],
+    imports: [
+      definition.module,
+      PlatformModule.with(database, applier, files, served, config.env ?? {}),
+    ],
   })
   class Root {}
   const adapter = new FastifyAdapter({
@@ -210,6 +173,8 @@ export async function startService(
       done(unreadable);
       return;
     }
+    // Who looks how his import goes on does not hold it up.
+    if (!/\/(health|metrics|[a-z]+-imports)\b/.test(request.url)) served.note();
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
@@ -241,7 +206,13 @@ export async function startService(
   const sweep = definition.fileTables
     ? [new FileSweep(database, files, definition.fileTables)]
     : [];
-  const jobs = new Jobs([...work, ...sweep, new Housekeeping(database)], say);
+  const heavy = definition.url?.endsWith('.js') ? work.filter(isHeavy) : [];
+  const light = work.filter((job) => !heavy.includes(job));
+  const apart =
+    definition.url && heavy.length > 0
+      ? [new Apart(definition.url, config, heavy, served, () => relay?.wake())]
+      : [];
+  const jobs = new Jobs([...light, ...apart, ...sweep, new Housekeeping(database)], say);
   const joined = connectBus({
     url: config.natsUrl,
     ...(config.natsUser ? { user: config.natsUser, password: config.natsPassword ?? '' } : {}),
@@ -457,24 +428,18 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
     options: { id: { type: 'string' }, type: { type: 'string' }, division: { type: 'string' }, since: { type: 'string' }, until: { type: 'string' } },
   });
   const { since, until, ...filter } = values;
-  const database = new Database({ service: definition.service, url, entities: definition.entities, poolSize: 1 });
-  await database.open();
+  // Facts carry no files.
+  const { applier, app, close } = await openContext(definition, { databaseUrl: url, files: undefined, env: process.env }, new Served(), 1);
   try {
-    const applier = new Applier(definition.service, database);
-    const noFiles = new FileStore(undefined); // facts carry none
-    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles, process.env)] })
-    class Root {}
-    const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
     applier.register(earsOf(definition, app));
     const { replayed, failed } = await applier.replay('', {
       ...filter,
       since: since ? new Date(since) : undefined,
       until: until ? new Date(until) : undefined,
     });
-    await app.close();
     return `${replayed} replayed, ${failed.length} failed again${failed.map(({ id, cause }) => `\n${id}: ${cause}`).join('')}`;
   } finally {
-    await database.close();
+    await close();
   }
 } // prettier-ignore
 

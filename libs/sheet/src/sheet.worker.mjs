@@ -1,12 +1,31 @@
 // Reads one sheet in a thread of its own with a heap limit, and hands its rows over batch by batch, each when asked for.
 // Plain JavaScript, so that the same file runs from the sources and from dist.
-import { isUtf8 } from 'node:buffer';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SaxesParser } from 'saxes';
 import yauzl from 'yauzl';
 
-const { bytes: shared, headers, required, limits, batch, asTexts } = workerData;
-const bytes = Buffer.from(shared.buffer, shared.byteOffset, shared.byteLength);
+const { file, headers, required, limits, batch, asTexts } = workerData;
+const bytes = typeof file === 'string' ? undefined : Buffer.from(file);
+
+/** The file piece by piece: it never stands in memory whole. */
+function* pieces(size = 1 << 18) {
+  if (bytes) {
+    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+    return;
+  }
+  const open = openSync(file);
+  try {
+    for (;;) {
+      const piece = Buffer.allocUnsafe(size);
+      const length = readSync(open, piece);
+      if (length === 0) return;
+      yield piece.subarray(0, length);
+    }
+  } finally {
+    closeSync(open);
+  }
+}
 
 class Refused extends Error {
   constructor(code, detail) {
@@ -55,7 +74,8 @@ function openArchive() {
   return new Promise((done, failed) => {
     const refuse = (error) =>
       failed(new Refused('sheet-damaged', `The workbook cannot be read: ${error.message}`));
-    yauzl.fromBuffer(bytes, { lazyEntries: true, validateEntrySizes: true }, (error, archive) => {
+    const how = { lazyEntries: true, validateEntrySizes: true, autoClose: false };
+    const opened = (error, archive) => {
       if (error) return refuse(error);
       const entries = new Map();
       let total = 0;
@@ -98,7 +118,9 @@ function openArchive() {
         }),
       );
       archive.readEntry();
-    });
+    };
+    if (bytes) yauzl.fromBuffer(bytes, how, opened);
+    else yauzl.open(file, how, opened);
   });
 }
 
@@ -209,13 +231,22 @@ async function readWorkbook(take) {
   });
 }
 
+function isUtf8() {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  try {
+    for (const piece of pieces()) decoder.decode(piece, { stream: true });
+    decoder.decode();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The text piece by piece: nothing is kept of a piece that is done with. */
 function* textOf(encoding) {
   const decoder = new TextDecoder(encoding, { fatal: true });
-  const pieceBytes = 1 << 18;
   try {
-    for (let at = 0; at < bytes.length; at += pieceBytes)
-      yield decoder.decode(bytes.subarray(at, at + pieceBytes), { stream: true });
+    for (const piece of pieces()) yield decoder.decode(piece, { stream: true });
     yield decoder.decode();
   } catch {
     throw new Refused(
@@ -265,7 +296,7 @@ async function readCsv(take) {
   };
   try {
     let text = '';
-    for (const piece of textOf(isUtf8(bytes) ? 'utf-8' : 'gb18030')) {
+    for (const piece of textOf(isUtf8() ? 'utf-8' : 'gb18030')) {
       if (piece.includes('\u0000'))
         throw new Refused('sheet-format', 'This is neither an XLSX workbook nor a CSV text.');
       text += piece;
@@ -365,10 +396,11 @@ async function handOver(rows) {
 }
 
 try {
-  if (bytes.length === 0) throw new Refused('sheet-format', 'The file is empty.');
-  if (bytes.subarray(0, 4).toString('hex') === 'd0cf11e0')
+  const [start] = pieces(4);
+  if (!start) throw new Refused('sheet-format', 'The file is empty.');
+  if (start.toString('hex') === 'd0cf11e0')
     throw new Refused('sheet-format', 'This is an old XLS workbook: save it as XLSX.');
-  await (bytes.subarray(0, 2).toString('latin1') === 'PK' ? readWorkbook(take) : readCsv(take));
+  await (start.toString('latin1').startsWith('PK') ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
   while (ready.length > 0) await handOver(ready.splice(0, batch || ready.length));
   parentPort.postMessage({ end: true, count, width });
