@@ -396,7 +396,10 @@ describe('the walls', () => {
       { relname: 'account_cutoff' },
       { relname: 'inbox' },
       { relname: 'migration' },
+      { relname: 'missing_fact' },
       { relname: 'outbox' },
+      { relname: 'seal' },
+      { relname: 'watermark' },
     ]);
   });
 
