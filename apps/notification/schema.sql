@@ -200,6 +200,19 @@ create table migration (
   constraint migration_pkey PRIMARY KEY (name)
 );
 
+create table missing_fact (
+  event_id uuid not null,
+  owner text not null,
+  type text not null,
+  seal bigint not null,
+  cause text not null,
+  found_at timestamp with time zone default now() not null,
+  asked integer default 0 not null,
+  asked_at timestamp with time zone,
+  constraint missing_fact_pkey PRIMARY KEY (event_id),
+  constraint missing_fact_cause_check CHECK ((cause = ANY (ARRAY['stream'::text, 'durable'::text, 'store'::text])))
+);
+
 create table outbox (
   journal_id bigint not null,
   recorded_at timestamp with time zone not null,
@@ -227,6 +240,22 @@ create policy standing_select on policy for select to notification_app
 create policy standing_update on policy for update to notification_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table seal (
+  number bigint not null,
+  previous bytea not null,
+  hash bytea not null,
+  sealed_at timestamp with time zone default now() not null,
+  stream_seq bigint,
+  facts integer not null,
+  journal_ids bigint[] not null,
+  event_ids uuid[] not null,
+  types text[] not null,
+  row_hashes bytea not null,
+  recorded_from timestamp with time zone not null,
+  recorded_until timestamp with time zone not null,
+  constraint seal_pkey PRIMARY KEY (number)
+);
 
 create table subscription (
   id uuid not null,
@@ -271,6 +300,16 @@ create policy ground_update on subscription for update to notification_app
   using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
   with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
 
+create table watermark (
+  owner text not null,
+  seal bigint default 0 not null,
+  hash bytea default decode(repeat('00'::text, 32), 'hex'::text) not null,
+  broken_at timestamp with time zone,
+  broken_seal bigint,
+  broken_hash bytea,
+  constraint watermark_pkey PRIMARY KEY (owner)
+);
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
@@ -287,7 +326,11 @@ grant insert, select on inbox to notification_app;
 grant insert, select on journal to notification_app;
 grant select on journal to notification_relay;
 grant insert, select, update on message to notification_app;
+grant delete, insert, select, update on missing_fact to notification_app;
 grant insert on outbox to notification_app;
 grant delete, select on outbox to notification_relay;
 grant insert, select on policy to notification_app;
+grant insert, select on seal to notification_relay;
 grant insert, select, update on subscription to notification_app;
+grant insert, select, update on watermark to notification_app;
+grant select on watermark to notification_relay;

@@ -408,6 +408,19 @@ create table migration (
   constraint migration_pkey PRIMARY KEY (name)
 );
 
+create table missing_fact (
+  event_id uuid not null,
+  owner text not null,
+  type text not null,
+  seal bigint not null,
+  cause text not null,
+  found_at timestamp with time zone default now() not null,
+  asked integer default 0 not null,
+  asked_at timestamp with time zone,
+  constraint missing_fact_pkey PRIMARY KEY (event_id),
+  constraint missing_fact_cause_check CHECK ((cause = ANY (ARRAY['stream'::text, 'durable'::text, 'store'::text])))
+);
+
 create table outbox (
   journal_id bigint not null,
   recorded_at timestamp with time zone not null,
@@ -461,6 +474,32 @@ create policy standing_update on policy for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table seal (
+  number bigint not null,
+  previous bytea not null,
+  hash bytea not null,
+  sealed_at timestamp with time zone default now() not null,
+  stream_seq bigint,
+  facts integer not null,
+  journal_ids bigint[] not null,
+  event_ids uuid[] not null,
+  types text[] not null,
+  row_hashes bytea not null,
+  recorded_from timestamp with time zone not null,
+  recorded_until timestamp with time zone not null,
+  constraint seal_pkey PRIMARY KEY (number)
+);
+
+create table watermark (
+  owner text not null,
+  seal bigint default 0 not null,
+  hash bytea default decode(repeat('00'::text, 32), 'hex'::text) not null,
+  broken_at timestamp with time zone,
+  broken_seal bigint,
+  broken_hash bytea,
+  constraint watermark_pkey PRIMARY KEY (owner)
+);
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
@@ -489,7 +528,11 @@ grant insert, select, update on ledger_import to registry_app;
 grant insert, select on ledger_import_effect to registry_app;
 grant insert, select on ledger_import_finding to registry_app;
 grant delete, insert, select on ledger_import_part to registry_app;
+grant delete, insert, select, update on missing_fact to registry_app;
 grant insert on outbox to registry_app;
 grant delete, select on outbox to registry_relay;
 grant insert, select on personal_read to registry_app;
 grant insert, select on policy to registry_app;
+grant insert, select on seal to registry_relay;
+grant insert, select, update on watermark to registry_app;
+grant select on watermark to registry_relay;

@@ -102,7 +102,7 @@ export class GapController {
            left join served s on s.level = d.level and s.pool = d.pool
            left join lateral (
              select pl.official_id, pl.basis, pr.state from proposal_line pl join proposal pr on pr.id = pl.proposal_id
-             where pl.establishment_id = d.establishment_id order by pl.proposal_id desc limit 1) line on true
+             where pl.establishment_id = d.establishment_id order by pr.proposed_at desc, pl.proposal_id desc limit 1) line on true
            where a.id is null or a.official_level <> d.level)
          select establishment_id as "establishmentId", division, name, tier, level, reason from gap
          where (division, establishment_id) > ($1, $2::uuid) and ($3::text is null or starts_with(division, $3)) and ($4::text is null or reason = $4)

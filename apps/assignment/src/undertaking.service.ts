@@ -68,7 +68,7 @@ export const undertakingView = `id, division, version, official_id as "officialI
   stale_added as "staleAdded", stale_removed as "staleRemoved", superseded_at as "supersededAt",
   (select jsonb_build_object('sha256', c.sha256, 'mime', c.mime, 'size', c.size, 'uploadedBy', c.uploaded_by,
                              'uploadedAt', to_char(c.uploaded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
-   from undertaking_copy c where c.undertaking_id = undertaking.id order by c.id desc limit 1) as copy`;
+   from undertaking_copy c where c.undertaking_id = undertaking.id order by c.uploaded_at desc, c.id desc limit 1) as copy`;
 
 /** SHA-256 of the ids of `a`'s establishments, sorted, one a line. A list is which establishments: their names are for reading. */
 const listHash = `encode(sha256(convert_to(coalesce(string_agg(a.establishment_id::text, E'\\n' order by a.establishment_id), ''), 'UTF8')), 'hex')`;

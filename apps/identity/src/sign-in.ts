@@ -213,11 +213,11 @@ export class SignIns {
 
   private async now(): Promise<number> {
     const { rows } = await this.pool.query<{ now: Date }>('select app_now() as now');
-    return rows[0]?.now.getTime() ?? Date.now();
+    return rows[0]?.now.getTime() ?? this.database.now();
   }
 
   private sign(proof: Proof): string {
-    const text = Buffer.from(JSON.stringify({ ...proof, until: Date.now() + proofMs })).toString('base64url'); // prettier-ignore
+    const text = Buffer.from(JSON.stringify({ ...proof, until: this.database.now() + proofMs })).toString('base64url'); // prettier-ignore
     return `${text}.${sealOf(this.settings.cookieKeys[0] ?? '', text)}`;
   }
 
@@ -229,7 +229,7 @@ export class SignIns {
     });
     if (!right) return undefined;
     const read = JSON.parse(Buffer.from(text, 'base64url').toString()) as Proof;
-    return read.until > Date.now() ? read : undefined;
+    return read.until > this.database.now() ? read : undefined;
   }
 }
 

@@ -167,7 +167,10 @@ export interface DatabaseOptions {
 export class Database {
   private readonly source: DataSource;
   private readonly committed = new Set<() => void>();
+  private clock: NodeJS.Timeout | undefined;
   readonly service: Service;
+  /** How far the database's clock is ahead of this process's, in milliseconds; measured every half minute. */
+  clockAheadMs = 0;
 
   constructor(options: DatabaseOptions) {
     this.service = options.service;
@@ -186,9 +189,27 @@ export class Database {
 
   async open(): Promise<void> {
     if (!this.source.isInitialized) await this.source.initialize();
+    await this.readClock();
+    this.clock ??= setInterval(() => {
+      this.readClock().catch(() => undefined); // the database is away: what was measured last holds
+    }, 30_000).unref();
+  }
+
+  /** The database's time, in milliseconds: what is judged without a transaction is judged by it, too, not by this machine's. */
+  now(): number {
+    return Date.now() + this.clockAheadMs;
+  }
+
+  private async readClock(): Promise<void> {
+    const before = Date.now();
+    const [read] = await this.source.query<{ now: Date }[]>('select clock_timestamp() as now');
+    const after = Date.now();
+    if (read && after - before < 1000)
+      this.clockAheadMs = read.now.getTime() - (before + after) / 2;
   }
 
   async close(): Promise<void> {
+    clearInterval(this.clock);
     if (this.source.isInitialized) await this.source.destroy();
   }
 

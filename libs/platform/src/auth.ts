@@ -131,13 +131,14 @@ export class OidcGuard implements CanActivate {
         '请发送带访问令牌的 Authorization: Bearer 请求头。 · Send Authorization: Bearer with an access token.',
       );
     const known = this.known.get(token);
-    if (known && known.until > Date.now()) return known.principal;
+    if (known && known.until > this.database.now()) return known.principal;
     const keys = await this.keySet();
     const verified = await jwtVerify(token, keys, {
       issuer: this.issuer,
       audience: this.audience,
       algorithms: ['RS256', 'ES256'],
       clockTolerance: 5,
+      currentDate: new Date(this.database.now()), // this machine's clock may be off
       requiredClaims: ['exp', 'sub'],
     }).catch((error: Error & { code?: string }) => {
       if (error.code === 'ERR_JWKS_TIMEOUT' || error.message.includes('fetch'))
@@ -201,7 +202,10 @@ export class OidcGuard implements CanActivate {
   /** Verified tokens are believed for three seconds, so that a busy program's signature is not checked at every request. */
   private keep(token: string, principal: Principal, expiresAt: number): void {
     if (this.known.size >= 2000) this.known.clear();
-    this.known.set(token, { principal, until: Math.min(Date.now() + believedMs, expiresAt) });
+    this.known.set(token, {
+      principal,
+      until: Math.min(this.database.now() + believedMs, expiresAt),
+    });
   }
 
   private async keySet(): Promise<ReturnType<typeof createRemoteJWKSet>> {

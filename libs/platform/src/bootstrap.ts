@@ -4,7 +4,15 @@ import { parseArgs } from 'node:util';
 import { type Service } from '#contracts';
 import { Database, migrate } from '#database';
 import { filesOf } from '#files';
-import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
+import {
+  Applier,
+  connectBus,
+  Consumers,
+  deployBus,
+  Reconciler,
+  Relay,
+  Watermarks,
+} from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
 import { type INestApplicationContext, Module } from '@nestjs/common';
@@ -200,6 +208,8 @@ export async function startService(
   let connection: NatsConnection | undefined;
   let relay: Relay | undefined;
   let consumers: Consumers | undefined;
+  let watermarks: Watermarks | undefined;
+  let reconciler: Reconciler | undefined;
   let stopped = false;
   applier.register(earsOf(definition, app));
   const work = (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false }));
@@ -224,8 +234,12 @@ export async function startService(
       relay = new Relay(config.relayUrl, made, say);
       consumers = new Consumers(applier, made, say);
       database.onCommit(() => relay?.wake());
+      watermarks = new Watermarks(service, relay, made, say);
+      reconciler = new Reconciler(database, made, say);
       relay.start();
       consumers.start();
+      watermarks.start();
+      reconciler.start();
     },
     (error: unknown) =>
       say('NATS refused the connection: check NATS_URL, NATS_USER, NATS_PASSWORD', error),
@@ -244,6 +258,11 @@ export async function startService(
     'foodwarden_outbox_depth',
     'Facts committed and not yet acknowledged by the broker; the leading replica alone knows',
     () => relay?.depth(),
+  );
+  gauge(
+    'foodwarden_clock_ahead_seconds',
+    'How far the database’s clock is ahead of this process’s',
+    () => database.clockAheadMs / 1000,
   );
   gauge('foodwarden_uploads', 'Files being received', () => limit.uploads);
   gauge(
@@ -265,6 +284,19 @@ export async function startService(
   gauge('foodwarden_dead_letters_waiting', 'Facts set aside and not applied since, in all', () =>
     applier.waiting(),
   );
+  gauge(
+    'foodwarden_facts_sent_again',
+    'Facts sent once more because a listener missed them, since start',
+    () => watermarks?.again ?? 0,
+  );
+  new Gauge({
+    name: 'foodwarden_facts_missing', help: 'Facts that the owner sent and that did not take effect here; or were found so since start', labelNames: ['owner', 'state'], registers: [registry],
+    collect() {
+      this.reset();
+      for (const [owner, count] of reconciler?.missing ?? []) this.set({ owner, state: 'now' }, count);
+      for (const [owner, count] of reconciler?.lost ?? []) this.set({ owner, state: 'found' }, count);
+    },
+  }); // prettier-ignore
   new Gauge({
     name: 'foodwarden_consumer_lag', help: 'Facts that the broker still holds for this service', labelNames: ['owner', 'state'], registers: [registry],
     async collect() {
@@ -295,13 +327,17 @@ export async function startService(
     // Without the broker requests are still served: facts wait in the outbox.
     const nats = connection && (await answers(connection)) ? 'up' : 'down';
     const troubles = [...(consumers?.troubles.values() ?? [])];
-    const well = nats === 'up' && !relay?.trouble && troubles.length === 0;
+    const clock = clockTrouble(database.clockAheadMs);
+    const well =
+      nats === 'up' && !relay?.trouble && troubles.length === 0 && !reconciler?.trouble && !clock;
     return reply.status(databaseState === 'up' ? 200 : 503).send({
       status: databaseState === 'down' ? 'not-ready' : well ? 'ok' : 'degraded',
       database: databaseState,
       nats,
       relay: relay?.trouble ?? 'ok',
       consumers: troubles.length === 0 ? 'ok' : troubles.join('; '),
+      reconciler: reconciler?.trouble ?? 'ok',
+      clock: clock ?? 'ok',
     });
   });
   fastify.get(`/api/${service}/metrics`, async (_request, reply) =>
@@ -362,7 +398,9 @@ export async function startService(
       await app.close();
       clearTimeout(patience);
       await jobs.stop();
+      await reconciler?.stop();
       await consumers?.stop();
+      await watermarks?.stop();
       await relay?.stop();
       if (connection)
         await connection.drain().catch(() => undefined); // closed already: nothing to drain
@@ -377,6 +415,14 @@ function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicati
   const own = events.map((type) => app.get<object>(type, { strict: false }));
   return service === 'identity' ? own : [...own, new AccountCutoffs()];
 } // prettier-ignore
+
+/** Nothing that is kept goes by this machine's clock; its logs do, and whoever reads them is misled. */
+function clockTrouble(aheadMs: number): string | undefined {
+  if (Math.abs(aheadMs) < 5_000) return undefined;
+  const seconds = Math.round(Math.abs(aheadMs) / 1000);
+  const [en, zh] = aheadMs > 0 ? ['behind', '慢'] : ['ahead of', '快'];
+  return `this machine's clock is ${seconds} s ${en} its database's: set it right · 本机时钟比数据库${zh} ${seconds} 秒,请校正`;
+}
 
 async function answers(connection: NatsConnection): Promise<boolean> {
   const late = new Promise<false>((done) => setTimeout(() => done(false), 1000).unref());

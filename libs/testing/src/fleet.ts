@@ -101,6 +101,11 @@ export class Fleet extends Apis {
     });
   }
 
+  /** Where nats-server keeps the streams: for damaging them while it is stopped. */
+  get natsStore(): string {
+    return join(this.storeDir, 'jetstream', '$G', 'streams');
+  }
+
   async stopNats(): Promise<void> {
     await this.nats?.stop();
     this.nats = undefined;
@@ -184,10 +189,17 @@ export class Fleet extends Apis {
     return said;
   }
 
-  /** Starts one more process of a service; resolves when it listens. */
-  async run(service: Service): Promise<Replica> {
+  /**
+   * Starts one more process of a service; resolves when it listens.
+   * @param clockMs how far its machine's clock is off
+   */
+  async run(service: Service, clockMs = 0): Promise<Replica> {
     this.refuseIfStopped();
-    const child = this.spawn(service, [], this.environmentOf(service));
+    const off = {
+      CLOCK_MS: String(clockMs),
+      NODE_OPTIONS: '--import ./libs/testing/src/wrong-clock.mjs',
+    };
+    const child = this.spawn(service, [], { ...this.environmentOf(service), ...(clockMs ? off : {}) }); // prettier-ignore
     const gone = new Promise<void>((done) => child.once('close', () => done()));
     const replica: Replica = { service, child, port: 0, gone };
     this.replicas.push(replica);
