@@ -17,6 +17,7 @@ import { officials } from './migrations/0003-officials.js';
 import { premisesSequence } from './migrations/0004-premises-sequence.js';
 import { undertakings } from './migrations/0005-undertakings.js';
 import { OfficialController } from './official.controller.js';
+import { OfficialService } from './official.service.js';
 import { ProposalController } from './proposal.controller.js';
 import { RosterImportController } from './roster-import.controller.js';
 import { RosterImports } from './roster.service.js';
@@ -35,7 +36,13 @@ import { UndertakingService } from './undertaking.service.js';
     PolicyController,
     ChangeController,
   ],
-  providers: [AssignmentEvents, AssignmentService, RosterImports, UndertakingService],
+  providers: [
+    AssignmentEvents,
+    AssignmentService,
+    OfficialService,
+    RosterImports,
+    UndertakingService,
+  ],
 })
 class AssignmentModule {}
 

@@ -391,10 +391,13 @@ export async function startService(
   };
 }
 
-/** What hears the facts of a service. Identity itself notes the change of an account in the step that makes it. */
+/**
+ * What hears the facts of a service. Identity itself notes the change of an account in the step that makes it; a service
+ * that does more than note it has an ear of that kind of its own.
+ */
 function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicationContext): object[] {
   const own = events.map((type) => app.get<object>(type, { strict: false }));
-  return service === 'identity' ? own : [...own, new AccountCutoffs()];
+  return service === 'identity' || own.some((ear) => ear instanceof AccountCutoffs) ? own : [...own, new AccountCutoffs()];
 } // prettier-ignore
 
 async function answers(connection: NatsConnection): Promise<boolean> {
