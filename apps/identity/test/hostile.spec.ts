@@ -55,7 +55,7 @@ function judge(what: string, { status, text, headers }: Seen, among: number[] = 
   const say = (why: string): void => void wrong.push(`${what}: ${why}: ${status} ${text.slice(0, 200)}`); // prettier-ignore
   if (status >= 500) say('was a fault of ours');
   else if (among.length > 0 && !among.includes(status)) say(`is not one of ${among.join()}`);
-  if (/access_token|id_token/.test(text) || /[?&]code=/.test(String(headers['location']))) say('signed somebody in'); // prettier-ignore
+  if (/"(access|id)_token":/.test(text) || /[?&]code=/.test(String(headers['location']))) say('signed somebody in'); // prettier-ignore
   if (/\bat .*\(|node_modules|argon2|select |postgres/i.test(text)) say('tells of our inside');
   if (/<script>alert/.test(text)) say('gives back a script');
 }
@@ -99,9 +99,9 @@ afterEach(() => {
 afterAll(async () => {
   await running.stop();
   await county.stop();
-  expect(said).not.toContain(secretWord);
-  expect(said).not.toContain('request failed'); // what oidc-provider calls a fault of the server
-  expect(said).not.toContain('sign-in failed');
+  expect(said.includes(secretWord)).toBe(false);
+  // What oidc-provider calls a fault of the server, and what we do; who hangs up is none.
+  expect(said.split('\n').filter((line) => /request failed|sign-in failed/.test(line) && !line.includes('"err":"aborted"'))).toEqual([]); // prettier-ignore
 }, 60_000);
 
 interface Opened {
@@ -212,7 +212,7 @@ it('takes nothing odd in place of an own password or a second factor', async () 
     const seen = await post({ proof, password: text, repeated: text });
     // What is long and no common word may be one's own password.
     if (seen.status === 200) proof = proofIn(seen);
-    judge(`an own password that is ${what}`, seen, [200, 422]);
+    judge(`an own password that is ${what}`, seen, [200, 400, 422]);
     if (seen.status === 200) break;
   }
   const secret = /id="secret">([A-Z2-7]+)</;
