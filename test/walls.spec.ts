@@ -827,11 +827,18 @@ const beforeSignIn: Record<string, string> = {
 };
 
 /**
- * Policies for another role than the app. Each has its reason; none is for writing, and whoever reads by one has no way
- * to hand a row to the app but the definers below.
+ * Policies for another role than the app. Each has its reason; whoever reads by one has no way to hand a row to the app
+ * but the definers below.
  */
+const pruned = (service: Service, ...tables: string[]): [string, string, string[]][] =>
+  tables.flatMap((table) => ['prune_deletes', 'prune_reads'].map((policy): [string, string, string[]] => [table, policy, [`${service}_owner`]])); // prettier-ignore
 const othersPolicies: Record<string, [table: string, policy: string, roles: string[]][]> = {
+  // The deploy step `prune` takes away what is older than the installation keeps: no service runs as the owner.
+  assignment: pruned('assignment', 'change', 'personal_read'),
+  identity: pruned('identity', 'change', 'personal_read'),
+  notification: pruned('notification', 'delivery'),
   registry: [
+    ...pruned('registry', 'change', 'personal_read'),
     // The search function runs as the owner: a wall on the table would switch its index off, so the function has the range.
     ['establishment_search', 'search_reads', ['registry_owner']],
   ],
@@ -917,11 +924,11 @@ describe('the catalogs of all six databases', () => {
         if (cmd === 'w') expect([name, writes]).toEqual([name, reads]);
       }
       const others = policies.filter(({ roles }) => roles.join() !== `${database}_app`);
-      expect(others.every(({ cmd }) => cmd === 'r')).toBe(true);
+      expect(others.every(({ cmd, policy }) => cmd === (policy === 'prune_deletes' ? 'd' : 'r'))).toBe(true); // prettier-ignore
       expect(others.map(({ name, policy, roles }) => [name, policy, roles]).sort()).toEqual([
         ...(othersPolicies[database] ?? []),
         ['journal', 'relay_reads', [`${database}_relay`]],
-      ]);
+      ].sort());
     }
   }, 120_000);
 

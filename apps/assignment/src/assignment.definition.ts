@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retention } from '#database';
 import {
   ChangeController,
   PolicyController,
@@ -51,7 +51,14 @@ export const assignment: ServiceDefinition = {
   title: '包保关系 · Assignment: who answers for what',
   module: AssignmentModule,
   entities: [],
-  migrations: [...foundationOf('assignment'), premises, officials, premisesSequence, undertakings],
+  migrations: [
+    ...foundationOf('assignment'),
+    premises,
+    officials,
+    premisesSequence,
+    undertakings,
+    retention('assignment', ['change', 'personal_read']),
+  ],
   events: [AssignmentEvents],
   jobs: [RosterImports],
   fileTables: ['undertaking_copy'],

@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retention } from '#database';
 import { PolicyController, policyLoader, type ServiceDefinition, Settings } from '#platform';
 import { Module } from '@nestjs/common';
 import { DeliveryController } from './delivery.controller.js';
@@ -48,7 +48,13 @@ export const notification: ServiceDefinition = {
   title: '消息 · Notification: who was told',
   module: NotificationModule,
   entities: [],
-  migrations: [...foundationOf('notification'), messages, channels, leavers],
+  migrations: [
+    ...foundationOf('notification'),
+    messages,
+    channels,
+    leavers,
+    retention('notification', ['delivery']),
+  ],
   events: [NotificationEvents, SubscriberEvents],
   jobs: [DeliveryRun],
   load: policyLoader(MessageTemplates),

@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retention } from '#database';
 import { ChangeController, PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CalendarController } from './calendar.controller.js';
@@ -38,7 +38,14 @@ export const registry: ServiceDefinition = {
   title: '主体登记 · Registry: premises and tiers',
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [...foundationOf('registry'), establishments, ledger, search, records],
+  migrations: [
+    ...foundationOf('registry'),
+    establishments,
+    ledger,
+    search,
+    records,
+    retention('registry', ['change', 'personal_read']),
+  ],
   events: [RegistryEvents],
   jobs: [LedgerImports, NameSearchSweep],
   load: loadRegistry,

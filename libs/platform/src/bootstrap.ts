@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { parseArgs } from 'node:util';
 import { type Service } from '#contracts';
-import { Database, migrate, type Migration } from '#database';
+import { Database, migrate, type Migration, prune } from '#database';
 import { filesOf, FileStore } from '#files';
 import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
 import helmet from '@fastify/helmet';
@@ -435,7 +435,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   }
 } // prettier-ignore
 
-/** A service's `main.ts`: runs it, or with the argument `migrate`, `load`, `deploy-bus` or `replay` does that one step. */
+/** A service's `main.ts`: runs it, or with the argument `migrate`, `prune`, `load`, `deploy-bus` or `replay` does that one step. */
 export async function bootstrap(definition: ServiceDefinition): Promise<void> {
   try {
     const step = process.argv[2];
@@ -444,6 +444,13 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       if (!url) throw new Error('Set DATABASE_OWNER_URL to migrate.');
       const applied = await migrate(url, definition.migrations);
       process.stdout.write(`${definition.service}: ${applied.length} migrations applied\n`);
+      return;
+    }
+    if (step === 'prune') {
+      const url = process.env['DATABASE_OWNER_URL'];
+      if (!url) throw new Error('Set DATABASE_OWNER_URL to prune.');
+      for (const line of await prune(url, process.env))
+        process.stdout.write(`${definition.service}: ${line}\n`);
       return;
     }
     if (step === 'load') {
