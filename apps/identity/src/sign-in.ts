@@ -120,14 +120,17 @@ export class SignIns {
     const account = await this.byId(accountId);
     if (!account) return;
     const caller = { id: account.id, division: account.division, correlationId: randomUUID() };
-    await this.database.within(caller, (tx) =>
-      tx.query(
+    await this.database.within(caller, async (tx) => {
+      // Of several at once each must see what the one before wrote.
+      if (outcome === 'locked')
+        await tx.query('select pg_advisory_xact_lock(7033, hashtext($1))', [account.id]);
+      await tx.query(
         `insert into sign_in (id, division, account_id, outcome, address, at)
          select $1, $2, $3, $4::text, $5, $6 where $4 <> 'locked' or not exists (
            select 1 from sign_in where account_id = $3 and outcome = 'locked' and at > $6::timestamptz - interval '15 minutes')`,
         [uuidv7(), account.division, account.id, outcome, address, tx.now],
-      ),
-    );
+      );
+    });
   }
 
   noteLater(accountId: string, outcome: SignInOutcome, address: string): void {
