@@ -74,7 +74,9 @@ try {
       const beside = (async () => {
         while (!undone) {
           const begun = performance.now();
-          const answer = await fetch(`${base}/establishments?limit=20`, { headers: { authorization } });
+          const answer = await fetch(`${base}/establishments?limit=20`, {
+            headers: { authorization },
+          });
           await answer.arrayBuffer();
           waits.push(performance.now() - begun);
           await new Promise((done) => setTimeout(done, 50));

@@ -32,7 +32,10 @@ beforeAll(async () => {
   }); // prettier-ignore
   // The neighbour: the same places under its own code.
   folder = await mkdtemp(join(tmpdir(), 'foodwarden-neighbour-'));
-  for (const file of (await readdir('apps/platform/sample')).filter((one) => /\.(csv|json)$/.test(one))) // prettier-ignore
+  for (const file of (await readdir('apps/platform/sample')).filter((one) =>
+    /\.(csv|json)$/.test(one),
+  ))
+    // prettier-ignore
     await writeFile(
       join(folder, file),
       (await readFile(join('apps/platform/sample', file), 'utf8')).replaceAll(here, there),
@@ -159,7 +162,10 @@ it('moves from one county to another: nothing of the old one goes with him, and 
     expect((await ask('assignment', 'POST', departure, token, { reason: '调离' })).status).toBe(403); // prettier-ignore
   const left = await done<{ active: boolean; version: number }>('assignment', departure, people.admin, { reason: '调往邻县' }); // prettier-ignore
   expect(left).toMatchObject({ active: false, version: 2 });
-  expect(await done('assignment', departure, people.office, { reason: '再次登记' })).toMatchObject({ active: false, version: 2 }); // a repeat
+  expect(await done('assignment', departure, people.office, { reason: '再次登记' })).toMatchObject({
+    active: false,
+    version: 2,
+  }); // a repeat
   await county.quiet();
 
   // ---- his account is cut off, everywhere

@@ -815,10 +815,8 @@ const byRole: Record<string, string> = {
   sign_in_guard: 'hashes of names that were tried, known or not',
   address_guard:
     'counts of requests by address, for an hour; of no place, for nobody has signed in yet',
-  subscriber_official:
-    'where an official serves now, by id: asked from where he served before',
-  subscriber_account:
-    'what an account acts as now, by id: asked from where it acted before',
+  subscriber_official: 'where an official serves now, by id: asked from where he served before',
+  subscriber_account: 'what an account acts as now, by id: asked from where it acted before',
 };
 /** Of the issuer: shows its rows also without a scope. */
 const beforeSignIn: Record<string, string> = {
@@ -925,10 +923,12 @@ describe('the catalogs of all six databases', () => {
       }
       const others = policies.filter(({ roles }) => roles.join() !== `${database}_app`);
       expect(others.every(({ cmd, policy }) => cmd === (policy === 'prune_deletes' ? 'd' : 'r'))).toBe(true); // prettier-ignore
-      expect(others.map(({ name, policy, roles }) => [name, policy, roles]).sort()).toEqual([
-        ...(othersPolicies[database] ?? []),
-        ['journal', 'relay_reads', [`${database}_relay`]],
-      ].sort());
+      expect(others.map(({ name, policy, roles }) => [name, policy, roles]).sort()).toEqual(
+        [
+          ...(othersPolicies[database] ?? []),
+          ['journal', 'relay_reads', [`${database}_relay`]],
+        ].sort(),
+      );
     }
   }, 120_000);
 

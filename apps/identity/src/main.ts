@@ -35,7 +35,9 @@ async function main(step: string | undefined, file: string | undefined): Promise
     return;
   }
   if (step !== undefined)
-    throw new Error(`${step} is not known: the steps are migrate, prune, add-account and reset-account.`);
+    throw new Error(
+      `${step} is not known: the steps are migrate, prune, add-account and reset-account.`,
+    );
   const config = identityConfigFrom(process.env);
   const log = pino({ level: config.logLevel, base: { service: 'identity' } });
   const running = await startIdentity(config, log);

@@ -70,8 +70,7 @@ export class DeliveryRun implements Job, OnModuleDestroy {
   }
 
   private async deliver(claimed: Claimed): Promise<void> {
-    if (claimed.left)
-      return this.subscriptions.endLeft(claimed.subscriptionId, claimed.division);
+    if (claimed.left) return this.subscriptions.endLeft(claimed.subscriptionId, claimed.division);
     const sender = claimed.channel === 'email' ? this.mail : this.webhooks;
     await this.deliveries.record(claimed, await sender.send(claimed));
   }

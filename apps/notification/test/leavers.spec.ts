@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { AccountChanged, type Envelope, ObligationOpened, OfficialChanged, subjectOf } from '#contracts';
+import {
+  AccountChanged,
+  type Envelope,
+  ObligationOpened,
+  OfficialChanged,
+  subjectOf,
+} from '#contracts';
 import { connectBus } from '#messaging';
 import { County, eventually } from '#testing';
 import { jetstream } from '@nats-io/jetstream';
@@ -81,7 +87,11 @@ const visitDue = ({ official }: Person, division = `${townA}201`): Envelope => {
 }; // prettier-ignore
 
 let serial = 0;
-const post = (path: string, token: string, body: object): Promise<{ status: number; body: unknown }> =>
+const post = (
+  path: string,
+  token: string,
+  body: object,
+): Promise<{ status: number; body: unknown }> =>
   county.call('notification', 'POST', `/v1/subscriptions${path}`, { token, body });
 async function subscribe({ token }: Person): Promise<Subscription> {
   const answer = await post('', token, { channel: 'email', address: `p${(serial += 1)}@county.example` }); // prettier-ignore
@@ -176,7 +186,9 @@ describe('what becomes of a subscription', () => {
     expect(await post('', moved.token, wanted)).toMatchObject({ status: 409 });
     const office = randomUUID();
     const token = await county.token('office', townA, {}, office);
-    expect((await county.call('notification', 'GET', '/v1/subscriptions', { token })).status).toBe(200); // believed for three seconds
+    expect((await county.call('notification', 'GET', '/v1/subscriptions', { token })).status).toBe(
+      200,
+    ); // believed for three seconds
     await happen(acts({ account: office, official: '', token }, 1, { role: 'office', official: null, active: false })); // prettier-ignore
     expect([401, 409]).toContain((await post('', token, wanted)).status); // by the guard, or, where the token is still believed, here
   });
