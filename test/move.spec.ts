@@ -258,12 +258,14 @@ it('brings somebody back who had left, by a roster alone, and says so', async ()
 
 it('gives nothing to somebody who has left between a proposal and its approval', async () => {
   const village = `${here}103201`;
-  await county.land('assignment', '/v1/roster-imports', people.admin, Buffer.from(`姓名,职务,层级,行政区划代码\n孙和,书记,村级,${village}\n`), 'r.csv'); // prettier-ignore
+  await county.land('assignment', '/v1/roster-imports', people.admin, Buffer.from(`姓名,职务,层级,行政区划代码\n孙和,书记,村级,${village}\n周全,书记,村级,${here}103202\n`), 'r.csv'); // prettier-ignore
   const [one] = await every<Made>('assignment', '/officials?name=孙和', people.admin);
   const shop = await done<Made>('registry', '/establishments', people.admin, { division: village, name: '丁店', address: '一号', kind: 'catering', area: 50 }); // prettier-ignore
   await eventually(() => count('assignment', 'premises where establishment_id = $1', [shop.id]), (n) => n === 1); // prettier-ignore
   const proposal = await done<Made>('assignment', '/proposals', people.admin, { division: `${here}103` }); // prettier-ignore
   await done('assignment', `/officials/${one!.id}/departure`, people.admin, { reason: '退休' });
+  const gaps = await every<{ establishmentId: string; reason: string }>('assignment', '/gaps', people.admin); // prettier-ignore
+  expect(gaps.find(({ establishmentId }) => establishmentId === shop.id)).toMatchObject({ reason: 'not-proposed' }); // prettier-ignore
   const approved = await done<{ counts: { skipped: number } }>('assignment', `/proposals/${proposal.id}/approval`, people.second); // prettier-ignore
   expect(approved.counts.skipped).toBe(1);
   expect((await every<{ establishmentId: string }>('assignment', '/assignments', people.admin)).filter(({ establishmentId }) => establishmentId === shop.id)).toEqual([]); // prettier-ignore

@@ -180,7 +180,8 @@ describe('one fact across two services', () => {
       county.call('assignment', 'POST', `/v1/dead-letters/${path}`, { token, headers: { 'idempotency-key': key }, ...(body ? { body } : {}) }).then(({ status, body: answer }) => [status, answer]); // prettier-ignore
     const taken = [200, { replayed: 1, failed: [] }];
     const one = await bury();
-    for (const _ of [1, 2]) expect(await post(`${one}/replay`, 'one')).toEqual(taken);
+    expect(await post(`${one}/replay`, 'one')).toEqual(taken);
+    expect(await post(`${one}/replay`, 'one')).toEqual(taken);
     expect(await post(`${one}/replay`, 'another')).toEqual([200, { replayed: 0, failed: [] }]);
     // A refusal is no answer: what was not there may come.
     const absent = uuidv7();

@@ -188,7 +188,7 @@ it('signs nobody in by odd pages, names, passwords, proofs and cookies', async (
     post(`a proof that is ${what}`, new URLSearchParams({ proof: text, code: '000000', password: own, repeated: own }).toString());
   }
   for (const [what, body, type] of oddBodies) {
-    post(`${what}`, body, { ...type, cookie });
+    post(what, body, { ...type, cookie });
     post(`${what}, without the cookie`, body, type);
   }
   for (const uid of ['x', '%00', '%zz', '%ff', '..', '..%2f..', randomUUID(), 'x'.repeat(5000), '', 'x/y', `${page.split('/').at(-1) ?? ''}%00`])

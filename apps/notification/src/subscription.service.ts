@@ -297,7 +297,7 @@ export class SubscriptionService {
       [isUuid(id) ? id : null, role, division, official],
     ); // prettier-ignore
     if (!known?.acts || !known.serves)
-      throw new DomainError('wrong-state', 'The account or its official has left or moved: sign in again, or ask your county admin.'); // prettier-ignore
+      throw new DomainError('wrong-state', '账号或其包保干部已离任或调整,请重新登录或联系县管理员 · the account or its official has left or moved: sign in again, or ask your county admin'); // prettier-ignore
     return known;
   }
 
