@@ -97,6 +97,10 @@ create policy ground_select on change for select to assignment_app
 create policy ground_update on change for update to assignment_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on change for delete to assignment_owner
+  using (true);
+create policy prune_reads on change for select to assignment_owner
+  using (true);
 
 create table dead_letter (
   id uuid not null,
@@ -275,6 +279,10 @@ create policy ground_select on personal_read for select to assignment_app
 create policy ground_update on personal_read for update to assignment_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on personal_read for delete to assignment_owner
+  using (true);
+create policy prune_reads on personal_read for select to assignment_owner
+  using (true);
 
 create table policy (
   division text collate "C" not null,

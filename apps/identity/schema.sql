@@ -103,6 +103,10 @@ create policy ground_select on change for select to identity_app
 create policy ground_update on change for update to identity_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on change for delete to identity_owner
+  using (true);
+create policy prune_reads on change for select to identity_owner
+  using (true);
 
 create table client (
   client_id text not null,
@@ -299,6 +303,10 @@ create policy ground_select on personal_read for select to identity_app
 create policy ground_update on personal_read for update to identity_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on personal_read for delete to identity_owner
+  using (true);
+create policy prune_reads on personal_read for select to identity_owner
+  using (true);
 
 create table recovery_code (
   account_id uuid not null,

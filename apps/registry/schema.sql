@@ -96,6 +96,10 @@ create policy ground_select on change for select to registry_app
 create policy ground_update on change for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on change for delete to registry_owner
+  using (true);
+create policy prune_reads on change for select to registry_owner
+  using (true);
 
 create table dead_letter (
   id uuid not null,
@@ -452,6 +456,10 @@ create policy ground_select on personal_read for select to registry_app
 create policy ground_update on personal_read for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on personal_read for delete to registry_owner
+  using (true);
+create policy prune_reads on personal_read for select to registry_owner
+  using (true);
 
 create table policy (
   division text collate "C" not null,

@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retention } from '#database';
 import {
   ChangeController,
   PolicyController,
@@ -18,6 +18,7 @@ import { premisesSequence } from './migrations/0004-premises-sequence.js';
 import { undertakings } from './migrations/0005-undertakings.js';
 import { rosterParts } from './migrations/0007-import-parts.js';
 import { OfficialController } from './official.controller.js';
+import { OfficialService } from './official.service.js';
 import { ProposalController } from './proposal.controller.js';
 import { RosterImportController } from './roster-import.controller.js';
 import { RosterImports } from './roster.service.js';
@@ -36,7 +37,13 @@ import { UndertakingService } from './undertaking.service.js';
     PolicyController,
     ChangeController,
   ],
-  providers: [AssignmentEvents, AssignmentService, RosterImports, UndertakingService],
+  providers: [
+    AssignmentEvents,
+    AssignmentService,
+    OfficialService,
+    RosterImports,
+    UndertakingService,
+  ],
 })
 class AssignmentModule {}
 
@@ -53,6 +60,7 @@ export const assignment: ServiceDefinition = {
     premisesSequence,
     undertakings,
     rosterParts,
+    retention('assignment', ['change', 'personal_read']),
   ],
   events: [AssignmentEvents],
   jobs: [RosterImports],

@@ -269,6 +269,16 @@ export class AssignmentService {
     tx.publish(AssignmentEnded, ended, stateOf(ended));
     await this.undertakings.follow(tx, [ended.official_id], reason);
   }
+
+  /** The official has left: nobody answers for what was his. */
+  async release(tx: Tx, officialId: string): Promise<void> {
+    const ended = await tx.query<AssignmentRow>(
+      `update assignment set version = version + 1, ended_at = $2, end_reason = 'official-left'
+       where official_id = $1 and ended_at is null returning *`,
+      [officialId, tx.now],
+    );
+    for (const one of ended) tx.publish(AssignmentEnded, one, stateOf(one));
+  }
 }
 
 function stateOf(one: AssignmentRow): Static<typeof AssignmentState> {

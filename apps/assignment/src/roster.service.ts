@@ -43,6 +43,7 @@ const digitsOf: Record<Level, number> = { city: 4, county: 6, township: 9, villa
 const rules = {
   'name-spaces': ['repaired', '已去掉首尾空格 · spaces around the name were dropped'],
   'phone-unreadable': ['warned', '电话号码无法识别,已留空 · the telephone number cannot be read and was left out'],
+  'official-returned': ['warned', '该干部已登记离任,按本名册恢复在任;如名册过时请重新登记离任 · he had left, and serves again by this roster; if it is an old one, enter his departure again'],
   'name-missing': ['refused', '请填写姓名 · fill in the name'],
   'post-missing': ['refused', '请填写职务 · fill in the post'],
   'level-unknown': ['refused', '层级应为市级、县级、乡级或村级 · use 市级, 县级, 乡级 or 村级'],
@@ -64,6 +65,7 @@ interface Said {
 interface Known extends Said {
   id: string;
   version: number;
+  active: boolean;
 }
 
 interface Looked {
@@ -84,7 +86,7 @@ interface RosterMemory {
 
 const keyOf = (one: Said): string => [one.division, one.level, one.post, one.name].join('\n');
 
-/** Rows of a roster → officials. Level, place, post and name say who it is; nobody leaves by missing from a roster. */
+/** Rows of a roster → officials. Level, place, post and name say who it is; nobody leaves by missing from a roster, who left comes back by one. */
 class RosterRows implements RowTaker<RosterMemory, Looked> {
   readonly shape = shape;
 
@@ -119,7 +121,7 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const known = new Map(memory.made);
     for (const one of await tx.query<Known>(
-      `select id, version, name, post, level, division, unit, phone from official where division = any($1) for update`,
+      `select id, version, name, post, level, division, unit, phone, active from official where division = any($1) for update`,
       [[...new Set(looked.flatMap(({ said }) => (said ? [said.division] : [])))]],
     ))
       known.set(keyOf(one), one);
@@ -135,10 +137,12 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
       if (official) {
         const unit = said.unit ?? official.unit;
         const phone = said.phone ?? official.phone;
-        outcome = unit === official.unit && phone === official.phone ? 'unchanged' : 'updated';
-        Object.assign(official, { unit, phone });
+        const same = unit === official.unit && phone === official.phone && official.active;
+        outcome = same ? 'unchanged' : 'updated';
+        if (!official.active) findings.push(told('official-returned', 'name', official.name));
+        Object.assign(official, { unit, phone, active: true });
       } else {
-        official = { ...said, id: uuidv7(), version: 0 };
+        official = { ...said, id: uuidv7(), version: 0, active: true };
         known.set(keyOf(said), official);
         if (mode === 'dry-run') memory.made.set(keyOf(said), official);
       }
@@ -158,7 +162,7 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
         `insert into official (id, division, version, level, name, post, unit, phone, created_at, changed_at)
          select id, division, version, level, name, post, unit, phone, $2, $2 from jsonb_to_recordset($1::jsonb)
            as t(id uuid, division text, version int, level text, name text, post text, unit text, phone text)
-         on conflict (id) do update set version = excluded.version, unit = excluded.unit, phone = excluded.phone, changed_at = excluded.changed_at`,
+         on conflict (id) do update set version = excluded.version, unit = excluded.unit, phone = excluded.phone, active = true, changed_at = excluded.changed_at`,
         [JSON.stringify([...touched]), tx.now],
       );
     }

@@ -20,7 +20,7 @@ import { documentOf, type Listed, type Undertaker } from './undertaking.document
  */
 export const undertakingStates = ['open', 'signed', 'stale', 'superseded'] as const;
 
-export const staleReasons = ['proposal-approved', 'establishment-closed'] as const;
+export const staleReasons = ['proposal-approved', 'establishment-closed', 'official-left'] as const;
 type StaleReason = (typeof staleReasons)[number];
 
 export const copyKinds = ['application/pdf', 'image/jpeg', 'image/png'] as const;
@@ -120,7 +120,7 @@ export class UndertakingService {
   }
 
   /** Makes stale what names other establishments than these officials answer for now; belongs into the transaction that changed that. */
-  async follow(tx: Tx, officials: string[], reason: StaleReason): Promise<void> {
+  async follow(tx: Tx, officials: string[], reason: Exclude<StaleReason, 'official-left'>): Promise<void> {
     // Whoever opens one for the same official waits here, and reads the list only then.
     await tx.query(`select id from official where id = any($1) order by id for update`, [officials]);
     const stale = await tx.query<UndertakingView>(
@@ -142,6 +142,16 @@ export class UndertakingService {
     );
     for (const one of stale) tx.publish(UndertakingStale, one, stateOf(one));
   } // prettier-ignore
+
+  /** The official has left, which is its own fact: what he was to sign, or signed, is stale, and he is told nothing of it. */
+  async void(tx: Tx, official: string): Promise<void> {
+    await tx.query(
+      `update undertaking set state = 'stale', version = version + 1, stale_at = $2, stale_reason = 'official-left',
+         stale_added = 0, stale_removed = jsonb_array_length(establishments)
+       where official_id = $1 and state in ('open', 'signed')`,
+      [official, tx.now],
+    );
+  }
 
   /** @returns how many officials had none for their list and now have one to sign */
   private async open_(tx: Tx, officials: string[], text: Policy<typeof UndertakingText.body>): Promise<number> {
@@ -245,12 +255,13 @@ async function placesOf(tx: Tx): Promise<Map<string, string>> {
 } // prettier-ignore
 
 function stateOf(one: UndertakingView): Static<typeof UndertakingState> {
-  const { state } = one;
-  if (state === 'superseded') throw new Error('What was superseded has nothing to tell.');
+  const { state, staleReason } = one;
+  if (state === 'superseded' || staleReason === 'official-left')
+    throw new Error('What was superseded, or left by somebody, has nothing to tell.');
   return {
     undertakingId: one.id, division: one.division, officialId: one.officialId, officialName: one.officialName, officialPost: one.officialPost,
     officialLevel: one.officialLevel, state, establishments: one.establishmentCount, listSha256: one.listSha256,
     documentSha256: one.documentSha256, openedAt: one.openedAt.toISOString(), signedAt: one.signedAt?.toISOString() ?? null,
-    staleAt: one.staleAt?.toISOString() ?? null, staleReason: one.staleReason, added: one.staleAdded, removed: one.staleRemoved,
+    staleAt: one.staleAt?.toISOString() ?? null, staleReason, added: one.staleAdded, removed: one.staleRemoved,
   }; // prettier-ignore
 }

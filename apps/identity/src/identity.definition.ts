@@ -1,4 +1,4 @@
-import { accounts, seals } from '#database';
+import { accounts, retention, seals } from '#database';
 import { ChangeController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { AccountController } from './account.controller.js';
@@ -28,6 +28,7 @@ export const identity: ServiceDefinition = {
     administration,
     accounts('identity'),
     seals('identity'),
+    retention('identity', ['change', 'personal_read']),
   ],
   events: [IdentityEvents],
   jobs: [Sweep],

@@ -72,6 +72,8 @@ function adapterOf(
     constructor(private readonly model: string) {}
 
     async upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<void> {
+      if (/\\u0000/.test(JSON.stringify(payload)))
+        throw new errors.InvalidRequest('a parameter holds a character that is none');
       await pool.query(
         `insert into oidc_payload (model, id, payload, grant_id, uid, expires_at)
          values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
@@ -84,11 +86,13 @@ function adapterOf(
     }
 
     async find(id: string): Promise<AdapterPayload | undefined> {
+      if (id.includes('\0')) return undefined; // PostgreSQL has no NUL, so nothing has such an id
       if (this.model === 'Client') return this.client(id);
       return this.first('id = $2', id);
     }
 
     async findByUid(uid: string): Promise<AdapterPayload | undefined> {
+      if (uid.includes('\0')) return undefined;
       return this.first('uid = $2', uid);
     }
 

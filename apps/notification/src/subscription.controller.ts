@@ -10,6 +10,8 @@ import { ArrayMinSize, ArrayUnique, IsArray, IsEmail, IsIn, IsOptional, Matches,
 import { type Channel } from './delivery.service.js';
 import { messageKinds } from './notification.events.js';
 import {
+  type EndReason,
+  endReasons,
   type Subscription as Subscribed,
   SubscriptionService,
   subscriptionStates,
@@ -90,6 +92,8 @@ class Subscription implements Subscribed {
   confirmedAt: Date | null;
   @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   endedAt: Date | null;
+  @ApiProperty({ enum: endReasons, type: String, nullable: true, description: 'Why it ended by itself: who subscribed has left, or is somebody else now', example: null })
+  endReason: EndReason | null;
 } // prettier-ignore
 
 class NewSubscription extends Subscription {

@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retention } from '#database';
 import { ChangeController, PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CalendarController } from './calendar.controller.js';
@@ -40,7 +40,15 @@ export const registry: ServiceDefinition = {
   url: import.meta.url,
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [...foundationOf('registry'), establishments, ledger, search, records, ledgerParts],
+  migrations: [
+    ...foundationOf('registry'),
+    establishments,
+    ledger,
+    search,
+    records,
+    ledgerParts,
+    retention('registry', ['change', 'personal_read']),
+  ],
   events: [RegistryEvents],
   jobs: [LedgerImports, NameSearchSweep],
   load: loadRegistry,

@@ -270,6 +270,22 @@ export class Database {
   } // prettier-ignore
 
   /**
+   * For a step that is several transactions, each harmless when it is repeated: the first answer to the caller's key once
+   * it is known, else what `work` answers, which is then kept. A crash between the two lets a repeat do the work again; of
+   * two at once both work, and both get the answer that was kept first.
+   * @throws Repeated, KeyReused as `within` does
+   */
+  async once<T>(caller: Caller, work: () => Promise<T>): Promise<T> {
+    const { idempotency } = caller;
+    if (!idempotency) return work();
+    await this.within({ ...caller, readOnly: true, idempotency: undefined }, (tx) =>
+      this.recall(tx, idempotency),
+    );
+    const result = await work();
+    return this.within(caller, () => Promise.resolve(result));
+  }
+
+  /**
    * The one exception to a scope: work over every county, or before one is known. Lint keeps the list of its call sites.
    * @param reason why no scope will do; it is the actor of whatever is written.
    */
@@ -311,11 +327,21 @@ export class Database {
       [tx.caller.division, tx.caller.id, route, key, bodyHash],
     );
     if (claimed.length > 0) return;
+    await this.recall(tx, { key, route, bodyHash });
+    throw new KeyReused('The key was used where its first answer is out of reach.'); // by the same account elsewhere
+  }
+
+  /** Returns when the key is new. @throws Repeated, KeyReused */
+  private async recall(
+    tx: Tx,
+    { key, route, bodyHash }: NonNullable<Caller['idempotency']>,
+  ): Promise<void> {
     const [first] = await tx.query<{ body_hash: string; answer: unknown }>(
       `select body_hash, answer from idempotency_key where actor = $1 and route = $2 and key = $3`,
       [tx.caller.id, route, key],
     );
-    if (first?.body_hash !== bodyHash) throw new KeyReused('The key was used for another body.');
+    if (!first) return;
+    if (first.body_hash !== bodyHash) throw new KeyReused('The key was used for another body.');
     throw new Repeated(first.answer);
   }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { parseArgs } from 'node:util';
 import { type Service } from '#contracts';
-import { Database, migrate } from '#database';
+import { Database, migrate, prune } from '#database';
 import { filesOf } from '#files';
 import {
   Applier,
@@ -410,10 +410,13 @@ export async function startService(
   };
 }
 
-/** What hears the facts of a service. Identity itself notes the change of an account in the step that makes it. */
+/**
+ * What hears the facts of a service. Identity itself notes the change of an account in the step that makes it; a service
+ * that does more than note it has an ear of that kind of its own.
+ */
 function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicationContext): object[] {
   const own = events.map((type) => app.get<object>(type, { strict: false }));
-  return service === 'identity' ? own : [...own, new AccountCutoffs()];
+  return service === 'identity' || own.some((ear) => ear instanceof AccountCutoffs) ? own : [...own, new AccountCutoffs()];
 } // prettier-ignore
 
 /** Nothing that is kept goes by this machine's clock; its logs do, and whoever reads them is misled. */
@@ -453,7 +456,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   }
 } // prettier-ignore
 
-/** A service's `main.ts`: runs it, or with the argument `migrate`, `load`, `deploy-bus` or `replay` does that one step. */
+/** A service's `main.ts`: runs it, or with the argument `migrate`, `prune`, `load`, `deploy-bus` or `replay` does that one step. */
 export async function bootstrap(definition: ServiceDefinition): Promise<void> {
   try {
     const step = process.argv[2];
@@ -462,6 +465,13 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       if (!url) throw new Error('Set DATABASE_OWNER_URL to migrate.');
       const applied = await migrate(url, definition.migrations);
       process.stdout.write(`${definition.service}: ${applied.length} migrations applied\n`);
+      return;
+    }
+    if (step === 'prune') {
+      const url = process.env['DATABASE_OWNER_URL'];
+      if (!url) throw new Error('Set DATABASE_OWNER_URL to prune.');
+      for (const line of await prune(url, process.env))
+        process.stdout.write(`${definition.service}: ${line}\n`);
       return;
     }
     if (step === 'load') {
