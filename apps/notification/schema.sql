@@ -260,6 +260,7 @@ create table seal (
   recorded_until timestamp with time zone not null,
   constraint seal_pkey PRIMARY KEY (number)
 );
+
 create table subscriber_account (
   account_id uuid not null,
   version integer not null,
