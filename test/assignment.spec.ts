@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { County, eventually } from '#testing';
+import pg from 'pg';
 import { checkAssignments, expectRound, type Level, readRoster } from './oracle/round.mjs';
 import { registry } from '../apps/registry/src/registry.definition.js';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
@@ -35,6 +36,7 @@ interface Proposal {
   id: string;
   state: string;
   counts: Record<string, number>;
+  catchingUp: boolean | null;
 }
 
 const cap = { village: 40, township: 120, county: 60, city: 60 };
@@ -214,5 +216,20 @@ describe('the assignment of a county', () => {
     expect(grounds.length).toBeGreaterThan(0);
     expect(grounds.every(({ division }) => division.startsWith('371425102'))).toBe(true);
     expect((await gaps(office)).every(({ division }) => division.startsWith('371425102'))).toBe(true); // prettier-ignore
+  }, 60_000);
+
+  it('says at a proposal whether facts of establishments are still on their way', async () => {
+    expect((await propose('371425101')).catchingUp).toBe(false);
+    const holder = new pg.Client({ connectionString: county.url('assignment', 'owner') });
+    await holder.connect();
+    try {
+      await holder.query('begin; lock table inbox in share row exclusive mode');
+      const body = { division: '371425101201', name: '在路上饭店', address: '一号', kind: 'catering', area: 50 }; // prettier-ignore
+      const made = await county.call('registry', 'POST', '/v1/establishments', { token: admin, body }); // prettier-ignore
+      expect(made.status).toBe(201);
+      expect(await eventually(async () => (await propose('371425101')).catchingUp, (told) => told === true)).toBe(true); // prettier-ignore
+    } finally {
+      await holder.end();
+    }
   }, 60_000);
 });

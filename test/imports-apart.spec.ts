@@ -48,7 +48,7 @@ describe.each(['SIGKILL', 'SIGTERM'] as const)('an import whose service gets %s'
     const [apart] = childrenOf(registry);
     expect(apart).toBeGreaterThan(0);
     await fleet.kill(registry, signal);
-    await eventually(async () => alive(apart!), (lives) => !lives); // prettier-ignore
+    await eventually(async () => alive(apart!), (lives) => !lives, 30_000); // prettier-ignore
     const reached = await doneRows();
     expect(reached).toBeLessThan(rows);
     const [claim] = await fleet.rows<{ open: boolean }>('registry', `select claimed_until is null as open from ledger_import where id = $1`, [id]); // prettier-ignore

@@ -1,6 +1,6 @@
 import { tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles } from '#platform';
+import { afterOf, Arrivals, Caller, type Page, PageOf, pageOf, PageQuery, Roles } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { Matches } from 'class-validator';
@@ -92,6 +92,17 @@ export class ProposalLine {
   warning: string | null;
 }
 
+class MadeProposal extends Proposal {
+  @ApiProperty({
+    type: Boolean,
+    nullable: true,
+    description:
+      '仍有主体或名册资料在同步途中,方案可能不全,稍后请重新生成;null 表示消息服务无响应,无法判断 · facts of establishments were still on their way, so some may be missing: propose again in a moment; null: the broker does not answer, so nobody knows',
+    example: false,
+  })
+  catchingUp: boolean | null;
+}
+
 class ProposalPage extends PageOf(Proposal) {}
 class LinePage extends PageOf(ProposalLine) {}
 
@@ -101,6 +112,7 @@ export class ProposalController {
   constructor(
     private readonly database: Database,
     private readonly assignments: AssignmentService,
+    private readonly arrivals: Arrivals,
   ) {}
 
   @Post()
@@ -108,11 +120,15 @@ export class ProposalController {
   @ApiOperation({
     summary: '生成包保方案 · propose who answers for what',
     description:
-      'D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders; B among the county’s; within the cap (`GET /policies`). An office proposes C and D of its township. After an import or its undo the establishments arrive here one by one: compare `counts.establishments` with the ledger before the approval, and propose again when it was too early.',
+      'D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders; B among the county’s; within the cap (`GET /policies`). An office proposes C and D of its township. After an import or its undo the establishments arrive here one by one: while they do, `catchingUp` is true; propose again when it is over.',
   })
-  @ApiResponse({ status: 201, type: Proposal })
-  make(@Caller() caller: DatabaseCaller, @Body() body: MakeProposal): Promise<Proposal> {
-    return this.database.within(caller, (tx) => this.assignments.propose(tx, body.division));
+  @ApiResponse({ status: 201, type: MadeProposal })
+  async make(@Caller() caller: DatabaseCaller, @Body() body: MakeProposal): Promise<MadeProposal> {
+    const catchingUp = await this.arrivals.underWay(); // before: what arrives meanwhile is counted, or told of
+    return this.database.within(caller, async (tx) => ({
+      ...(await this.assignments.propose(tx, body.division)),
+      catchingUp,
+    }));
   }
 
   @Get()

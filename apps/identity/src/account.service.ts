@@ -88,6 +88,7 @@ export class AccountService {
   /** @returns the account, with a one-time password that is told nowhere else */
   async create(tx: Tx, given: NewAccount): Promise<Once> {
     await this.checkPlace(tx, given);
+    await this.checkOfficial(tx, given);
     const word = onceWord();
     const id = uuidv7();
     const made = await tx.query<{ id: string }>(
@@ -112,10 +113,13 @@ export class AccountService {
       ...before,
       ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     };
+    if (before.role === 'official' && after.role !== 'official' && given.official === undefined) after.official = null;
     const rights = (['role', 'division', 'official', 'active'] as const).some((field) => before[field] !== after[field]);
     if (rights && tx.caller.id === id)
       throw new DomainError('own-act', '不能修改自己的角色、辖区或启用状态,请另一位县管理员办理。 · Nobody changes his own role, place or activity: ask another county admin.');
     if (rights) await this.checkPlace(tx, after);
+    if (before.role !== after.role || before.official !== after.official || (after.active && !before.active))
+      await this.checkOfficial(tx, after);
     if (before.active && before.role === 'county-admin' && (!after.active || after.role !== 'county-admin' || after.division !== before.division))
       await this.keepAnAdmin(tx, before);
     if (!rights && before.displayName === after.displayName) return before;
@@ -321,7 +325,7 @@ export class AccountService {
   }
 
   /** Whoever the account is for must have a place in the caller's ground, of the kind its role has. */
-  private async checkPlace(tx: Tx, { role, division, official }: NewAccount): Promise<void> {
+  private async checkPlace(tx: Tx, { role, division }: NewAccount): Promise<void> {
     if (!division.startsWith(tx.caller.division))
       throw new DomainError(
         'out-of-scope',
@@ -332,16 +336,31 @@ export class AccountService {
       throw new DomainError('validation-failed', '地区与角色不相符。 · The place does not fit the role.', [
         { pointer: '/division', rule: 'place-of-role', value: division, remedy: `该角色的区划代码应为 ${wanted.join(' 或 ')} 位 · the place of this role has ${wanted.join(' or ')} digits` },
       ]); // prettier-ignore
+  }
+
+  /** An official's account, and no other, is one of the officials that assignment has told of. */
+  private async checkOfficial(
+    tx: Tx,
+    { role, official }: Pick<NewAccount, 'role' | 'official'>,
+  ): Promise<void> {
     if (role === 'official' && !official)
       throw new DomainError('validation-failed', '包保干部的账号须注明是哪位包保干部。 · An official’s account says which official it is.', [
         { pointer: '/official', rule: 'required', value: null, remedy: '请填写包保干部编号 · give the id of the official' },
       ]); // prettier-ignore
     if (!official) return;
+    if (role !== 'official')
+      throw new DomainError('validation-failed', '只有包保干部的账号对应一位包保干部。 · Only an official’s account is that of an official.', [
+        { pointer: '/official', rule: 'official-of-role', value: official, remedy: '请去掉 official,或将角色改为 official · leave official out, or make the role official' },
+      ]); // prettier-ignore
     const [known] = await tx.query<{ active: boolean }>(
       `select active from official_copy where official_id = $1`,
       [official],
     );
-    if (known && !known.active)
+    if (!known)
+      throw new DomainError('officials-unknown', '本辖区没有这位包保干部,或其资料尚未同步过来。 · There is no such official on your ground, or the fact is still on its way.', [
+        { pointer: '/official', rule: 'unknown', value: official, remedy: '请用 assignment 的 GET /officials 核对编号,刚导入名册的请稍后再试 · compare the id with GET /officials of assignment; after a roster import try again in a moment' },
+      ]); // prettier-ignore
+    if (!known.active)
       throw new DomainError('wrong-state', '该包保干部已离任,请查看 assignment 的 GET /officials。 · This official has left; see GET /officials of assignment.'); // prettier-ignore
   }
 

@@ -206,21 +206,45 @@ describe('an official', () => {
     await bus.close();
   } // prettier-ignore
 
-  it('who moves acts where he is now, and who leaves has no account any more; late facts change nothing', async () => {
+  /** One whom assignment has told of. */
+  async function serving(): Promise<string> {
     const official = randomUUID();
+    await say(official, `${townA}201`, true, 1);
+    await eventually(
+      () => county.rows('identity', 'select 1 as one from official_copy where official_id = $1', [official]),
+      (rows) => rows.length > 0,
+    );
+    return official;
+  } // prettier-ignore
+
+  it('who moves acts where he is now, and who leaves has no account any more; late facts change nothing', async () => {
+    const official = await serving();
     const { id } = await open({ role: 'official', division: townA, official });
     await say(official, `${townB}201`, true, 2);
     await eventually(() => read(id), ({ division }) => division === townB); // prettier-ignore
     await say(official, `${townB}201`, false, 4);
     await eventually(() => read(id), ({ active }) => !active); // prettier-ignore
     await say(official, `${townA}201`, true, 3); // late
-    const other = randomUUID();
+    const other = await serving();
     const { id: mark } = await open({ role: 'official', division: townA, official: other });
-    await say(other, `${townB}202`, true, 1);
+    await say(other, `${townB}202`, true, 2);
     await eventually(() => read(mark), ({ division }) => division === townB); // prettier-ignore
     expect(await read(id)).toMatchObject({ active: false, division: townB, version: 3 });
     const again = { name: 'again', displayName: '王', role: 'official', division: townB, official };
     expect(code(await call('POST', '/accounts', admin, again))).toEqual([409, 'wrong-state']);
+  });
+
+  it('has the only kind of account that names an official, and of those that serve on its ground', async () => {
+    const official = await serving();
+    const wanted = { name: 'somebody', displayName: '王', role: 'official', division: townA };
+    const post = async (more: object): Promise<unknown> => code(await call('POST', '/accounts', admin, { ...wanted, ...more })); // prettier-ignore
+    expect(await post({ official: randomUUID() })).toEqual([422, 'officials-unknown']);
+    expect(await post({ role: 'office', official })).toEqual([422, 'validation-failed']);
+    const { id } = await open({ role: 'official', division: townA, official });
+    const unknown = await call('PATCH', `/accounts/${id}`, admin, { official: randomUUID() }, ifMatch(1)); // prettier-ignore
+    expect(code(unknown)).toEqual([422, 'officials-unknown']);
+    const moved = await call('PATCH', `/accounts/${id}`, admin, { role: 'office' }, ifMatch(1));
+    expect([moved.status, moved.body]).toEqual([200, expect.objectContaining({ role: 'office', official: null })]); // prettier-ignore
   });
 });
 

@@ -18,7 +18,7 @@ setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 process.on('disconnect', () => {
   end();
-  setTimeout(() => process.exit(1), 10_000).unref();
+  setTimeout(() => process.exit(1), 20_000).unref();
 });
 process.on('message', (told: Told) => {
   if (told === 'served') served.note();
@@ -39,7 +39,7 @@ async function work({ definition: url, config }: Exclude<Told, string>): Promise
   const definition = module[service];
   if (!definition) throw new Error(`${url} exports no ${service}.`);
   const { database, app, close } = await openContext(definition, config, served, 3);
-  database.onCommit(() => process.connected && process.send?.('committed'));
+  database.onCommit(() => process.send?.('committed', () => undefined)); // the service may just be gone
   let last = performance.now();
   const heavy = (definition.jobs ?? [])
     .map((type) => app.get<Job>(type, { strict: false }))

@@ -26,6 +26,7 @@ import { Gauge, Histogram, Registry } from 'prom-client';
 import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { Apart } from './apart.js';
+import { Arrivals } from './arrivals.js';
 import { type Config, configFrom, defaultRequestTimeoutMs } from './config.js';
 import { openContext, PlatformModule, type ServiceDefinition } from './context.js';
 import { completed, describeRules } from './openapi.js';
@@ -119,6 +120,7 @@ export async function startService(
   const applier = new Applier(service, database);
   const files = filesOf(config.files, service);
   const served = new Served();
+  const arrivals = new Arrivals();
   if (definition.fileTables && !files.configured)
     log.warn(
       'No place for files: uploads are refused (503 files-not-configured) until FILES_DIR or FILES_S3_… is set.',
@@ -126,7 +128,7 @@ export async function startService(
   @Module({
     imports: [
       definition.module,
-      PlatformModule.with(database, applier, files, served, config.env ?? {}),
+      PlatformModule.with(database, applier, files, served, arrivals, config.env ?? {}),
     ],
   })
   class Root {}
@@ -232,7 +234,8 @@ export async function startService(
       if (stopped) return made.close();
       connection = made;
       relay = new Relay(config.relayUrl, made, say);
-      consumers = new Consumers(applier, made, say);
+      const consuming = (consumers = new Consumers(applier, made, say));
+      arrivals.look = () => consuming.lag();
       database.onCommit(() => relay?.wake());
       watermarks = new Watermarks(service, relay, made, say);
       reconciler = new Reconciler(database, made, say);

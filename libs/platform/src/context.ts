@@ -9,6 +9,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { Arrivals } from './arrivals.js';
 import { type Config, Settings } from './config.js';
 import { DeadLetterController } from './dead-letter.controller.js';
 import { type Job } from './jobs.js';
@@ -39,6 +40,7 @@ export class PlatformModule {
     applier: Applier,
     files: FileStore,
     served: Served,
+    arrivals: Arrivals,
     env: NodeJS.ProcessEnv,
   ): DynamicModule {
     return {
@@ -49,9 +51,10 @@ export class PlatformModule {
         { provide: Applier, useValue: applier },
         { provide: FileStore, useValue: files },
         { provide: Served, useValue: served },
+        { provide: Arrivals, useValue: arrivals },
         { provide: Settings, useValue: new Settings(env) },
       ],
-      exports: [Database, Applier, FileStore, Served, Settings],
+      exports: [Database, Applier, FileStore, Served, Arrivals, Settings],
     };
   }
 }
@@ -67,7 +70,7 @@ export async function openContext(
   const database = new Database({ service, url: databaseUrl, entities, poolSize });
   await database.open();
   const applier = new Applier(service, database);
-  @Module({ imports: [module, PlatformModule.with(database, applier, filesOf(files, service), served, env)] })
+  @Module({ imports: [module, PlatformModule.with(database, applier, filesOf(files, service), served, new Arrivals(), env)] })
   class Root {}
   const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
   return {

@@ -1,6 +1,7 @@
 export * from './config.js';
 export * from './problem.js';
 export * from './account-cutoff.js';
+export { Arrivals } from './arrivals.js';
 export * from './auth.js';
 export * from './http.js';
 export * from './limits.js';
