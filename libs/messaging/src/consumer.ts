@@ -115,7 +115,7 @@ export class Applier {
   /** @param and more work of the same transaction */
   async apply(event: Envelope, and?: (tx: Tx) => Promise<void>): Promise<void> {
     const handler = this.handlers.get(event.type);
-    if (!handler) throw new Permanent(`no handler for ${event.type}`);
+    if (!handler && !this.hears(event.type)) throw new Permanent(`no handler for ${event.type}`);
     // A handler is no person: it works in the scope of the fact's county.
     const caller = {
       id: `service:${this.service}`,
@@ -133,9 +133,15 @@ export class Applier {
         this.repeated++;
         return;
       }
-      await handler(event as Envelope<never>, tx);
+      await handler?.(event as Envelope<never>, tx);
       this.applied++;
     });
+  }
+
+  /** A major that this service knows of and does not listen to, beside one that it does: noted, and nothing to do. */
+  private hears(type: string): boolean {
+    const fact = type.replace(/\d+$/, '');
+    return [...this.handlers.keys()].some((known) => known.replace(/\d+$/, '') === fact);
   }
 
   /** How many dead letters wait to be replayed. */
@@ -156,7 +162,7 @@ export class Applier {
       (tx) =>
         tx.query(
           `insert into dead_letter (id, division, consumer, event_id, type, cause, message) values ($1, $2, $3, $4, $5, $6, $7)`,
-          [randomUUID(), place || '0', this.service, event?.id ?? null, event?.type ?? subject, cause.message, JSON.stringify({ subject, text })],
+          [randomUUID(), place || '0', this.service, event?.id ?? null, event?.type ?? typeIn(subject), cause.message, JSON.stringify({ subject, text })],
         ),
     );
   } // prettier-ignore
@@ -290,6 +296,10 @@ export class Consumers {
     }
   }
 }
+
+/** What a message says it is, where it could not be read. */
+const typeIn = (subject: string): string =>
+  /^evt\.(.+)\.(?:\d{6}|_)\.(?:\d{3}|_)$/.exec(subject)?.[1] ?? subject;
 
 /** The time inside a UUIDv7: the same for one fact whenever it comes. @throws Permanent for another kind of id. */
 function madeAt(id: string): Date {
