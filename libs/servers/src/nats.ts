@@ -270,7 +270,12 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
             await gone;
           },
         };
-      } catch {
+      } catch (error) {
+        if (tls && /certificate|altnames/.test((error as Error).message)) {
+          said = (error as Error).message;
+          attempt = 3; // it will not be believed later either
+          break;
+        }
         await new Promise((done) => setTimeout(done, 50));
       }
     }

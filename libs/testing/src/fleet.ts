@@ -111,6 +111,10 @@ export class Fleet extends Apis {
         });
       }),
     );
+    if (routes.length === 1) return;
+    const bus = await this.bus('deploy'); // several have to agree on who leads before they take anything
+    const agreed = (): Promise<boolean> => jetstreamManager(bus).then(() => true, () => false);
+    await eventually(agreed, Boolean, 60_000).finally(() => bus.close());
   } // prettier-ignore
 
   async stopNats(): Promise<void> {
@@ -133,7 +137,8 @@ export class Fleet extends Apis {
     });
   }
 
-  private get natsUrl(): string {
+  /** Where clients find the bus. */
+  get natsUrl(): string {
     const scheme = this.servers.authority ? 'tls' : 'nats';
     return this.natsPorts.map(({ client }) => `${scheme}://127.0.0.1:${client}`).join(',');
   }
