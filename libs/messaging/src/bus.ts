@@ -51,7 +51,8 @@ export const durableOf = (consumer: Service, owner: Service): string => `${consu
 /** Back-off between deliveries; the last one repeats. A message that failed `maxDeliver` times becomes a dead letter. */
 export const backoffMs = [1_000, 5_000, 15_000, 60_000, 180_000, 600_000, 600_000];
 export const maxDeliver = 8;
-const ackWaitMs = 30_000;
+/** What was on its way to a reader whose server or connection died comes again after this; a long handler says that it lives. */
+export const ackWaitMs = 10_000;
 
 /**
  * The one deploy step that makes and alters streams and durables; replicas never do. Safe to repeat. A new stream takes

@@ -13,7 +13,7 @@ import { checkerOf, type Database, type Tx } from '#database';
 import { jetstream, type ConsumerMessages, type JsMsg } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { type TObject } from '@sinclair/typebox';
-import { backoffMs, durableOf, maxDeliver } from './bus.js';
+import { ackWaitMs, backoffMs, durableOf, maxDeliver } from './bus.js';
 
 const HANDLES = Symbol('handles');
 
@@ -246,7 +246,7 @@ export class Consumers {
     while (!this.stopped) {
       try {
         const consumer = await jetstream(this.connection).consumers.get(streamOf(owner), durable);
-        const messages = await consumer.consume({ max_messages: 32, idle_heartbeat: 5_000 });
+        const messages = await consumer.consume({ max_messages: 32, idle_heartbeat: 2_000 });
         this.open.set(owner, messages);
         this.troubles.delete(durable);
         try {
@@ -273,6 +273,7 @@ export class Consumers {
 
   private async take(message: JsMsg): Promise<void> {
     let event: Envelope | undefined;
+    const alive = setInterval(() => message.working(), ackWaitMs / 3);
     try {
       event = this.applier.read(message.subject, message.string());
       await this.applier.apply(event);
@@ -293,6 +294,8 @@ export class Consumers {
         this.log(`dead letter not written: ${(burial as Error).message}`, burial);
         message.nak(30_000); // never let go of a message whose dead letter is not saved
       }
+    } finally {
+      clearInterval(alive);
     }
   }
 }

@@ -203,8 +203,9 @@ export class Fleet extends Apis {
     args: string[],
     env: Record<string, string>,
     input = '',
+    root?: string,
   ): Promise<string> {
-    const child = this.spawn(service, args, env);
+    const child = this.spawn(service, args, env, root);
     let said = '';
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
