@@ -129,16 +129,19 @@ async function main() {
   /** How long after this moment a fact that is committed after it has been applied everywhere. */
   async function recovery() {
     const from = Date.now();
+    const times = {};
     const since = acknowledged.length;
     while (acknowledged.length === since && Date.now() - from < 60_000) await pause(20);
     const { id, version } = acknowledged[since];
     const [{ event }] = await rows('registry', 'select event_id as event from journal where aggregate_id = $1 and sequence = $2', [id, version]); // prettier-ignore
+    while ((await rows('registry', 'select 1 from outbox join journal on id = journal_id where event_id = $1', [event])).length > 0) await pause(50); // prettier-ignore
+    times.sentAgainMs = Date.now() - from;
     for (const consumer of consumers)
       while ((await rows(consumer, 'select 1 from inbox where event_id = $1', [event])).length === 0) {
         if (Date.now() - from > 120_000) throw new Error(`${consumer} did not apply a fact in two minutes.`); // prettier-ignore
         await pause(50);
       }
-    return Date.now() - from;
+    return { ...times, appliedAgainMs: Date.now() - from };
   }
 
   const events = [];
@@ -155,7 +158,7 @@ async function main() {
     await pause(1000);
     await fleet.startNats();
     const wholeMs = await whole();
-    events.push({ what: 'kill -9', server: leader, appliedAgainMs: await applied, wholeAgainMs: 1000 + wholeMs }); // prettier-ignore
+    events.push({ what: 'kill -9', server: leader, ...(await applied), wholeAgainMs: 1000 + wholeMs }); // prettier-ignore
     say(JSON.stringify(events.at(-1)));
   }
   if (!values['no-rolling'])
@@ -164,7 +167,7 @@ async function main() {
       const applied = recovery();
       await fleet.startNats();
       const wholeMs = await whole();
-      events.push({ what: 'restart', server, appliedAgainMs: await applied, wholeAgainMs: wholeMs });
+      events.push({ what: 'restart', server, ...(await applied), wholeAgainMs: wholeMs });
       say(JSON.stringify(events.at(-1)));
     }
   await pause(2000);
@@ -229,6 +232,7 @@ async function main() {
     writeMaxMs: took.at(-1),
     kills: events.filter(({ what }) => what === 'kill -9').length,
     restarts: events.filter(({ what }) => what === 'restart').length,
+    slowestSentAgainMs: largest('sentAgainMs'),
     slowestAppliedAgainMs: largest('appliedAgainMs'),
     slowestWholeAgainMs: largest('wholeAgainMs'),
     drainedMs,
@@ -244,12 +248,17 @@ async function main() {
   return wrong.length === 0;
 }
 
+const finish = async () => {
+  writing = false;
+  for (const step of undo.splice(0).reverse()) await step().catch((error) => say(error.message));
+};
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => void finish().then(() => process.exit(1)));
 let good = false;
 try {
   good = await main();
 } catch (error) {
   say(error.stack);
 }
-writing = false;
-for (const step of undo.reverse()) await step().catch((error) => say(error.message));
+await finish();
 process.exit(good ? 0 : 1);

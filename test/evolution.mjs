@@ -243,12 +243,17 @@ async function main() {
   figures.turns = turns;
 }
 
+const finish = async () => {
+  for (const step of undo.splice(0).reverse()) await step().catch((error) => say(error.message));
+};
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => void finish().then(() => process.exit(1)));
 try {
   await main();
 } catch (error) {
   wrong.push(error.stack ?? String(error));
 }
-for (const step of undo.reverse()) await step().catch((error) => say(error.message));
+await finish();
 const result = { what: 'the previous commit beside today’s', commit, at: new Date().toISOString(), ...figures, wrong }; // prettier-ignore
 await mkdir(join(values.json, '..'), { recursive: true });
 writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);

@@ -246,7 +246,8 @@ export class Consumers {
     while (!this.stopped) {
       try {
         const consumer = await jetstream(this.connection).consumers.get(streamOf(owner), durable);
-        const messages = await consumer.consume({ max_messages: 32, idle_heartbeat: 2_000 });
+        // After a failed look at its consumer, as while a cluster chooses a leader, the client waits as long as `expires`.
+        const messages = await consumer.consume({ max_messages: 32, expires: 5_000, idle_heartbeat: 2_000 }); // prettier-ignore
         this.open.set(owner, messages);
         this.troubles.delete(durable);
         try {
