@@ -37,10 +37,7 @@ async function servers() {
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const postgres = await startPostgres({ dataDir: join(folder, 'data'), durable: false });
   undo.push(() => postgres.stop());
-  const natsServer = await obtainNatsServer(
-    process.env.FOODWARDEN_CACHE ?? resolve('.cache'),
-    say,
-  );
+  const natsServer = await obtainNatsServer(process.env.FOODWARDEN_CACHE ?? resolve('.cache'), say);
   process.env.TEST_SERVERS = JSON.stringify({ postgres: postgres.url('postgres'), natsServer });
 }
 
@@ -137,7 +134,9 @@ async function main() {
     while ((await rows('registry', 'select 1 from outbox join journal on id = journal_id where event_id = $1', [event])).length > 0) await pause(50); // prettier-ignore
     times.sentAgainMs = Date.now() - from;
     for (const consumer of consumers)
-      while ((await rows(consumer, 'select 1 from inbox where event_id = $1', [event])).length === 0) {
+      while (
+        (await rows(consumer, 'select 1 from inbox where event_id = $1', [event])).length === 0
+      ) {
         if (Date.now() - from > 120_000) throw new Error(`${consumer} did not apply a fact in two minutes.`); // prettier-ignore
         await pause(50);
       }
@@ -211,7 +210,9 @@ async function main() {
       if (should?.version !== sequence || should.name !== name) wrong.push(`${consumer}: ${id} is ${name} at ${sequence}, not ${should?.name} at ${should?.version}`); // prettier-ignore
     }
     const when = new Map(applied.map(({ event, at }) => [event, at]));
-    const [byStep] = [facts.toSorted((a, b) => a.id.localeCompare(b.id) || a.sequence - b.sequence)];
+    const [byStep] = [
+      facts.toSorted((a, b) => a.id.localeCompare(b.id) || a.sequence - b.sequence),
+    ];
     for (const [index, fact] of byStep.entries()) {
       const next = byStep[index + 1];
       if (next?.id === fact.id && when.get(next.event) < when.get(fact.event)) overtaken += 1;

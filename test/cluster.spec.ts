@@ -10,8 +10,7 @@ it('loses no acknowledged write and fails none when the leader of three NATS ser
     const json = join(folder, 'result.json');
     const said = await new Promise<string>((done) => {
       const words = ['test/cluster.mjs', '--kills', '1', '--no-rolling', '--json', json];
-      const child = execFile(process.execPath, words, { maxBuffer: 1 << 24 }, (_error, out, err) => done(out + err)); // prettier-ignore
-      child.unref();
+      execFile(process.execPath, words, { maxBuffer: 1 << 24 }, (_error, out, err) => done(out + err)); // prettier-ignore
     });
     const result = JSON.parse(await readFile(json, 'utf8').catch(() => { throw new Error(said); })) as Record<string, unknown>; // prettier-ignore
     expect(result).toMatchObject({ kills: 1, failedWrites: 0, wrong: [] });

@@ -25,7 +25,9 @@ const { commit } = JSON.parse(readFileSync('test/previous.json', 'utf8'));
 const say = (line) => process.stderr.write(`evolution: ${line}\n`);
 const git = (...words) => spawnSync('git', words, { encoding: 'utf8' });
 if (git('cat-file', '-e', `${commit}^{commit}`).status !== 0) {
-  say(`SKIPPED: this clone does not hold ${commit}: git fetch --unshallow || git fetch origin ${commit}`);
+  say(
+    `SKIPPED: this clone does not hold ${commit}: git fetch --unshallow || git fetch origin ${commit}`,
+  );
   process.exit(3);
 }
 ensureBuilt();

@@ -79,7 +79,9 @@ export async function deployBus(connection: NatsConnection, replicas = 1): Promi
   for (const [consumer, events] of Object.entries(listeners)) {
     for (const owner of new Set(events.map((event) => event.owner))) {
       const subjects = [
-        ...new Set(events.filter((event) => event.owner === owner).map(({ type }) => everyMajor(type))),
+        ...new Set(
+          events.filter((event) => event.owner === owner).map(({ type }) => everyMajor(type)),
+        ),
       ];
       const config = {
         durable_name: durableOf(consumer as Service, owner),

@@ -246,7 +246,10 @@ export async function startService(
       consumers.start();
     },
     (error: unknown) =>
-      say('NATS refused the connection: check NATS_URL, NATS_USER and NATS_PASSWORD or NATS_NKEY_SEED, and NATS_CA_FILE', error),
+      say(
+        'NATS refused the connection: check NATS_URL, NATS_USER and NATS_PASSWORD or NATS_NKEY_SEED, and NATS_CA_FILE',
+        error,
+      ),
   );
 
   const registry = new Registry();

@@ -125,9 +125,15 @@ export function busFrom(env: NodeJS.ProcessEnv, wrong: string[]): BusAccess {
   const from = seedFile ? 'NATS_NKEY_SEED_FILE' : 'NATS_NKEY_SEED';
   if ((seedFile ?? seed) && !isSeed(seed)) wrong.push(`${from} (the seed of a user’s nkey, SU…)`);
   const { NATS_CA_FILE: caFile, NATS_CERT_FILE: certFile, NATS_KEY_FILE: keyFile } = env;
-  for (const [name, file] of Object.entries({ NATS_CA_FILE: caFile, NATS_CERT_FILE: certFile, NATS_KEY_FILE: keyFile })) // prettier-ignore
+  for (const [name, file] of Object.entries({
+    NATS_CA_FILE: caFile,
+    NATS_CERT_FILE: certFile,
+    NATS_KEY_FILE: keyFile,
+  }))
+    // prettier-ignore
     if (file && contentOf(file) === undefined) wrong.push(`${name} (a PEM file that can be read)`);
-  if (Boolean(certFile) !== Boolean(keyFile)) wrong.push('NATS_CERT_FILE and NATS_KEY_FILE together');
+  if (Boolean(certFile) !== Boolean(keyFile))
+    wrong.push('NATS_CERT_FILE and NATS_KEY_FILE together');
   const tls = {
     ...(caFile ? { caFile } : {}),
     ...(certFile && keyFile ? { certFile, keyFile } : {}),

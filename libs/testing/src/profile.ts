@@ -2,7 +2,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { publishers, type Service } from '#contracts';
 import { type BusAccess, rightsOf } from '#messaging';
-import { type Certificate, type Nats, type NatsOptions, type NatsUser, newCertificate } from '#servers';
+import {
+  type Certificate,
+  type Nats,
+  type NatsOptions,
+  type NatsUser,
+  newCertificate,
+} from '#servers';
 import { nkeys } from '@nats-io/transport-node';
 import { password, serversOfRun } from './apis.js';
 
