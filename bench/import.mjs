@@ -59,7 +59,7 @@ try {
   };
   const empty = async () => {
     await admin.query(
-      'truncate establishment, establishment_search, change, journal, outbox, ledger_import, ledger_import_finding, ledger_import_effect',
+      'truncate establishment, establishment_search, change, journal, outbox, ledger_import, ledger_import_part, ledger_import_finding, ledger_import_effect',
     );
     await admin.query('checkpoint');
   };
@@ -72,8 +72,13 @@ try {
   const authorization = `Bearer ${await ground.token('county-admin', '371425')}`;
   const service = await ground.run();
   await answering(service);
-  const peakMb = () =>
-    Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${service.pid}/status`, 'utf8'))[1]) / 1024;
+  const peakMb = (pid = service.pid) =>
+    Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+  /** Of the process that lands imports. */
+  const apartMb = () => {
+    const pids = readFileSync(`/proc/${service.pid}/task/${service.pid}/children`, 'utf8').trim().split(' ');
+    return Math.max(...pids.map((pid) => peakMb(pid)));
+  }; // prettier-ignore
   const atRestMb = peakMb();
 
   let counts;
@@ -169,6 +174,7 @@ try {
     withUploadAndFirstCheckMs: of('platform', 'wholeMs'),
     uploadAndFirstCheckMs: of('platform', 'acceptMs'),
     peakMegabytes: peakMb(),
+    apartPeakMegabytes: apartMb(),
     atRestMegabytes: atRestMb,
     results,
   };

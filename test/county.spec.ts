@@ -163,5 +163,9 @@ describe('npm start -- --county', () => {
     expect(await refused('--county', '371482', '--from', 'apps/platform/sample')).toContain('is of county 371425'); // prettier-ignore
     await start('--reset-admin');
     expect(said).toMatch(/one-time password \S{19} /);
+    child.kill('SIGTERM');
+    expect(await ended(child)).toBe(0);
+    await start();
+    expect(said).toMatch(/admin has not used the one-time password .* --reset-admin/);
   }, 90_000);
 });

@@ -86,7 +86,7 @@ async function main() {
   }
   const running = new Map();
   for (const service of publishers)
-    running.set(service, await fleet.run(service, service === turns[0] ? previous : undefined));
+    running.set(service, await fleet.run(service, 0, service === turns[0] ? previous : undefined));
   await fleet.enrol([
     { name: 'county', role: 'county-admin', division: '371425' },
     { name: 'county-2', role: 'county-admin', division: '371425' },
@@ -208,7 +208,7 @@ async function main() {
     const from = Date.now();
     if (turn > 0) {
       await fleet.kill(running.get(service), 'SIGTERM');
-      running.set(service, await fleet.run(service, previous));
+      running.set(service, await fleet.run(service, 0, previous));
     }
     const old = running.get(service);
     const first = await round();

@@ -6,17 +6,19 @@ import { runInNewContext } from 'node:vm';
 import { type Service } from '#contracts';
 import { type Answer, County, eventually, hostileWorkbooks, workbookParts, zip } from '#testing';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { identity } from '../apps/identity/src/identity.definition.js';
 import { inspection } from '../apps/inspection/src/inspection.definition.js';
 import { notification } from '../apps/notification/src/notification.definition.js';
 import { registry } from '../apps/registry/src/registry.definition.js';
 import { training } from '../apps/training/src/training.definition.js';
 
 /*
- * What no honest client sends, to every route of every service. Each answer is a problem with its code; the bodies come
+ * What no honest client sends, to every route of every service; the issuer's pages and its token endpoint are attacked in
+ * apps/identity/test/hostile.spec.ts. Each answer is a problem with its code; the bodies come
  * from the OpenAPI documents, so that a field added later is attacked by itself.
  */
 
-const services = ['registry', 'assignment', 'inspection', 'training', 'notification'] as const;
+const services = ['registry', 'assignment', 'inspection', 'training', 'notification', 'identity'] as const; // prettier-ignore
 
 interface Schema {
   $ref?: string;
@@ -55,7 +57,7 @@ let sent = 0;
 const bases: Partial<Record<Service, URL>> = {};
 
 beforeAll(async () => {
-  county = await County.start([registry, assignment, inspection, training, notification]);
+  county = await County.start([registry, assignment, inspection, training, notification, identity]); // prettier-ignore
   for (const service of services) await county.clock(service, '2026-11-23T09:00:00+08:00');
   admin = await county.token('county-admin', '371425', { expires: '4h' });
   office = await county.token('office', '371425101', { expires: '4h' });
@@ -79,6 +81,7 @@ beforeAll(async () => {
     ([row]) => row?.n === 1,
   );
   const session = await ok('training', '/v1/sessions', office, { title: '一', place: '一', heldAt: '2026-11-20T14:00:00+08:00' }); // prettier-ignore
+  const account = await ok('identity', '/v1/accounts', admin, { name: 'attacked', displayName: '王', role: 'office', division: '371425101' }); // prettier-ignore
   await readRoutes();
   const visit = await ok('inspection', '/v1/inspections', official.token, validBody(routeOf('POST', '/v1/inspections'))); // prettier-ignore
   expect(visit.id).toBeDefined();
@@ -90,6 +93,7 @@ beforeAll(async () => {
     'inspection/corrective-actions': action!.id,
     'inspection/inspections': visit.id,
     'training/sessions': session.id,
+    'identity/accounts': account.id,
   });
 }, 120_000);
 afterAll(() => county.stop(), 60_000);
@@ -143,7 +147,7 @@ function validBody(route: Route): Record<string, unknown> {
 } // prettier-ignore
 const tokenFor = (route: Route): string =>
   route.path === '/v1/inspections' || /\/(receipt|signature)$/.test(route.path) ? official.token
-    : /^\/v1\/(obligation-runs|dead-letters)/.test(route.path) || route.path.endsWith('/approval') ? admin : office; // prettier-ignore
+    : /^\/v1\/(obligation-runs|dead-letters|accounts)/.test(route.path) || route.path.endsWith('/approval') ? admin : office; // prettier-ignore
 const pathOf = (route: Route, id?: string): string =>
   route.path.replace('{code}', route.code ?? '').replace('{id}', id ?? ids[`${route.service}/${route.path.split('/')[2] ?? ''}`] ?? randomUUID()); // prettier-ignore
 
@@ -351,7 +355,7 @@ it('refuses every broken field of every body, with its pointer, rule and remedy'
 /** Rows of each table that a request could have written. */
 async function counts(): Promise<Record<string, number>> {
   const all: Record<string, number> = {};
-  for (const [service, tables] of Object.entries({ registry: ['establishment'], assignment: ['proposal', 'assignment', 'official'], inspection: ['inspection', 'obligation_run', 'corrective_action'], training: ['session', 'attendance', 'certificate'] })) // prettier-ignore
+  for (const [service, tables] of Object.entries({ registry: ['establishment'], assignment: ['proposal', 'assignment', 'official'], inspection: ['inspection', 'obligation_run', 'corrective_action'], training: ['session', 'attendance', 'certificate'], identity: ['account'] })) // prettier-ignore
     for (const table of tables)
       all[table] = (await county.rows<{ n: number }>(service as Service, `select count(*)::int as n from ${table}`))[0]!.n; // prettier-ignore
   return all;

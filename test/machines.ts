@@ -18,6 +18,10 @@ export const machines: Record<string, Machine> = {
     because: 'ids of the facts that were applied, no content',
     columns: ['applied_at', 'consumer', 'event_at', 'event_id'],
   },
+  missing_fact: {
+    because: 'ids of facts that were sent and have not arrived, no content; empty when all is well',
+    columns: ['asked', 'asked_at', 'cause', 'event_id', 'found_at', 'owner', 'seal', 'type'],
+  },
   migration: {
     because: 'which steps were applied: written by the owner alone, no right for the app',
     columns: ['applied_at', 'hash', 'name'],
@@ -25,6 +29,16 @@ export const machines: Record<string, Machine> = {
   outbox: {
     because: 'pointers to unsent rows of the journal, which has its wall',
     columns: ['journal_id', 'recorded_at'],
+  },
+  seal: {
+    because: 'ids and hashes of rows of the journal, which has its wall; no right for the app',
+    columns: [
+      'event_ids', 'facts', 'hash', 'journal_ids', 'number', 'previous', 'recorded_from', 'recorded_until', 'row_hashes', 'sealed_at', 'stream_seq', 'types',
+    ], // prettier-ignore
+  },
+  watermark: {
+    because: 'how far each publisher’s seals were compared with the inbox',
+    columns: ['broken_at', 'broken_hash', 'broken_seal', 'hash', 'owner', 'seal'],
   },
 };
 

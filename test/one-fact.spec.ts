@@ -156,6 +156,36 @@ describe('one fact across two services', () => {
     expect((again.body as { failed: { cause: string }[] }).failed.some(({ cause }) => cause.startsWith('bad data: /tier'))).toBe(true); // prettier-ignore
   });
 
+  it('answers a repeated replay as the first time, also two at once, and applies nothing twice', async () => {
+    const token = await county.token('county-admin', '371425');
+    const [fact] = await county.rows<{ event: { id: string; data: { establishmentId: string } } }>('registry', `select event from journal where type = 'registry.establishment.registered.v1' limit 1`); // prettier-ignore
+    const bury = async (): Promise<string> => {
+      const establishmentId = uuidv7();
+      const event = { ...fact!.event, id: uuidv7(), subject: establishmentId, data: { ...fact!.event.data, establishmentId } }; // prettier-ignore
+      const [row] = await county.rows<{ id: string }>('assignment', `insert into dead_letter (id, division, consumer, event_id, type, cause, message) values ($1, '371425', 'assignment', $2, $3, 'test', $4) returning id`, [uuidv7(), event.id, 'registry.establishment.registered.v1', JSON.stringify({ subject: 'evt.registry.establishment.registered.v1.371425.101', text: JSON.stringify(event) })]); // prettier-ignore
+      return row!.id;
+    };
+    const post = (path: string, key: string, body?: object): Promise<unknown> =>
+      county.call('assignment', 'POST', `/v1/dead-letters/${path}`, { token, headers: { 'idempotency-key': key }, ...(body ? { body } : {}) }).then(({ status, body: answer }) => [status, answer]); // prettier-ignore
+    const taken = [200, { replayed: 1, failed: [] }];
+    const one = await bury();
+    expect(await post(`${one}/replay`, 'one')).toEqual(taken);
+    expect(await post(`${one}/replay`, 'one')).toEqual(taken);
+    expect(await post(`${one}/replay`, 'another')).toEqual([200, { replayed: 0, failed: [] }]);
+    // A refusal is no answer: what was not there may come.
+    const absent = uuidv7();
+    expect(await post(`${absent}/replay`, 'absent')).toMatchObject([404, { code: 'not-found' }]);
+
+    await bury();
+    const since = { since: '2020-01-01T00:00:00Z', type: 'registry.establishment.registered.v1' };
+    const [first, ...more] = await Promise.all([1, 2, 3].map(() => post('replays', 'all', since)));
+    expect(more).toEqual([first, first]);
+    await bury();
+    expect(await post('replays', 'all', since)).toEqual(first);
+    expect(await post('replays', 'all', { type: 'x' })).toMatchObject([422, { code: 'key-reused' }]); // prettier-ignore
+    expect(await post('replays', 'new', since)).toMatchObject([200, { replayed: 1 }]);
+  });
+
   it('keeps what was committed while NATS was away, and sends it afterwards', async () => {
     const token = await county.token('office', '371425101');
     process.kill(county.nats.pid, 'SIGSTOP');

@@ -16,7 +16,7 @@ import { training } from '../apps/training/src/training.definition.js';
  */
 
 /** What an app role may delete: answers older than a day, and what an issuer forgets. A record is never deleted. */
-const forgotten = new Set(['idempotency_key', 'identity.address_guard', 'identity.oidc_payload', 'identity.recovery_code', 'identity.sign_in', 'identity.sign_in_guard', 'identity.totp']); // prettier-ignore
+const forgotten = new Set(['idempotency_key', 'missing_fact', 'identity.address_guard', 'identity.oidc_payload', 'identity.recovery_code', 'identity.sign_in', 'identity.sign_in_guard', 'identity.totp']); // prettier-ignore
 /** Written once: nobody changes them afterwards, not even the service. */
 const onceOnly = ['journal', 'inbox', 'change', 'personal_read', 'policy', 'inspection.inspection', 'inspection.evidence', 'inspection.checklist', 'training.attendance', 'training.certificate', 'assignment.undertaking_copy', 'registry.ledger_import_effect']; // prettier-ignore
 
@@ -107,7 +107,10 @@ describe.each([...migrations.keys()])('the roles of %s', (service) => {
     expect(of('app', 'outbox')).toEqual(['INSERT']);
     expect(of('relay', 'outbox')).toEqual(['DELETE', 'SELECT']);
     expect(of('relay', 'journal')).toEqual(['SELECT']);
-    const more = granted.filter(({ role, table }) => role === `${service}_relay` && !['outbox', 'journal'].includes(table)); // prettier-ignore
+    expect(of('relay', 'seal')).toEqual(['INSERT', 'SELECT']); // a seal is never changed; the app has no right to it
+    expect(of('app', 'seal')).toEqual([]);
+    expect(of('relay', 'watermark')).toEqual(['SELECT']);
+    const more = granted.filter(({ role, table }) => role === `${service}_relay` && !['outbox', 'journal', 'seal', 'watermark'].includes(table)); // prettier-ignore
     expect(more).toEqual([]);
   });
 

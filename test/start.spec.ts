@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { eventually } from '#testing';
 import { exchange, noWayIn, spellings } from './bypass.js';
 
@@ -23,13 +23,14 @@ let folder: string;
 let child: ChildProcess;
 let run: Run;
 
+const natsServer = (): string =>
+  (JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as { natsServer: string }).natsServer;
+
 /** What `npm start` runs once everything is installed and built. */
 async function start(): Promise<void> {
-  const natsServer = (JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as { natsServer: string })
-    .natsServer;
   let said = '';
   child = spawn(process.execPath, ['dist/apps/platform/src/main.js'], {
-    env: { ...process.env, FOODWARDEN_DATA: folder, NATS_SERVER_BIN: natsServer },
+    env: { ...process.env, FOODWARDEN_DATA: folder, NATS_SERVER_BIN: natsServer() },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   for (const stream of [child.stdout, child.stderr])
@@ -40,6 +41,13 @@ async function start(): Promise<void> {
     60_000,
   );
   run = JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as Run;
+}
+
+/** Command lines of living processes that name a folder. */
+async function processesNaming(name: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))); // prettier-ignore
+  return lines.filter((line) => line.includes(name));
 }
 
 function exited(): Promise<number | null> {
@@ -221,6 +229,31 @@ describe('npm start', () => {
       ({ child, run, folder } = first);
     }
   }, 90_000);
+
+  it.each(['starting PostgreSQL', 'starting NATS', 'migrating', '  registry: ', '  training: '])(
+    'leaves nothing running when it is stopped at "%s"',
+    async (line) => {
+      const other = await mkdtemp(join(tmpdir(), 'foodwarden-start-'));
+      try {
+        const early = spawn(process.execPath, ['dist/apps/platform/src/main.js'], {
+          env: { ...process.env, FOODWARDEN_DATA: other, NATS_SERVER_BIN: natsServer() },
+          stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        const gone = new Promise<number | null>((done) => early.once('close', done));
+        let said = '';
+        for (const stream of [early.stdout, early.stderr])
+          stream.on('data', (chunk: Buffer) => {
+            said += chunk.toString();
+            if (said.includes(line)) early.kill('SIGINT');
+          });
+        expect([await gone, said]).toEqual([0, expect.stringMatching(/stopping …[^]*stopped before it was ready/)]); // prettier-ignore
+        expect(await processesNaming(basename(other))).toEqual([]);
+      } finally {
+        await rm(other, { recursive: true, force: true });
+      }
+    },
+    60_000,
+  );
 
   it('keeps its data through a kill -9, and stops clean on a signal', async () => {
     child.kill('SIGKILL');

@@ -68,15 +68,26 @@ class Wire {
 const refusals = (answer: string): Set<string> =>
   new Set([...answer.matchAll(/Permissions Violation for (?:Publish|Subscription) to "([^"]+)"/g)].map(([, subject = '']) => subject)); // prettier-ignore
 
-/** May this user publish to this subject: his own facts, and the asking and acknowledging of his own durables. */
+/**
+ * May this user publish to this subject: his own facts, the asking and acknowledging of his own durables, how far he has
+ * sent to each who listens to him, and questions to each he listens to.
+ */
 function shouldPublish(user: Service, subject: string): boolean {
   if (subject.startsWith(`evt.${user}.`)) return true;
   if (subject === '$JS.API.INFO') return true;
   return pairs.some(({ consumer, owner }) => {
+    if (owner === user && subject === `mark.${user}.${consumer}`) return true;
+    if (consumer === user && subject === `ask.${owner}.${user}`) return true;
     const durable = `${streamOf(owner)}.${consumer}-${owner}`;
     return consumer === user && ([`$JS.API.CONSUMER.INFO.${durable}`, `$JS.API.CONSUMER.MSG.NEXT.${durable}`].includes(subject) || subject.startsWith(`$JS.ACK.${durable}.`)); // prettier-ignore
   });
 }
+
+/** What he may hear beside his inbox: how far those have sent to whom he listens, and the questions of those who listen to him. */
+const shouldHear = (user: Service, subject: string): boolean =>
+  subject.startsWith(`_INBOX_${user}.`) ||
+  pairs.some(({ consumer, owner }) =>
+    (consumer === user && subject === `mark.${owner}.${user}`) || (owner === user && subject === `ask.${user}.${consumer}`)); // prettier-ignore
 
 const places = ['371425.101', '371425.102', '371482.101', '371425._', '_._'];
 const facts = [...contracts.keys()].flatMap((type) =>
@@ -97,6 +108,7 @@ const others = [
   ...publishers.flatMap((owner) => [`$JS.API.CONSUMER.NAMES.${streamOf(owner)}`, `$JS.API.CONSUMER.LIST.${streamOf(owner)}`, `$JS.API.DIRECT.GET.${streamOf(owner)}`, `$JS.API.DIRECT.GET.${streamOf(owner)}.evt.${owner}.x`]),
   '$SYS.REQ.SERVER.PING', '$SYS.REQ.ACCOUNT.$G.CONNZ', '$SYS.ACCOUNT.$G.CONNECT', '$JS.FC.x', '$KV.x.y', '$O.x.C.y', '$JSC.R.x',
   ...publishers.flatMap((owner) => [`_INBOX_${owner}.x`, `dlq.${owner}.x`, `rpc.${owner}.x.v1`]), '_INBOX.x', 'evt', 'evt.registryx.a', 'evt.x', 'anything',
+  ...publishers.flatMap((one) => publishers.flatMap((other) => [`mark.${one}.${other}`, `ask.${one}.${other}`])), ...publishers.flatMap((one) => [`mark.${one}`, `ask.${one}`]),
 ]; // prettier-ignore
 const wild = [
   '>',
@@ -112,6 +124,14 @@ const wild = [
   '$JS.ACK.>',
   'dlq.>',
   'rpc.>',
+  'mark.>',
+  'ask.>',
+  ...publishers.flatMap((one) => [
+    `mark.${one}.*`,
+    `mark.*.${one}`,
+    `ask.${one}.*`,
+    `ask.*.${one}`,
+  ]),
 ];
 
 describe('the rights of each service on the bus', () => {
@@ -158,7 +178,7 @@ describe('the rights of each service on the bus', () => {
     expect(allowed).toBeGreaterThan(users.length * places.length);
   }, 120_000); // prettier-ignore
 
-  it('let it hear its own inbox, and no fact, advisory or other’s inbox, with or without a queue group', async () => {
+  it('let it hear its own inbox and what is sent to it by name, and no fact, advisory or other’s inbox, with or without a queue group', async () => {
     const wrong: string[] = [];
     for (const user of users) {
       const wire = await Wire.as(port(), user);
@@ -167,7 +187,7 @@ describe('the rights of each service on the bus', () => {
         const refused = await wire.refusedSubscribe(subjects, queue);
         for (const subject of subjects) {
           const may = !refused.has(subject);
-          if (may !== subject.startsWith(`_INBOX_${user}.`)) wrong.push(`${user} ${may ? 'may' : 'may not'} subscribe to ${subject} ${queue}`);
+          if (may !== shouldHear(user, subject)) wrong.push(`${user} ${may ? 'may' : 'may not'} subscribe to ${subject} ${queue}`);
         }
       }
       wire.close();

@@ -97,6 +97,10 @@ create policy ground_select on change for select to assignment_app
 create policy ground_update on change for update to assignment_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on change for delete to assignment_owner
+  using (true);
+create policy prune_reads on change for select to assignment_owner
+  using (true);
 
 create table dead_letter (
   id uuid not null,
@@ -203,6 +207,19 @@ create table migration (
   constraint migration_pkey PRIMARY KEY (name)
 );
 
+create table missing_fact (
+  event_id uuid not null,
+  owner text not null,
+  type text not null,
+  seal bigint not null,
+  cause text not null,
+  found_at timestamp with time zone default now() not null,
+  asked integer default 0 not null,
+  asked_at timestamp with time zone,
+  constraint missing_fact_pkey PRIMARY KEY (event_id),
+  constraint missing_fact_cause_check CHECK ((cause = ANY (ARRAY['stream'::text, 'durable'::text, 'store'::text])))
+);
+
 create table official (
   id uuid not null,
   division text collate "C" not null,
@@ -262,6 +279,10 @@ create policy ground_select on personal_read for select to assignment_app
 create policy ground_update on personal_read for update to assignment_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on personal_read for delete to assignment_owner
+  using (true);
+create policy prune_reads on personal_read for select to assignment_owner
+  using (true);
 
 create table policy (
   division text collate "C" not null,
@@ -415,6 +436,43 @@ create policy ground_update on roster_import_finding for update to assignment_ap
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table roster_import_part (
+  import_id uuid not null,
+  division text collate "C" not null,
+  place integer not null,
+  bytes bytea not null,
+  arrived_at timestamp with time zone default now() not null,
+  constraint roster_import_part_pkey PRIMARY KEY (import_id, place)
+);
+CREATE INDEX roster_import_part_arrived ON public.roster_import_part USING btree (arrived_at);
+alter table roster_import_part enable row level security;
+alter table roster_import_part force row level security;
+create policy ground_delete on roster_import_part for delete to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on roster_import_part for insert to assignment_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on roster_import_part for select to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on roster_import_part for update to assignment_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table seal (
+  number bigint not null,
+  previous bytea not null,
+  hash bytea not null,
+  sealed_at timestamp with time zone default now() not null,
+  stream_seq bigint,
+  facts integer not null,
+  journal_ids bigint[] not null,
+  event_ids uuid[] not null,
+  types text[] not null,
+  row_hashes bytea not null,
+  recorded_from timestamp with time zone not null,
+  recorded_until timestamp with time zone not null,
+  constraint seal_pkey PRIMARY KEY (number)
+);
+
 create table undertaking (
   id uuid not null,
   division text collate "C" not null,
@@ -487,6 +545,16 @@ create policy ground_update on undertaking_copy for update to assignment_app
   using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
   with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
 
+create table watermark (
+  owner text not null,
+  seal bigint default 0 not null,
+  hash bytea default decode(repeat('00'::text, 32), 'hex'::text) not null,
+  broken_at timestamp with time zone,
+  broken_seal bigint,
+  broken_hash bytea,
+  constraint watermark_pkey PRIMARY KEY (owner)
+);
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
@@ -505,6 +573,7 @@ grant delete, insert, select, update on idempotency_key to assignment_app;
 grant insert, select on inbox to assignment_app;
 grant insert, select on journal to assignment_app;
 grant select on journal to assignment_relay;
+grant delete, insert, select, update on missing_fact to assignment_app;
 grant insert, select, update on official to assignment_app;
 grant insert on outbox to assignment_app;
 grant delete, select on outbox to assignment_relay;
@@ -515,5 +584,9 @@ grant insert, select, update on proposal to assignment_app;
 grant insert, select on proposal_line to assignment_app;
 grant insert, select, update on roster_import to assignment_app;
 grant insert, select on roster_import_finding to assignment_app;
+grant delete, insert, select on roster_import_part to assignment_app;
+grant insert, select on seal to assignment_relay;
 grant insert, select, update on undertaking to assignment_app;
 grant insert, select on undertaking_copy to assignment_app;
+grant insert, select, update on watermark to assignment_app;
+grant select on watermark to assignment_relay;

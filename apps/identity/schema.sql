@@ -103,6 +103,10 @@ create policy ground_select on change for select to identity_app
 create policy ground_update on change for update to identity_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on change for delete to identity_owner
+  using (true);
+create policy prune_reads on change for select to identity_owner
+  using (true);
 
 create table client (
   client_id text not null,
@@ -216,6 +220,19 @@ create table migration (
   constraint migration_pkey PRIMARY KEY (name)
 );
 
+create table missing_fact (
+  event_id uuid not null,
+  owner text not null,
+  type text not null,
+  seal bigint not null,
+  cause text not null,
+  found_at timestamp with time zone default now() not null,
+  asked integer default 0 not null,
+  asked_at timestamp with time zone,
+  constraint missing_fact_pkey PRIMARY KEY (event_id),
+  constraint missing_fact_cause_check CHECK ((cause = ANY (ARRAY['stream'::text, 'durable'::text, 'store'::text])))
+);
+
 create table official_copy (
   official_id uuid not null,
   division text collate "C" not null,
@@ -286,6 +303,10 @@ create policy ground_select on personal_read for select to identity_app
 create policy ground_update on personal_read for update to identity_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on personal_read for delete to identity_owner
+  using (true);
+create policy prune_reads on personal_read for select to identity_owner
+  using (true);
 
 create table recovery_code (
   account_id uuid not null,
@@ -314,6 +335,22 @@ create policy account_update on recovery_code for update to identity_app
   with check ((EXISTS ( SELECT 1
    FROM account
   WHERE (account.id = recovery_code.account_id))));
+
+create table seal (
+  number bigint not null,
+  previous bytea not null,
+  hash bytea not null,
+  sealed_at timestamp with time zone default now() not null,
+  stream_seq bigint,
+  facts integer not null,
+  journal_ids bigint[] not null,
+  event_ids uuid[] not null,
+  types text[] not null,
+  row_hashes bytea not null,
+  recorded_from timestamp with time zone not null,
+  recorded_until timestamp with time zone not null,
+  constraint seal_pkey PRIMARY KEY (number)
+);
 
 create table sign_in (
   id uuid not null,
@@ -392,6 +429,16 @@ create policy account_update on totp for update to identity_app
    FROM account
   WHERE (account.id = totp.account_id))));
 
+create table watermark (
+  owner text not null,
+  seal bigint default 0 not null,
+  hash bytea default decode(repeat('00'::text, 32), 'hex'::text) not null,
+  broken_at timestamp with time zone,
+  broken_seal bigint,
+  broken_hash bytea,
+  constraint watermark_pkey PRIMARY KEY (owner)
+);
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
@@ -412,13 +459,17 @@ grant delete, insert, select, update on idempotency_key to identity_app;
 grant insert, select on inbox to identity_app;
 grant insert, select on journal to identity_app;
 grant select on journal to identity_relay;
+grant delete, insert, select, update on missing_fact to identity_app;
 grant insert, select, update on official_copy to identity_app;
 grant delete, insert, select, update on oidc_payload to identity_app;
 grant insert on outbox to identity_app;
 grant delete, select on outbox to identity_relay;
 grant insert, select on personal_read to identity_app;
 grant delete, insert, select, update on recovery_code to identity_app;
+grant insert, select on seal to identity_relay;
 grant delete, insert, select on sign_in to identity_app;
 grant delete, insert, select, update on sign_in_guard to identity_app;
 grant insert, select on signing_key to identity_app;
 grant delete, insert, select, update on totp to identity_app;
+grant insert, select, update on watermark to identity_app;
+grant select on watermark to identity_relay;

@@ -288,6 +288,19 @@ create table migration (
   constraint migration_pkey PRIMARY KEY (name)
 );
 
+create table missing_fact (
+  event_id uuid not null,
+  owner text not null,
+  type text not null,
+  seal bigint not null,
+  cause text not null,
+  found_at timestamp with time zone default now() not null,
+  asked integer default 0 not null,
+  asked_at timestamp with time zone,
+  constraint missing_fact_pkey PRIMARY KEY (event_id),
+  constraint missing_fact_cause_check CHECK ((cause = ANY (ARRAY['stream'::text, 'durable'::text, 'store'::text])))
+);
+
 create table obligation (
   id uuid not null,
   division text collate "C" not null,
@@ -442,6 +455,32 @@ create policy ground_update on responsibility for update to inspection_app
   using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
   with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
 
+create table seal (
+  number bigint not null,
+  previous bytea not null,
+  hash bytea not null,
+  sealed_at timestamp with time zone default now() not null,
+  stream_seq bigint,
+  facts integer not null,
+  journal_ids bigint[] not null,
+  event_ids uuid[] not null,
+  types text[] not null,
+  row_hashes bytea not null,
+  recorded_from timestamp with time zone not null,
+  recorded_until timestamp with time zone not null,
+  constraint seal_pkey PRIMARY KEY (number)
+);
+
+create table watermark (
+  owner text not null,
+  seal bigint default 0 not null,
+  hash bytea default decode(repeat('00'::text, 32), 'hex'::text) not null,
+  broken_at timestamp with time zone,
+  broken_seal bigint,
+  broken_hash bytea,
+  constraint watermark_pkey PRIMARY KEY (owner)
+);
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table inspection_default partition of inspection DEFAULT;
@@ -461,6 +500,7 @@ grant insert, select on inbox to inspection_app;
 grant insert, select on inspection to inspection_app;
 grant insert, select on journal to inspection_app;
 grant select on journal to inspection_relay;
+grant delete, insert, select, update on missing_fact to inspection_app;
 grant insert, select, update on obligation to inspection_app;
 grant insert, select, update on obligation_run to inspection_app;
 grant insert on outbox to inspection_app;
@@ -469,3 +509,6 @@ grant insert, select on policy to inspection_app;
 grant insert, select, update on premises to inspection_app;
 grant insert, select, update on qualification to inspection_app;
 grant insert, select, update on responsibility to inspection_app;
+grant insert, select on seal to inspection_relay;
+grant insert, select, update on watermark to inspection_app;
+grant select on watermark to inspection_relay;

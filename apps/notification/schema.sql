@@ -100,6 +100,10 @@ create policy ground_select on delivery for select to notification_app
 create policy ground_update on delivery for update to notification_app
   using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
   with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy prune_deletes on delivery for delete to notification_owner
+  using (true);
+create policy prune_reads on delivery for select to notification_owner
+  using (true);
 
 create table idempotency_key (
   division text collate "C" not null,
@@ -200,6 +204,19 @@ create table migration (
   constraint migration_pkey PRIMARY KEY (name)
 );
 
+create table missing_fact (
+  event_id uuid not null,
+  owner text not null,
+  type text not null,
+  seal bigint not null,
+  cause text not null,
+  found_at timestamp with time zone default now() not null,
+  asked integer default 0 not null,
+  asked_at timestamp with time zone,
+  constraint missing_fact_pkey PRIMARY KEY (event_id),
+  constraint missing_fact_cause_check CHECK ((cause = ANY (ARRAY['stream'::text, 'durable'::text, 'store'::text])))
+);
+
 create table outbox (
   journal_id bigint not null,
   recorded_at timestamp with time zone not null,
@@ -228,6 +245,50 @@ create policy standing_update on policy for update to notification_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table seal (
+  number bigint not null,
+  previous bytea not null,
+  hash bytea not null,
+  sealed_at timestamp with time zone default now() not null,
+  stream_seq bigint,
+  facts integer not null,
+  journal_ids bigint[] not null,
+  event_ids uuid[] not null,
+  types text[] not null,
+  row_hashes bytea not null,
+  recorded_from timestamp with time zone not null,
+  recorded_until timestamp with time zone not null,
+  constraint seal_pkey PRIMARY KEY (number)
+);
+
+create table subscriber_account (
+  account_id uuid not null,
+  version integer not null,
+  active boolean not null,
+  role text not null,
+  place text collate "C" not null,
+  official_id uuid,
+  constraint subscriber_account_pkey PRIMARY KEY (account_id)
+);
+alter table subscriber_account enable row level security;
+alter table subscriber_account force row level security;
+create policy machine on subscriber_account for all to notification_app
+  using (true)
+  with check (true);
+
+create table subscriber_official (
+  official_id uuid not null,
+  sequence integer not null,
+  active boolean not null,
+  place text collate "C" not null,
+  constraint subscriber_official_pkey PRIMARY KEY (official_id)
+);
+alter table subscriber_official enable row level security;
+alter table subscriber_official force row level security;
+create policy machine on subscriber_official for all to notification_app
+  using (true)
+  with check (true);
+
 create table subscription (
   id uuid not null,
   division text collate "C" not null,
@@ -247,17 +308,22 @@ create table subscription (
   confirmed_at timestamp with time zone,
   ended_at timestamp with time zone,
   ended_by text,
+  end_reason text,
+  official_sequence integer default 0 not null,
+  account_version integer default 0 not null,
   constraint subscription_pkey PRIMARY KEY (id),
   constraint subscription_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'webhook'::text]))),
   constraint subscription_check CHECK ((((channel = 'email'::text) = (address IS NOT NULL)) AND ((channel = 'webhook'::text) = (url IS NOT NULL)))),
   constraint subscription_check1 CHECK (((role = 'official'::text) = (official_id IS NOT NULL))),
   constraint subscription_check2 CHECK (((state = 'ended'::text) = (ended_at IS NOT NULL))),
+  constraint subscription_end_reason_check CHECK ((end_reason = ANY (ARRAY['official-left'::text, 'official-moved'::text, 'account-ended'::text, 'account-changed'::text]))),
   constraint subscription_language_check CHECK ((language = ANY (ARRAY['zh-CN'::text, 'en'::text]))),
   constraint subscription_role_check CHECK ((role = ANY (ARRAY['official'::text, 'office'::text, 'county-admin'::text]))),
   constraint subscription_state_check CHECK ((state = ANY (ARRAY['unconfirmed'::text, 'active'::text, 'ended'::text])))
 );
 CREATE INDEX subscription_account ON public.subscription USING btree (account, created_at);
 CREATE INDEX subscription_active ON public.subscription USING btree (division) WHERE (state = 'active'::text);
+CREATE INDEX subscription_official ON public.subscription USING btree (official_id) WHERE (state <> 'ended'::text);
 CREATE INDEX subscription_place ON public.subscription USING btree (division, id);
 alter table subscription enable row level security;
 alter table subscription force row level security;
@@ -270,6 +336,16 @@ create policy ground_select on subscription for select to notification_app
 create policy ground_update on subscription for update to notification_app
   using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
   with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+
+create table watermark (
+  owner text not null,
+  seal bigint default 0 not null,
+  hash bytea default decode(repeat('00'::text, 32), 'hex'::text) not null,
+  broken_at timestamp with time zone,
+  broken_seal bigint,
+  broken_hash bytea,
+  constraint watermark_pkey PRIMARY KEY (owner)
+);
 
 create table inbox_default partition of inbox DEFAULT;
 
@@ -287,7 +363,13 @@ grant insert, select on inbox to notification_app;
 grant insert, select on journal to notification_app;
 grant select on journal to notification_relay;
 grant insert, select, update on message to notification_app;
+grant delete, insert, select, update on missing_fact to notification_app;
 grant insert on outbox to notification_app;
 grant delete, select on outbox to notification_relay;
 grant insert, select on policy to notification_app;
+grant insert, select on seal to notification_relay;
+grant insert, select, update on subscriber_account to notification_app;
+grant insert, select, update on subscriber_official to notification_app;
 grant insert, select, update on subscription to notification_app;
+grant insert, select, update on watermark to notification_app;
+grant select on watermark to notification_relay;

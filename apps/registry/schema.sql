@@ -96,6 +96,10 @@ create policy ground_select on change for select to registry_app
 create policy ground_update on change for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on change for delete to registry_owner
+  using (true);
+create policy prune_reads on change for select to registry_owner
+  using (true);
 
 create table dead_letter (
   id uuid not null,
@@ -380,11 +384,45 @@ create policy ground_update on ledger_import_finding for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table ledger_import_part (
+  import_id uuid not null,
+  division text collate "C" not null,
+  place integer not null,
+  bytes bytea not null,
+  arrived_at timestamp with time zone default now() not null,
+  constraint ledger_import_part_pkey PRIMARY KEY (import_id, place)
+);
+CREATE INDEX ledger_import_part_arrived ON public.ledger_import_part USING btree (arrived_at);
+alter table ledger_import_part enable row level security;
+alter table ledger_import_part force row level security;
+create policy ground_delete on ledger_import_part for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on ledger_import_part for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on ledger_import_part for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on ledger_import_part for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table migration (
   name text not null,
   hash text not null,
   applied_at timestamp with time zone default now() not null,
   constraint migration_pkey PRIMARY KEY (name)
+);
+
+create table missing_fact (
+  event_id uuid not null,
+  owner text not null,
+  type text not null,
+  seal bigint not null,
+  cause text not null,
+  found_at timestamp with time zone default now() not null,
+  asked integer default 0 not null,
+  asked_at timestamp with time zone,
+  constraint missing_fact_pkey PRIMARY KEY (event_id),
+  constraint missing_fact_cause_check CHECK ((cause = ANY (ARRAY['stream'::text, 'durable'::text, 'store'::text])))
 );
 
 create table outbox (
@@ -418,6 +456,10 @@ create policy ground_select on personal_read for select to registry_app
 create policy ground_update on personal_read for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+create policy prune_deletes on personal_read for delete to registry_owner
+  using (true);
+create policy prune_reads on personal_read for select to registry_owner
+  using (true);
 
 create table policy (
   division text collate "C" not null,
@@ -439,6 +481,32 @@ create policy standing_select on policy for select to registry_app
 create policy standing_update on policy for update to registry_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
+
+create table seal (
+  number bigint not null,
+  previous bytea not null,
+  hash bytea not null,
+  sealed_at timestamp with time zone default now() not null,
+  stream_seq bigint,
+  facts integer not null,
+  journal_ids bigint[] not null,
+  event_ids uuid[] not null,
+  types text[] not null,
+  row_hashes bytea not null,
+  recorded_from timestamp with time zone not null,
+  recorded_until timestamp with time zone not null,
+  constraint seal_pkey PRIMARY KEY (number)
+);
+
+create table watermark (
+  owner text not null,
+  seal bigint default 0 not null,
+  hash bytea default decode(repeat('00'::text, 32), 'hex'::text) not null,
+  broken_at timestamp with time zone,
+  broken_seal bigint,
+  broken_hash bytea,
+  constraint watermark_pkey PRIMARY KEY (owner)
+);
 
 create table inbox_default partition of inbox DEFAULT;
 
@@ -467,7 +535,12 @@ grant select on journal to registry_relay;
 grant insert, select, update on ledger_import to registry_app;
 grant insert, select on ledger_import_effect to registry_app;
 grant insert, select on ledger_import_finding to registry_app;
+grant delete, insert, select on ledger_import_part to registry_app;
+grant delete, insert, select, update on missing_fact to registry_app;
 grant insert on outbox to registry_app;
 grant delete, select on outbox to registry_relay;
 grant insert, select on personal_read to registry_app;
 grant insert, select on policy to registry_app;
+grant insert, select on seal to registry_relay;
+grant insert, select, update on watermark to registry_app;
+grant select on watermark to registry_relay;

@@ -172,6 +172,19 @@ create table migration (
   constraint migration_pkey PRIMARY KEY (name)
 );
 
+create table missing_fact (
+  event_id uuid not null,
+  owner text not null,
+  type text not null,
+  seal bigint not null,
+  cause text not null,
+  found_at timestamp with time zone default now() not null,
+  asked integer default 0 not null,
+  asked_at timestamp with time zone,
+  constraint missing_fact_pkey PRIMARY KEY (event_id),
+  constraint missing_fact_cause_check CHECK ((cause = ANY (ARRAY['stream'::text, 'durable'::text, 'store'::text])))
+);
+
 create table official (
   official_id uuid not null,
   division text collate "C" not null,
@@ -223,6 +236,22 @@ create policy standing_update on policy for update to training_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table seal (
+  number bigint not null,
+  previous bytea not null,
+  hash bytea not null,
+  sealed_at timestamp with time zone default now() not null,
+  stream_seq bigint,
+  facts integer not null,
+  journal_ids bigint[] not null,
+  event_ids uuid[] not null,
+  types text[] not null,
+  row_hashes bytea not null,
+  recorded_from timestamp with time zone not null,
+  recorded_until timestamp with time zone not null,
+  constraint seal_pkey PRIMARY KEY (number)
+);
+
 create table session (
   id uuid not null,
   division text collate "C" not null,
@@ -248,6 +277,16 @@ create policy ground_update on session for update to training_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table watermark (
+  owner text not null,
+  seal bigint default 0 not null,
+  hash bytea default decode(repeat('00'::text, 32), 'hex'::text) not null,
+  broken_at timestamp with time zone,
+  broken_seal bigint,
+  broken_hash bytea,
+  constraint watermark_pkey PRIMARY KEY (owner)
+);
+
 create table inbox_default partition of inbox DEFAULT;
 
 create table journal_default partition of journal DEFAULT;
@@ -264,8 +303,12 @@ grant delete, insert, select, update on idempotency_key to training_app;
 grant insert, select on inbox to training_app;
 grant insert, select on journal to training_app;
 grant select on journal to training_relay;
+grant delete, insert, select, update on missing_fact to training_app;
 grant insert, select, update on official to training_app;
 grant insert on outbox to training_app;
 grant delete, select on outbox to training_relay;
 grant insert, select on policy to training_app;
+grant insert, select on seal to training_relay;
 grant insert, select on session to training_app;
+grant insert, select, update on watermark to training_app;
+grant select on watermark to training_relay;

@@ -43,7 +43,11 @@ export class Assignment {
   madeAt: Date;
   @ApiProperty({ type: String, format: 'date-time', nullable: true })
   endedAt: Date | null;
-  @ApiProperty({ enum: ['reassigned', 'establishment-closed'], nullable: true, type: String })
+  @ApiProperty({
+    enum: ['reassigned', 'establishment-closed', 'official-left'],
+    nullable: true,
+    type: String,
+  })
   endReason: string | null;
 }
 

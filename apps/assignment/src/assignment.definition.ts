@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retention } from '#database';
 import {
   ChangeController,
   PolicyController,
@@ -16,7 +16,9 @@ import { premises } from './migrations/0002-premises.js';
 import { officials } from './migrations/0003-officials.js';
 import { premisesSequence } from './migrations/0004-premises-sequence.js';
 import { undertakings } from './migrations/0005-undertakings.js';
+import { rosterParts } from './migrations/0007-import-parts.js';
 import { OfficialController } from './official.controller.js';
+import { OfficialService } from './official.service.js';
 import { ProposalController } from './proposal.controller.js';
 import { RosterImportController } from './roster-import.controller.js';
 import { RosterImports } from './roster.service.js';
@@ -35,16 +37,31 @@ import { UndertakingService } from './undertaking.service.js';
     PolicyController,
     ChangeController,
   ],
-  providers: [AssignmentEvents, AssignmentService, RosterImports, UndertakingService],
+  providers: [
+    AssignmentEvents,
+    AssignmentService,
+    OfficialService,
+    RosterImports,
+    UndertakingService,
+  ],
 })
 class AssignmentModule {}
 
 export const assignment: ServiceDefinition = {
   service: 'assignment',
   title: '包保关系 · Assignment: who answers for what',
+  url: import.meta.url,
   module: AssignmentModule,
   entities: [],
-  migrations: [...foundationOf('assignment'), premises, officials, premisesSequence, undertakings],
+  migrations: [
+    ...foundationOf('assignment'),
+    premises,
+    officials,
+    premisesSequence,
+    undertakings,
+    rosterParts,
+    retention('assignment', ['change', 'personal_read']),
+  ],
   events: [AssignmentEvents],
   jobs: [RosterImports],
   fileTables: ['undertaking_copy'],

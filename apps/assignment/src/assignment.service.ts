@@ -97,7 +97,7 @@ export class AssignmentService {
    */
   async propose(tx: Tx, division: string): Promise<ProposalView> {
     if (!division.startsWith(tx.caller.division))
-      throw new DomainError('out-of-scope', `Your ground is ${tx.caller.division}.`);
+      throw new DomainError('out-of-scope', `您的辖区是 ${tx.caller.division}。 · Your ground is ${tx.caller.division}.`);
     const induction = await policyOf(tx, Induction, division);
     const { body } = await policyOf(tx, AssignmentCap, division);
     const officials = await tx.query<OfficialRow>(
@@ -181,14 +181,17 @@ export class AssignmentService {
     await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]); // prettier-ignore
     const proposal = await this.one(tx, id, true);
     if (proposal.proposedBy === tx.caller.id)
-      throw new DomainError('own-act', 'Another county admin approves what you proposed.');
+      throw new DomainError(
+        'own-act',
+        '您提出的方案须由另一位县管理员批准。 · Another county admin approves what you proposed.',
+      );
     if (proposal.state === 'approved') return proposal;
     const [newer] = await tx.query<{ id: string }>(
       `select id from proposal where state = 'approved' and approved_at > $2 and (starts_with(division, $1) or starts_with($1, division)) limit 1`,
       [proposal.division, proposal.proposedAt],
     );
     if (newer)
-      throw new DomainError('wrong-state', `Proposal ${newer.id} was approved for this ground since, and shares and caps are no longer what this one counted with: propose again.`); // prettier-ignore
+      throw new DomainError('wrong-state', `此后该辖区已批准方案 ${newer.id},原有的分配数量已不适用,请重新生成方案。 · Proposal ${newer.id} was approved for this ground since, and shares and caps are no longer what this one counted with: propose again.`); // prettier-ignore
     // Whoever closes or retiers one of these waits for us, and then finds the assignment.
     const wanted = await tx.query<Line & { name: string; sequence: number; fits: boolean; current: string | null; official: OfficialRow | null }>(
       `select l.division, l.establishment_id as "establishmentId", l.tier, l.official_id as "officialId", l.warning, p.name, p.sequence,
@@ -265,6 +268,16 @@ export class AssignmentService {
     if (!ended) return;
     tx.publish(AssignmentEnded, ended, stateOf(ended));
     await this.undertakings.follow(tx, [ended.official_id], reason);
+  }
+
+  /** The official has left: nobody answers for what was his. */
+  async release(tx: Tx, officialId: string): Promise<void> {
+    const ended = await tx.query<AssignmentRow>(
+      `update assignment set version = version + 1, ended_at = $2, end_reason = 'official-left'
+       where official_id = $1 and ended_at is null returning *`,
+      [officialId, tx.now],
+    );
+    for (const one of ended) tx.publish(AssignmentEnded, one, stateOf(one));
   }
 }
 

@@ -94,15 +94,16 @@ export class GapController {
            select d.establishment_id, d.division, d.name, d.tier, d.level,
              case when s.pool is null then 'no-official-at-level'
                   when a.id is not null then 'tier-changed'
-                  when line.state = 'open' and line.official_id is not null then 'awaiting-approval'
+                  when line.state = 'open' and line.serves then 'awaiting-approval'
                   when line.basis = 'cap-reached' then 'cap-reached'
                   else 'not-proposed' end as reason
            from due d
            left join assignment a on a.establishment_id = d.establishment_id and a.ended_at is null
            left join served s on s.level = d.level and s.pool = d.pool
            left join lateral (
-             select pl.official_id, pl.basis, pr.state from proposal_line pl join proposal pr on pr.id = pl.proposal_id
-             where pl.establishment_id = d.establishment_id order by pl.proposal_id desc limit 1) line on true
+             select pl.basis, pr.state, exists (select from official o where o.id = pl.official_id and o.active) as serves
+             from proposal_line pl join proposal pr on pr.id = pl.proposal_id
+             where pl.establishment_id = d.establishment_id order by pr.proposed_at desc, pl.proposal_id desc limit 1) line on true
            where a.id is null or a.official_level <> d.level)
          select establishment_id as "establishmentId", division, name, tier, level, reason from gap
          where (division, establishment_id) > ($1, $2::uuid) and ($3::text is null or starts_with(division, $3)) and ($4::text is null or reason = $4)

@@ -15,7 +15,7 @@ import {
   Roles,
   oneOf,
 } from '#platform';
-import { Controller, Get, Param, ParseUUIDPipe, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import {
   ApiOperation,
   ApiProperty,
@@ -24,6 +24,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
+import { OfficialService } from './official.service.js';
 
 export class Official {
   @ApiProperty({ type: String, format: 'uuid' })
@@ -89,6 +90,17 @@ class OfficialQuery extends PageQuery {
   name?: string;
 }
 
+class Departure {
+  @ApiProperty({
+    type: String,
+    description: 'Kept in the change log',
+    example: '调往禹城市',
+    maxLength: 200,
+  })
+  @Line(200)
+  reason: string;
+}
+
 class OfficialPage extends PageOf(Official) {}
 
 const view = `id, division, version, level, name, post, unit, phone, active, qualified_at as "qualifiedAt"`;
@@ -108,10 +120,18 @@ async function shown(tx: Tx, officials: Official[], purpose: string): Promise<Of
   return officials;
 } // prettier-ignore
 
+async function one(tx: Tx, id: string, purpose: string): Promise<Official> {
+  const found = await tx.query<Official>(`select ${view} from official where ${mine} and id = $1`, [id]);
+  return oneOf(await shown(tx, found, purpose));
+} // prettier-ignore
+
 @ApiTags('officials')
 @Controller('officials')
 export class OfficialController {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly officials: OfficialService,
+  ) {}
 
   @Get()
   @Roles('county-admin', 'office', 'authority', 'auditor')
@@ -137,9 +157,26 @@ export class OfficialController {
   @ApiOperation({ summary: '查看包保干部 · one official' })
   @ApiResponse({ status: 200, type: Official })
   async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Official> {
-    return this.database.within(reading(caller), async (tx) => {
-      const found = await tx.query<Official>(`select ${view} from official where ${mine} and id = $1`, [id]);
-      return oneOf(await shown(tx, found, 'GET /officials/{id}'));
+    return this.database.within(reading(caller), (tx) => one(tx, id, 'GET /officials/{id}'));
+  }
+
+  @Post(':id/departure')
+  @HttpCode(200)
+  @Roles('county-admin', 'office')
+  @ApiOperation({
+    summary: '登记离任 · an official leaves his post',
+    description:
+      'Ends his assignments (they are in GET /gaps until a proposal fills them), his undertaking, his account and what he subscribed to. What he did stays on record. Who moves to another county leaves here and comes on its roster there. A roster that names him again brings him back, without what he had. A repeat gives the same answer.',
+  })
+  @ApiResponse({ status: 200, type: Official })
+  depart(
+    @Caller() caller: DatabaseCaller,
+    @Param('id', ParseUUIDPipe) id: string,
+    @Body() { reason }: Departure,
+  ): Promise<Official> {
+    return this.database.within(caller, async (tx) => {
+      await this.officials.depart(tx, id, reason);
+      return one(tx, id, 'POST /officials/{id}/departure');
     });
   }
 } // prettier-ignore

@@ -8,6 +8,7 @@ import {
   masked,
   type Outcome,
   type RowTaker,
+  Served,
   SheetImports,
   type Step,
 } from '#platform';
@@ -42,6 +43,7 @@ const digitsOf: Record<Level, number> = { city: 4, county: 6, township: 9, villa
 const rules = {
   'name-spaces': ['repaired', '已去掉首尾空格 · spaces around the name were dropped'],
   'phone-unreadable': ['warned', '电话号码无法识别,已留空 · the telephone number cannot be read and was left out'],
+  'official-returned': ['warned', '该干部已登记离任,按本名册恢复在任;如名册过时请重新登记离任 · he had left, and serves again by this roster; if it is an old one, enter his departure again'],
   'name-missing': ['refused', '请填写姓名 · fill in the name'],
   'post-missing': ['refused', '请填写职务 · fill in the post'],
   'level-unknown': ['refused', '层级应为市级、县级、乡级或村级 · use 市级, 县级, 乡级 or 村级'],
@@ -63,23 +65,33 @@ interface Said {
 interface Known extends Said {
   id: string;
   version: number;
+  active: boolean;
+}
+
+interface Looked {
+  row: number;
+  /** null: the row is refused. */
+  said: Said | null;
+  findings: Found[];
+  /** The row where the same stood first. */
+  repeats: number | undefined;
 }
 
 interface RosterMemory {
   /** Codes of the ground. */
-  divisions?: Set<string>;
+  divisions: Set<string>;
   seen: Map<string, number>;
   made: Map<string, Known>;
 }
 
 const keyOf = (one: Said): string => [one.division, one.level, one.post, one.name].join('\n');
 
-/** Rows of a roster → officials. Level, place, post and name say who it is; nobody leaves by missing from a roster. */
-class RosterRows implements RowTaker<RosterMemory> {
+/** Rows of a roster → officials. Level, place, post and name say who it is; nobody leaves by missing from a roster, who left comes back by one. */
+class RosterRows implements RowTaker<RosterMemory, Looked> {
   readonly shape = shape;
 
-  memory(): RosterMemory {
-    return { seen: new Map(), made: new Map() };
+  async memory(tx: Tx): Promise<RosterMemory> {
+    return { divisions: await groundOf(tx), seen: new Map(), made: new Map() };
   }
 
   /** A roster names places: they must all be known, or good rows would be refused. */
@@ -92,43 +104,45 @@ class RosterRows implements RowTaker<RosterMemory> {
     const wanted = ground.length === 6 ? (lists.find(({ division }) => division === ground)?.below ?? [{ division: ground }]) : [{ division: ground }];
     const missing = wanted.find(({ division }) => !have.has(division));
     if (missing)
-      throw new DomainError('divisions-missing', `The divisions below ${missing.division} have not arrived from registry yet: try again shortly.`);
+      throw new DomainError('divisions-missing', `${missing.division} 下级的区划尚未从登记服务同步过来,请稍后重试。 · The divisions below ${missing.division} have not arrived from registry yet: try again shortly.`);
   } // prettier-ignore
 
-  async take(tx: Tx, rows: SheetRow[], memory: RosterMemory, mode: 'write' | 'dry-run' | 'seen'): Promise<Judged[]> {
-    const first = rows.map(({ row, cells }) => {
+  look(rows: SheetRow[], { seen, divisions }: RosterMemory): Looked[] {
+    return rows.map(({ row, cells }) => {
       const content = JSON.stringify(Object.keys(title).map((field) => cells[field] ?? ''));
-      const before = memory.seen.get(content);
-      if (before === undefined) memory.seen.set(content, row);
-      return before;
+      const repeats = seen.get(content);
+      if (repeats === undefined) seen.set(content, row);
+      return { row, repeats, ...look(cells, divisions) };
     });
-    if (mode === 'seen') return [];
-    const divisions = (memory.divisions ??= await groundOf(tx));
-    const read = rows.map(({ row, cells }) => ({ row, ...look(cells, divisions) }));
+  }
+
+  async take(tx: Tx, looked: Looked[], memory: RosterMemory, mode: 'write' | 'dry-run'): Promise<Judged[]> {
     if (mode === 'write')
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const known = new Map(memory.made);
     for (const one of await tx.query<Known>(
-      `select id, version, name, post, level, division, unit, phone from official where division = any($1) for update`,
-      [[...new Set(read.flatMap(({ said }) => (said ? [said.division] : [])))]],
+      `select id, version, name, post, level, division, unit, phone, active from official where division = any($1) for update`,
+      [[...new Set(looked.flatMap(({ said }) => (said ? [said.division] : [])))]],
     ))
       known.set(keyOf(one), one);
     const touched = new Set<Known>();
     const steps: Step[] = [];
-    const judged = read.map(({ row, said, findings }, index): Judged => {
+    const judged = looked.map(({ row, said, findings, repeats }): Judged => {
       if (!said) return { row, outcome: 'refused', findings };
-      if (first[index] !== undefined)
-        return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${first[index]}`)] };
+      if (repeats !== undefined)
+        return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${repeats}`)] };
       let outcome: Outcome = 'created';
       let official = known.get(keyOf(said));
       const before = official ? { ...official } : null;
       if (official) {
         const unit = said.unit ?? official.unit;
         const phone = said.phone ?? official.phone;
-        outcome = unit === official.unit && phone === official.phone ? 'unchanged' : 'updated';
-        Object.assign(official, { unit, phone });
+        const same = unit === official.unit && phone === official.phone && official.active;
+        outcome = same ? 'unchanged' : 'updated';
+        if (!official.active) findings.push(told('official-returned', 'name', official.name));
+        Object.assign(official, { unit, phone, active: true });
       } else {
-        official = { ...said, id: uuidv7(), version: 0 };
+        official = { ...said, id: uuidv7(), version: 0, active: true };
         known.set(keyOf(said), official);
         if (mode === 'dry-run') memory.made.set(keyOf(said), official);
       }
@@ -148,7 +162,7 @@ class RosterRows implements RowTaker<RosterMemory> {
         `insert into official (id, division, version, level, name, post, unit, phone, created_at, changed_at)
          select id, division, version, level, name, post, unit, phone, $2, $2 from jsonb_to_recordset($1::jsonb)
            as t(id uuid, division text, version int, level text, name text, post text, unit text, phone text)
-         on conflict (id) do update set version = excluded.version, unit = excluded.unit, phone = excluded.phone, changed_at = excluded.changed_at`,
+         on conflict (id) do update set version = excluded.version, unit = excluded.unit, phone = excluded.phone, active = true, changed_at = excluded.changed_at`,
         [JSON.stringify([...touched]), tx.now],
       );
     }
@@ -204,8 +218,8 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
 
 /** Imports of rosters of officials, and the job that lands them. */
 @Injectable()
-export class RosterImports extends SheetImports<RosterMemory> {
-  constructor(database: Database) {
-    super(database, 'roster_import', new RosterRows());
+export class RosterImports extends SheetImports<RosterMemory, Looked> {
+  constructor(database: Database, served: Served) {
+    super(database, served, 'roster_import', new RosterRows());
   }
 }

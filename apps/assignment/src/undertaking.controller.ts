@@ -337,7 +337,7 @@ export class UndertakingController {
     const found = await kindOf(bytes);
     const mime = copyKinds.find((kind) => kind === found);
     if (!mime)
-      throw new DomainError('file-kind', 'The content is no PDF, JPEG or PNG, or more than one thing at once.', [
+      throw new DomainError('file-kind', '内容不是 PDF、JPEG 或 PNG,或同时是多种文件。 · The content is no PDF, JPEG or PNG, or more than one thing at once.', [
         { pointer: '/file', rule: 'file-kind', value: fileName, remedy: '请上传 PDF、JPEG 或 PNG · send a PDF, JPEG or PNG' },
       ]);
     const { sha256, size } = await this.files.put(bytes);

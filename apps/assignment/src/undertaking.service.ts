@@ -20,7 +20,7 @@ import { documentOf, type Listed, type Undertaker } from './undertaking.document
  */
 export const undertakingStates = ['open', 'signed', 'stale', 'superseded'] as const;
 
-export const staleReasons = ['proposal-approved', 'establishment-closed'] as const;
+export const staleReasons = ['proposal-approved', 'establishment-closed', 'official-left'] as const;
 type StaleReason = (typeof staleReasons)[number];
 
 export const copyKinds = ['application/pdf', 'image/jpeg', 'image/png'] as const;
@@ -68,7 +68,7 @@ export const undertakingView = `id, division, version, official_id as "officialI
   stale_added as "staleAdded", stale_removed as "staleRemoved", superseded_at as "supersededAt",
   (select jsonb_build_object('sha256', c.sha256, 'mime', c.mime, 'size', c.size, 'uploadedBy', c.uploaded_by,
                              'uploadedAt', to_char(c.uploaded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
-   from undertaking_copy c where c.undertaking_id = undertaking.id order by c.id desc limit 1) as copy`;
+   from undertaking_copy c where c.undertaking_id = undertaking.id order by c.uploaded_at desc, c.id desc limit 1) as copy`;
 
 /** SHA-256 of the ids of `a`'s establishments, sorted, one a line. A list is which establishments: their names are for reading. */
 const listHash = `encode(sha256(convert_to(coalesce(string_agg(a.establishment_id::text, E'\\n' order by a.establishment_id), ''), 'UTF8')), 'hex')`;
@@ -85,11 +85,11 @@ export class UndertakingService {
   /** One for each official of the place who answers for something and has none for exactly that. */
   async open(tx: Tx, place: string | undefined, officialId: string | undefined): Promise<OpenedUndertakings> {
     if (place === undefined && officialId === undefined)
-      throw new DomainError('validation-failed', 'Name a place or an official.', [
+      throw new DomainError('validation-failed', '请指定地区或包保干部。 · Name a place or an official.', [
         { pointer: '/division', rule: 'required', value: null, remedy: '请填写 division 或 officialId · give division or officialId' },
       ]);
     if (place !== undefined && !place.startsWith(tx.caller.division))
-      throw new DomainError('out-of-scope', `Your ground is ${tx.caller.division}.`);
+      throw new DomainError('out-of-scope', `您的辖区是 ${tx.caller.division}。 · Your ground is ${tx.caller.division}.`);
     const text = await policyOf(tx, UndertakingText, tx.caller.division);
     // As an approval does: two that lock many officials take turns.
     await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
@@ -120,7 +120,7 @@ export class UndertakingService {
   }
 
   /** Makes stale what names other establishments than these officials answer for now; belongs into the transaction that changed that. */
-  async follow(tx: Tx, officials: string[], reason: StaleReason): Promise<void> {
+  async follow(tx: Tx, officials: string[], reason: Exclude<StaleReason, 'official-left'>): Promise<void> {
     // Whoever opens one for the same official waits here, and reads the list only then.
     await tx.query(`select id from official where id = any($1) order by id for update`, [officials]);
     const stale = await tx.query<UndertakingView>(
@@ -142,6 +142,16 @@ export class UndertakingService {
     );
     for (const one of stale) tx.publish(UndertakingStale, one, stateOf(one));
   } // prettier-ignore
+
+  /** The official has left, which is its own fact: what he was to sign, or signed, is stale, and he is told nothing of it. */
+  async void(tx: Tx, official: string): Promise<void> {
+    await tx.query(
+      `update undertaking set state = 'stale', version = version + 1, stale_at = $2, stale_reason = 'official-left',
+         stale_added = 0, stale_removed = jsonb_array_length(establishments)
+       where official_id = $1 and state in ('open', 'signed')`,
+      [official, tx.now],
+    );
+  }
 
   /** @returns how many officials had none for their list and now have one to sign */
   private async open_(tx: Tx, officials: string[], text: Policy<typeof UndertakingText.body>): Promise<number> {
@@ -194,9 +204,9 @@ export class UndertakingService {
     const { state, officialName } = undertaking;
     refuseOutdated(undertaking);
     if (documentSha256 !== undertaking.documentSha256)
-      throw new DomainError('document-differs', 'Read the document again and send the SHA-256 of what you read.');
+      throw new DomainError('document-differs', '请重新阅读承诺书,并提交所阅读文本的 SHA-256。 · Read the document again and send the SHA-256 of what you read.');
     if (bare(signedName) !== bare(officialName))
-      throw new DomainError('validation-failed', 'He signs with his own name.', [
+      throw new DomainError('validation-failed', '请签本人姓名。 · He signs with his own name.', [
         { pointer: '/signedName', rule: 'ownName', value: signedName, remedy: `请签本人姓名 · sign as ${officialName}` },
       ]);
     if (state === 'signed') return undertaking;
@@ -226,7 +236,7 @@ export class UndertakingService {
 
 function refuseOutdated({ state }: UndertakingView): void {
   if (state === 'stale' || state === 'superseded')
-    throw new DomainError('wrong-state', 'The list has changed since: take the undertaking that was opened for the new one.'); // prettier-ignore
+    throw new DomainError('wrong-state', '包保名单此后已变更,请签署为新名单生成的承诺书。 · The list has changed since: take the undertaking that was opened for the new one.'); // prettier-ignore
 }
 
 const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -245,12 +255,13 @@ async function placesOf(tx: Tx): Promise<Map<string, string>> {
 } // prettier-ignore
 
 function stateOf(one: UndertakingView): Static<typeof UndertakingState> {
-  const { state } = one;
-  if (state === 'superseded') throw new Error('What was superseded has nothing to tell.');
+  const { state, staleReason } = one;
+  if (state === 'superseded' || staleReason === 'official-left')
+    throw new Error('What was superseded, or left by somebody, has nothing to tell.');
   return {
     undertakingId: one.id, division: one.division, officialId: one.officialId, officialName: one.officialName, officialPost: one.officialPost,
     officialLevel: one.officialLevel, state, establishments: one.establishmentCount, listSha256: one.listSha256,
     documentSha256: one.documentSha256, openedAt: one.openedAt.toISOString(), signedAt: one.signedAt?.toISOString() ?? null,
-    staleAt: one.staleAt?.toISOString() ?? null, staleReason: one.staleReason, added: one.staleAdded, removed: one.staleRemoved,
+    staleAt: one.staleAt?.toISOString() ?? null, staleReason, added: one.staleAdded, removed: one.staleRemoved,
   }; // prettier-ignore
 }

@@ -96,7 +96,7 @@ export class AccountService {
       [id, given.name, given.displayName, given.role, given.division, given.official ?? null, await hashOfPassword(word), until(tx), tx.now],
     ); // prettier-ignore
     if (made.length === 0)
-      throw new DomainError('name-taken', `Another account has the name ${given.name}.`, [
+      throw new DomainError('name-taken', `账号名 ${given.name} 已被占用。 · Another account has the name ${given.name}.`, [
         { pointer: '/name', rule: 'unique', value: given.name, remedy: '请换一个账号名 · take another name' },
       ]); // prettier-ignore
     return { account: await this.tell(tx, null, await this.one(tx, id), null), word };
@@ -107,14 +107,14 @@ export class AccountService {
     await tx.query(`select pg_advisory_xact_lock(7034, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const before = await this.lock(tx, id);
     if (before.version !== version)
-      throw new DomainError('stale-version', 'Somebody changed it meanwhile.', [], before);
+      throw new DomainError('stale-version', '其间已被他人修改,请重新读取后再提交。 · Somebody changed it meanwhile.', [], before);
     const after = {
       ...before,
       ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     };
     const rights = (['role', 'division', 'official', 'active'] as const).some((field) => before[field] !== after[field]);
     if (rights && tx.caller.id === id)
-      throw new DomainError('own-act', 'Nobody changes his own role, place or activity: ask another county admin.');
+      throw new DomainError('own-act', '不能修改自己的角色、辖区或启用状态,请另一位县管理员办理。 · Nobody changes his own role, place or activity: ask another county admin.');
     if (rights) await this.checkPlace(tx, after);
     if (before.active && before.role === 'county-admin' && (!after.active || after.role !== 'county-admin' || after.division !== before.division))
       await this.keepAnAdmin(tx, before);
@@ -153,7 +153,7 @@ export class AccountService {
   async resetSecondFactor(tx: Tx, id: string): Promise<AccountState> {
     const before = await this.lock(tx, id);
     if (tx.caller.id === id)
-      throw new DomainError('own-act', 'Nobody resets his own second factor: ask another county admin.'); // prettier-ignore
+      throw new DomainError('own-act', '不能重置自己的二次验证,请另一位县管理员办理。 · Nobody resets his own second factor: ask another county admin.'); // prettier-ignore
     await this.dropSecondFactor(tx, id);
     return this.step(tx, before, null, 'active = active', [], 'secondFactor');
   }
@@ -163,7 +163,8 @@ export class AccountService {
     const [found] = await tx.query<{ id: string }>(`select id from account where name = $1`, [
       name,
     ]);
-    if (!found) throw new DomainError('not-found', `There is no account ${name}.`);
+    if (!found)
+      throw new DomainError('not-found', `没有账号 ${name}。 · There is no account ${name}.`);
     await this.dropSecondFactor(tx, found.id);
     return this.resetPassword(tx, found.id);
   }
@@ -202,7 +203,7 @@ export class AccountService {
         [given.id, given.name, given.displayName, given.role, given.division, given.official ?? null, await hashOfPassword(given.password), tx.now],
       ); // prettier-ignore
       if (made.length === 0)
-        throw new DomainError('name-taken', `Another account has the name ${given.name}: give its id to renew it.`); // prettier-ignore
+        throw new DomainError('name-taken', `账号名 ${given.name} 已被占用,如要更新请提供其编号。 · Another account has the name ${given.name}: give its id to renew it.`); // prettier-ignore
       if (given.clientSecret) await this.keepClient(tx, given.id, given.clientSecret);
       await this.tell(tx, null, await this.one(tx, given.id), null);
       return 'added';
@@ -322,14 +323,17 @@ export class AccountService {
   /** Whoever the account is for must have a place in the caller's ground, of the kind its role has. */
   private async checkPlace(tx: Tx, { role, division, official }: NewAccount): Promise<void> {
     if (!division.startsWith(tx.caller.division))
-      throw new DomainError('out-of-scope', `Your ground is ${tx.caller.division}.`);
+      throw new DomainError(
+        'out-of-scope',
+        `您的辖区是 ${tx.caller.division}。 · Your ground is ${tx.caller.division}.`,
+      );
     const wanted = placesOf[role];
     if (!wanted.includes(division.length))
-      throw new DomainError('validation-failed', 'The place does not fit the role.', [
+      throw new DomainError('validation-failed', '地区与角色不相符。 · The place does not fit the role.', [
         { pointer: '/division', rule: 'place-of-role', value: division, remedy: `该角色的区划代码应为 ${wanted.join(' 或 ')} 位 · the place of this role has ${wanted.join(' or ')} digits` },
       ]); // prettier-ignore
     if (role === 'official' && !official)
-      throw new DomainError('validation-failed', 'An official’s account says which official it is.', [
+      throw new DomainError('validation-failed', '包保干部的账号须注明是哪位包保干部。 · An official’s account says which official it is.', [
         { pointer: '/official', rule: 'required', value: null, remedy: '请填写包保干部编号 · give the id of the official' },
       ]); // prettier-ignore
     if (!official) return;
@@ -338,7 +342,7 @@ export class AccountService {
       [official],
     );
     if (known && !known.active)
-      throw new DomainError('wrong-state', 'This official has left; see GET /officials of assignment.'); // prettier-ignore
+      throw new DomainError('wrong-state', '该包保干部已离任,请查看 assignment 的 GET /officials。 · This official has left; see GET /officials of assignment.'); // prettier-ignore
   }
 
   /** @throws DomainError `last-admin` */
@@ -348,7 +352,10 @@ export class AccountService {
       [leaving.division],
     );
     if (!admins.some(({ id }) => id !== leaving.id))
-      throw new DomainError('last-admin', 'Make another county admin first.');
+      throw new DomainError(
+        'last-admin',
+        '请先设立另一位县管理员。 · Make another county admin first.',
+      );
   }
 }
 

@@ -1,4 +1,4 @@
-import { accounts } from '#database';
+import { accounts, retention, seals } from '#database';
 import { ChangeController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { AccountController } from './account.controller.js';
@@ -27,6 +27,8 @@ export const identity: ServiceDefinition = {
     walls,
     administration,
     accounts('identity'),
+    seals('identity'),
+    retention('identity', ['change', 'personal_read']),
   ],
   events: [IdentityEvents],
   jobs: [Sweep],

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { type RunningService, startService } from '#platform';
+import { type RunningService, startService, tellUnparsed } from '#platform';
 import pg from 'pg';
 import { type Logger } from 'pino';
 import { type IdentityConfig } from './identity.config.js';
@@ -108,6 +108,7 @@ export async function startIdentity(
     else answer(response, 404, { status: 404, code: 'not-found' });
   }
 
+  server.on('clientError', tellUnparsed);
   server.headersTimeout = 30_000; // not above the next, or Node takes the two the other way round
   server.requestTimeout = 30_000;
   await new Promise<void>((done, failed) => {

@@ -52,27 +52,47 @@ async function signingKeys(pool: pg.Pool): Promise<JWK[]> {
   }
 }
 
-/** What oidc-provider keeps (sessions, codes, grants), in PostgreSQL. */
-function adapterOf(pool: pg.Pool, redirectUris: string[]): new (model: string) => Adapter {
+/** oidc-provider reads this machine's clock: seconds that others read are moved by how far that is off. */
+function moved(payload: AdapterPayload, seconds: number): AdapterPayload {
+  const given = payload as Record<string, unknown>;
+  const times = ['iat', 'exp', 'loginTs', 'authTime'].flatMap((name) => {
+    const value = given[name];
+    return typeof value === 'number' ? [[name, value + seconds]] : [];
+  });
+  return { ...payload, ...(Object.fromEntries(times) as object) };
+}
+
+/** What oidc-provider keeps (sessions, codes, grants), in PostgreSQL, and by its time. */
+function adapterOf(
+  pool: pg.Pool,
+  redirectUris: string[],
+  aheadSeconds: () => number,
+): new (model: string) => Adapter {
   return class PostgresAdapter implements Adapter {
     constructor(private readonly model: string) {}
 
     async upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<void> {
+      if (/\\u0000/.test(JSON.stringify(payload)))
+        throw new errors.InvalidRequest('a parameter holds a character that is none');
       await pool.query(
         `insert into oidc_payload (model, id, payload, grant_id, uid, expires_at)
          values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
          on conflict (model, id) do update set payload = excluded.payload, grant_id = excluded.grant_id,
            uid = excluded.uid, expires_at = excluded.expires_at`,
-        [this.model, id, payload, payload.grantId ?? null, payload.uid ?? null, expiresIn],
+        [
+          this.model, id, moved(payload, aheadSeconds()), payload.grantId ?? null, payload.uid ?? null, expiresIn,
+        ], // prettier-ignore
       );
     }
 
     async find(id: string): Promise<AdapterPayload | undefined> {
+      if (id.includes('\0')) return undefined; // PostgreSQL has no NUL, so nothing has such an id
       if (this.model === 'Client') return this.client(id);
       return this.first('id = $2', id);
     }
 
     async findByUid(uid: string): Promise<AdapterPayload | undefined> {
+      if (uid.includes('\0')) return undefined;
       return this.first('uid = $2', uid);
     }
 
@@ -102,7 +122,12 @@ function adapterOf(pool: pg.Pool, redirectUris: string[]): new (model: string) =
         [this.model, value],
       );
       const row = rows[0];
-      return row && { ...row.payload, ...(row.consumed ? { consumed: row.consumed } : {}) };
+      return (
+        row && {
+          ...moved(row.payload, -aheadSeconds()),
+          ...(row.consumed ? { consumed: row.consumed } : {}),
+        }
+      );
     }
 
     private async client(id: string): Promise<AdapterPayload | undefined> {
@@ -158,8 +183,9 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const signIns = new SignIns(pool, options.database, options, say);
   const accountOf = async (id: string | undefined): Promise<AccountRow | undefined> =>
     (await pool.query<AccountRow>('select * from account where id::text = $1 and active', [id ?? ''])).rows[0]; // prettier-ignore
+  const aheadSeconds = (): number => Math.round(options.database.clockAheadMs / 1000);
   const configuration: Configuration = {
-    adapter: adapterOf(pool, options.swaggerRedirectUris),
+    adapter: adapterOf(pool, options.swaggerRedirectUris, aheadSeconds),
     jwks: { keys: (await signingKeys(pool)) },
     cookies: {
       keys: options.cookieKeys,
@@ -171,7 +197,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
     responseTypes: ['code'],
     pkce: { required: () => true },
-    ttl: { AccessToken: 300, ClientCredentials: 300, AuthorizationCode: 60, Interaction: 600, Session: 8 * 3600, Grant: 8 * 3600, IdToken: 300 },
+    ttl: { AccessToken: 300, ClientCredentials: 300, AuthorizationCode: 60, Interaction: 1200, Session: 8 * 3600, Grant: 8 * 3600, IdToken: 300 },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
@@ -191,6 +217,13 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
         getResourceServerInfo: () => ({
           scope: 'openid', audience, accessTokenTTL: 300, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } },
         }),
+      },
+    },
+    formats: {
+      customizers: {
+        jwt: (_context, _token, jwt) => {
+          Object.assign(jwt.payload, moved(jwt.payload as AdapterPayload, aheadSeconds()));
+        },
       },
     },
     interactions: { policy: policyOfSignIn(), url: (_context, interaction) => `${path}/interaction/${interaction.uid}` },

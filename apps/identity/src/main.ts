@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { migrate } from '#database';
+import { migrate, prune } from '#database';
 import { pino } from 'pino';
 import { addAccountStep, resetAccountStep } from './account.step.js';
 import { identityConfigFrom } from './identity.config.js';
@@ -14,11 +14,16 @@ function need(name: string, step: string): string {
   return value;
 }
 
-/** Runs the issuer, or with the argument `migrate`, `add-account` or `reset-account` does that one deploy step. */
+/** Runs the issuer, or with the argument `migrate`, `prune`, `add-account` or `reset-account` does that one deploy step. */
 async function main(step: string | undefined, file: string | undefined): Promise<void> {
   if (step === 'migrate') {
     const applied = await migrate(need('DATABASE_OWNER_URL', step), identity.migrations);
     say(`identity: ${applied.length} migrations applied`);
+    return;
+  }
+  if (step === 'prune') {
+    for (const line of await prune(need('DATABASE_OWNER_URL', step), process.env))
+      say(`identity: ${line}`);
     return;
   }
   if (step === 'add-account') {
@@ -30,7 +35,9 @@ async function main(step: string | undefined, file: string | undefined): Promise
     return;
   }
   if (step !== undefined)
-    throw new Error(`${step} is not known: the steps are migrate, add-account and reset-account.`);
+    throw new Error(
+      `${step} is not known: the steps are migrate, prune, add-account and reset-account.`,
+    );
   const config = identityConfigFrom(process.env);
   const log = pino({ level: config.logLevel, base: { service: 'identity' } });
   const running = await startIdentity(config, log);

@@ -226,7 +226,7 @@ beforeAll(async () => {
   await admin.end();
   edge = await startEdge();
   issuer = `http://127.0.0.1:${(edge.address() as AddressInfo).port}/identity`;
-  expect(await step(['migrate'])).toEqual({ code: 0, text: 'identity: 4 migrations applied\n' });
+  expect(await step(['migrate'])).toEqual({ code: 0, text: 'identity: 5 migrations applied\n' });
   for (const one of [county, official])
     expect((await step(['add-account'], JSON.stringify(one))).code).toBe(0);
   // Both at once on a database that has no key yet.
@@ -396,7 +396,10 @@ describe('the walls', () => {
       { relname: 'account_cutoff' },
       { relname: 'inbox' },
       { relname: 'migration' },
+      { relname: 'missing_fact' },
       { relname: 'outbox' },
+      { relname: 'seal' },
+      { relname: 'watermark' },
     ]);
   });
 

@@ -65,14 +65,15 @@ class ActStep implements Step {
 class SkippedDay {
   @ApiProperty({ type: String, format: 'date', example: '2026-11-28' })
   on: string;
-  @ApiProperty({ type: String, example: '周末' })
+  @ApiProperty({ type: String, example: '周末 · weekend' })
   because: string;
 }
 
 class DeadlineArithmetic {
   @ApiProperty({
     type: String,
-    example: 'correction-deadline version 1: 10 working days after 2026-11-23',
+    example:
+      'correction-deadline 第 1 版:2026-11-23 之后 10 个工作日 · correction-deadline version 1: 10 working days after 2026-11-23',
   })
   rule: string;
   @ApiProperty({

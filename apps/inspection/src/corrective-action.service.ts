@@ -72,8 +72,8 @@ export class CorrectiveActionService {
     const policy = await policyOf(tx, CorrectionDeadline, division);
     const workingDays = wanted ?? policy.body.defaultWorkingDays;
     if (workingDays > policy.body.maxWorkingDays)
-      throw new DomainError('deadline-beyond-cap', `At most ${policy.body.maxWorkingDays} working days (correction-deadline, version ${policy.version}).`);
-    const rule = `${policy.code} version ${policy.version}: ${workingDays} working days after ${startOn}`;
+      throw new DomainError('deadline-beyond-cap', `最多 ${policy.body.maxWorkingDays} 个工作日(correction-deadline 第 ${policy.version} 版)。 · At most ${policy.body.maxWorkingDays} working days (correction-deadline, version ${policy.version}).`);
+    const rule = `${policy.code} 第 ${policy.version} 版:${startOn} 之后 ${workingDays} 个工作日 · ${policy.code} version ${policy.version}: ${workingDays} working days after ${startOn}`;
     return { id: uuidv7(), ...(await this.count(tx, division, startOn, workingDays, rule)) };
   } // prettier-ignore
 
@@ -148,7 +148,7 @@ export class CorrectiveActionService {
     const action = await this.one(tx, id, true);
     if (action.state !== 'responded') throw wrongState(action, 'a verification', 'responded');
     if (action.steps.findLast(({ act }) => act === 'response')?.by === tx.caller.id)
-      throw new DomainError('own-act', 'Somebody else verifies what you responded.');
+      throw new DomainError('own-act', '您提交的整改须由他人复查。 · Somebody else verifies what you responded.');
     return this.act(tx, action, outcome === 'corrected' ? 'verified' : 'open', { act: 'verification', text, outcome });
   } // prettier-ignore
 
@@ -215,7 +215,10 @@ export class CorrectiveActionService {
 }
 
 function wrongState({ state, number }: CorrectiveAction, act: string, needs: State): DomainError {
-  return new DomainError('wrong-state', `${number} is ${state}: ${act} needs it ${needs}.`);
+  return new DomainError(
+    'wrong-state',
+    `${number} 当前状态为 ${state},此操作要求状态为 ${needs}。 · ${number} is ${state}: ${act} needs it ${needs}.`,
+  );
 }
 
 function stateOf(one: CorrectiveAction): Static<typeof CorrectiveActionState> {

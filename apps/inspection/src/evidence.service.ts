@@ -79,5 +79,5 @@ export class EvidenceService {
 
 function refuseFull(count: number): void {
   if (count >= evidenceLimits.perVisit)
-    throw new DomainError('evidence-full', `A visit takes at most ${evidenceLimits.perVisit} photos and papers.`); // prettier-ignore
+    throw new DomainError('evidence-full', `一次督导最多 ${evidenceLimits.perVisit} 份照片和材料。 · A visit takes at most ${evidenceLimits.perVisit} photos and papers.`); // prettier-ignore
 }

@@ -51,8 +51,8 @@ export class ObligationRun implements ObligationRunView {
   version: number;
   @ApiProperty({ type: String, example: '2026-Q4' })
   period: string;
-  @ApiProperty({ enum: ['queued', 'done'], example: 'done' })
-  state: 'queued' | 'done';
+  @ApiProperty({ enum: ['queued', 'running', 'done'], example: 'done' })
+  state: 'queued' | 'running' | 'done';
   @ApiProperty({ type: Number, description: 'Obligations opened by the run so far', example: 3787 })
   opened: number;
   @ApiProperty({ type: String, description: 'Account, or the service itself at a quarter’s start' })

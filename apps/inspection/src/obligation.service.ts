@@ -34,14 +34,14 @@ export interface ObligationRunView {
   division: string;
   version: number;
   period: string;
-  state: 'queued' | 'done';
+  state: 'queued' | 'running' | 'done';
   opened: number;
   requestedBy: string;
   createdAt: Date;
   finishedAt: Date | null;
 }
 
-export const runView = `id, division, version, period, state, opened, requested_by as "requestedBy", created_at as "createdAt",
+export const runView = `id, division, version, period, case when state = 'queued' and opened > 0 then 'running' else state end as state, opened, requested_by as "requestedBy", created_at as "createdAt",
   finished_at as "finishedAt"`;
 
 /** Who answers for an establishment now: the newest assignment that has not ended. */
@@ -58,7 +58,7 @@ export class ObligationService {
     const county = tx.caller.division;
     await policyOf(tx, VisitFrequency, county);
     if (to < dateOf(tx.now))
-      throw new DomainError('period-unknown', `${period} is over: only the present and coming quarters are opened.`);
+      throw new DomainError('period-unknown', `${period} 已结束,只能开立本季度及以后的督导任务。 · ${period} is over: only the present and coming quarters are opened.`);
     await keepOut(tx, county);
     await tx.query(
       `insert into obligation_run (id, division, version, period, state, requested_by, created_at) values ($1, $2, 1, $3, 'queued', $4, $5)

@@ -1,6 +1,6 @@
 import { InspectionSubmitted } from '#contracts';
 import { type Tx } from '#database';
-import { DomainError, policyOf } from '#platform';
+import { type Bilingual, DomainError, type FieldError, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -47,8 +47,8 @@ export class VisitService {
     const place = await this.place(tx, wanted.establishmentId);
     const visitedAt = new Date(wanted.visitedAt);
     if (visitedAt.getTime() > tx.now.getTime() + 5 * 60_000)
-      throw new DomainError('visited-in-future', 'The time of the visit lies ahead: compare the clock.', [
-        { pointer: '/visitedAt', rule: 'visited-in-future', value: wanted.visitedAt, remedy: 'Give the time of the visit.' },
+      throw new DomainError('visited-in-future', '督导时间晚于现在,请核对时钟。 · The time of the visit lies ahead: compare the clock.', [
+        { pointer: '/visitedAt', rule: 'visited-in-future', value: wanted.visitedAt, remedy: '请填写实际督导时间 · Give the time of the visit.' },
       ]);
     const warning = await this.trained(tx, place);
     const checklist = await this.checklistFor(tx, place, wanted.checklist, wanted.checklistVersion);
@@ -99,7 +99,7 @@ export class VisitService {
 
   /** The establishment, if the caller answers for it now; anything else is not there for him. */
   private async place(tx: Tx, establishmentId: string): Promise<Place> {
-    const missing = new DomainError('not-found', 'Nothing is here, or you do not answer for it.');
+    const missing = new DomainError('not-found', '没有找到,或不是您包保的主体。 · Nothing is here, or you do not answer for it.');
     const [found] = await tx.query<{ division: string }>(`select division from premises where establishment_id = $1`, [establishmentId]);
     if (!found) throw missing;
     await taking(tx, found.division, establishmentId);
@@ -110,7 +110,7 @@ export class VisitService {
     );
     if (!place || place.official_id !== tx.caller.official) throw missing;
     if (place.status === 'closed')
-      throw new DomainError('establishment-closed', `${place.name} is closed: there is nothing to visit.`);
+      throw new DomainError('establishment-closed', `${place.name} 已关闭,无需督导。 · ${place.name} is closed: there is nothing to visit.`);
     return place;
   } // prettier-ignore
 
@@ -122,7 +122,7 @@ export class VisitService {
     if (body.refuseAtSubmission)
       throw new DomainError(
         'official-untrained',
-        `The county asks for ${body.name.zh} · ${body.name.en} before the first visit (official-induction, version ${version}).`,
+        `本县要求首次督导前完成${body.name.zh}(official-induction 第 ${version} 版)。 · The county asks for ${body.name.zh} · ${body.name.en} before the first visit (official-induction, version ${version}).`,
       );
     return body.warnAtAssignment ? 'official-untrained' : null;
   }
@@ -139,8 +139,8 @@ export class VisitService {
       throw new DomainError(
         'no-checklist',
         fitting.length === 0
-          ? `No checklist for ${place.kind} is loaded: the county loads one (deploy step \`load\`).`
-          : `For ${place.kind} there are ${fitting.map((one) => `${one.code} version ${one.version}`).join(', ')}.`,
+          ? `尚未加载 ${place.kind} 的检查表,请由县级加载(部署步骤 load)。 · No checklist for ${place.kind} is loaded: the county loads one (deploy step \`load\`).`
+          : `${place.kind} 可用的检查表:${fitting.map((one) => `${one.code} v${one.version}`).join('、')}。 · For ${place.kind} there are ${fitting.map((one) => `${one.code} version ${one.version}`).join(', ')}.`,
       );
     return found;
   } // prettier-ignore
@@ -148,22 +148,22 @@ export class VisitService {
 
 /** Each item of the checklist has one result; each failing item a finding, and no other. */
 function fits({ results, findings }: SubmitInspection, items: ReadonlyMap<string, { key: boolean }>): void {
-  const errors: { pointer: string; rule: string; value: unknown; remedy: string }[] = [];
-  const wrong = (pointer: string, rule: string, value: unknown, remedy: string): void =>
+  const errors: FieldError[] = [];
+  const wrong = (pointer: string, rule: string, value: unknown, remedy: Bilingual): void =>
     void errors.push({ pointer, rule, value, remedy });
   const result = new Map<string, string>();
   results.forEach(({ item, result: given }, index) => {
-    if (!items.has(item)) wrong(`/results/${index}/item`, 'unknown-item', item, 'GET /checklists shows the items.');
-    if (result.has(item)) wrong(`/results/${index}/item`, 'item-repeated', item, 'Give each item one result.');
+    if (!items.has(item)) wrong(`/results/${index}/item`, 'unknown-item', item, '可用 GET /checklists 查询检查项 · GET /checklists shows the items.');
+    if (result.has(item)) wrong(`/results/${index}/item`, 'item-repeated', item, '每个检查项只填一个结果 · Give each item one result.');
     result.set(item, given);
   });
   for (const code of items.keys())
-    if (!result.has(code)) wrong('/results', 'item-missing', code, 'Give each item a result; `not-applicable` is one.');
+    if (!result.has(code)) wrong('/results', 'item-missing', code, '每个检查项都要填结果,不适用填 not-applicable · Give each item a result; `not-applicable` is one.');
   findings.forEach(({ item }, index) => {
-    if (result.get(item) !== 'fail') wrong(`/findings/${index}/item`, 'item-not-failing', item, 'A finding belongs to an item that fails.');
+    if (result.get(item) !== 'fail') wrong(`/findings/${index}/item`, 'item-not-failing', item, '问题只能对应结果为 fail 的检查项 · A finding belongs to an item that fails.');
   });
   for (const [item, given] of result)
     if (given === 'fail' && !findings.some((one) => one.item === item))
-      wrong('/findings', 'finding-missing', item, 'Say what was found on each failing item.');
-  if (errors.length > 0) throw new DomainError('checklist-differs', 'Mend the results and findings named in errors.', errors);
+      wrong('/findings', 'finding-missing', item, '请写明每个不合格项发现的问题 · Say what was found on each failing item.');
+  if (errors.length > 0) throw new DomainError('checklist-differs', '请改正 errors 中列出的检查结果和问题。 · Mend the results and findings named in errors.', errors);
 } // prettier-ignore

@@ -28,7 +28,7 @@ export function deadlineOf(startOn: string, workingDays: number, years: Calendar
     const holiday = year.holidays.find((one) => one.on === on);
     if (year.workdays.includes(on)) counted.push(on);
     else if (holiday) skipped.push({ on, because: holiday.name });
-    else if ([0, 6].includes(date.getUTCDay())) skipped.push({ on, because: '周末' });
+    else if ([0, 6].includes(date.getUTCDay())) skipped.push({ on, because: '周末 · weekend' });
     else counted.push(on);
   }
   return { dueOn: counted.at(-1) ?? startOn, missingYear: null, counted, skipped };

@@ -3,6 +3,7 @@ import { type Job } from '#platform';
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { type Claimed, DeliveryService } from './delivery.service.js';
 import { MailSender } from './mail.sender.js';
+import { SubscriptionService } from './subscription.service.js';
 import { WebhookSender } from './webhook.sender.js';
 
 const atOnce = 8;
@@ -24,6 +25,7 @@ export class DeliveryRun implements Job, OnModuleDestroy {
     private readonly deliveries: DeliveryService,
     private readonly mail: MailSender,
     private readonly webhooks: WebhookSender,
+    private readonly subscriptions: SubscriptionService,
   ) {}
 
   depth(): Promise<number> {
@@ -68,6 +70,7 @@ export class DeliveryRun implements Job, OnModuleDestroy {
   }
 
   private async deliver(claimed: Claimed): Promise<void> {
+    if (claimed.left) return this.subscriptions.endLeft(claimed.subscriptionId, claimed.division);
     const sender = claimed.channel === 'email' ? this.mail : this.webhooks;
     await this.deliveries.record(claimed, await sender.send(claimed));
   }

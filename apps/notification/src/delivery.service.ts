@@ -52,6 +52,8 @@ export interface Claimed {
   url: string | null;
   keyHash: string;
   now: Date;
+  /** Its account acts elsewhere since it subscribed: it is sent nothing. */
+  left: boolean;
 }
 
 /** A message that somebody has just been told, or told anew. */
@@ -69,6 +71,10 @@ export interface Told {
 
 export const deliveryView = `id, division, version, subscription_id as "subscriptionId", channel, message_id as "messageId",
   message_version as "messageVersion", kind, state, attempts, next_at as "nextAt", created_at as "createdAt", delivered_at as "deliveredAt"`;
+
+/** That an account acts as the one who made subscription `s`: which official it names matters to officials alone. */
+export const actsAs = (role: string, division: string, official: string): string =>
+  `(s.role = ${role} and s.division = ${division} and (s.role <> 'official' or s.official_id is not distinct from ${official}))`;
 
 /** A replica that took a delivery has this long; what it has not recorded by then is sent again, under the same id. */
 const leaseMinutes = 3;
@@ -154,9 +160,12 @@ export class DeliveryService {
       ),
     );
     if (state !== 'dead')
-      throw new DomainError('wrong-state', `A delivery that is ${state} is not tried again by hand: only a dead one.`); // prettier-ignore
+      throw new DomainError('wrong-state', `状态为 ${state} 的投递不能人工重试,只有失败(dead)的可以。 · A delivery that is ${state} is not tried again by hand: only a dead one.`); // prettier-ignore
     if (subscription === 'ended')
-      throw new DomainError('wrong-state', 'The subscription has ended: nobody waits for it.');
+      throw new DomainError(
+        'wrong-state',
+        '订阅已结束,无人等待该投递。 · The subscription has ended: nobody waits for it.',
+      );
     await tx.query(
       `update delivery set state = 'queued', tries = 0, queued_at = $2, next_at = $2, leased_until = null, version = version + 1 where id = $1`,
       [id, tx.now],
@@ -178,7 +187,10 @@ export class DeliveryService {
            and not exists (select from delivery o where o.subscription_id = c.subscription_id and o.leased_until > app_now())
          order by c.next_at, c.id limit 1 for update skip locked)
        returning d.id, d.division, d.subscription_id as "subscriptionId", d.channel, d.kind, s.language, d.subject, d.body,
-         s.address, s.url, s.key_hash as "keyHash", app_now() as now`,
+         s.address, s.url, s.key_hash as "keyHash", app_now() as now,
+         s.channel = 'email' and exists (
+           select from subscriber_account a where a.account_id::text = s.account and a.version > s.account_version
+             and not (a.active and ${actsAs('a.role', 'a.place', 'a.official_id')})) as left`,
       [leaseMinutes],
     );
     return claimed;

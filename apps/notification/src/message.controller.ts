@@ -143,7 +143,7 @@ export class MessageController {
         [id, ...mine(caller)],
       ));
       const { mine: forMe, ...whole } = message;
-      if (!forMe) throw new DomainError('not-allowed', 'Only the one whom it is for can say that he has read it.');
+      if (!forMe) throw new DomainError('not-allowed', '只有接收人本人可以标记已读。 · Only the one whom it is for can say that he has read it.');
       if (whole.readAt) return whole;
       const [read] = await tx.query<Message>(
         `update message set read_at = $2, read_by = $3, version = version + 1 where id = $1 returning ${view}`,

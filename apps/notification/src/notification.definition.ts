@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retention } from '#database';
 import { PolicyController, policyLoader, type ServiceDefinition, Settings } from '#platform';
 import { Module } from '@nestjs/common';
 import { DeliveryController } from './delivery.controller.js';
@@ -9,9 +9,11 @@ import { MessageController } from './message.controller.js';
 import { MessageTemplates } from './message.templates.js';
 import { messages } from './migrations/0002-messages.js';
 import { channels } from './migrations/0003-channels.js';
+import { leavers } from './migrations/0004-leavers.js';
 import { NotificationConfig } from './notification.config.js';
 import { NotificationEvents } from './notification.events.js';
 import { IndicatorController } from './notification.indicators.js';
+import { SubscriberEvents } from './subscriber.events.js';
 import { SubscriptionController } from './subscription.controller.js';
 import { SubscriptionService } from './subscription.service.js';
 import { WebhookSender } from './webhook.sender.js';
@@ -31,6 +33,7 @@ import { WebhookSender } from './webhook.sender.js';
       inject: [Settings],
     },
     NotificationEvents,
+    SubscriberEvents,
     SubscriptionService,
     DeliveryService,
     DeliveryRun,
@@ -45,8 +48,14 @@ export const notification: ServiceDefinition = {
   title: '消息 · Notification: who was told',
   module: NotificationModule,
   entities: [],
-  migrations: [...foundationOf('notification'), messages, channels],
-  events: [NotificationEvents],
+  migrations: [
+    ...foundationOf('notification'),
+    messages,
+    channels,
+    leavers,
+    retention('notification', ['delivery']),
+  ],
+  events: [NotificationEvents, SubscriberEvents],
   jobs: [DeliveryRun],
   load: policyLoader(MessageTemplates),
 };

@@ -1,10 +1,15 @@
 import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { type Bilingual } from '#platform';
 import { type Network, type NotificationConfig } from './notification.config.js';
 
 /** An address that nothing is sent to. The sentence says no more of the net behind than the writer of the URL may know. */
-export class Refused extends Error {}
+export class Refused extends Error {
+  constructor(readonly detail: Bilingual) {
+    super(detail);
+  }
+}
 
 /** All addresses that a name has. */
 export type Resolve = (name: string) => Promise<string[]>;
@@ -18,20 +23,20 @@ export type Rules = Pick<NotificationConfig, 'allowHttp' | 'allowInward' | 'port
  */
 export function outwardUrl(text: string, rules: Rules): URL {
   if (!/^[\x21-\x7e]{1,2000}$/.test(text) || !URL.canParse(text))
-    throw new Refused('It is no URL in ASCII of 2000 characters at most; a Chinese name is written as xn--….');
+    throw new Refused('网址须为 2000 字符以内的 ASCII,中文域名请写成 xn--… 形式。 · It is no URL in ASCII of 2000 characters at most; a Chinese name is written as xn--….');
   const url = new URL(text);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && rules.allowHttp))
-    throw new Refused(`It has to begin with https://${rules.allowHttp ? ' or http://' : ''}.`);
+    throw new Refused(`网址须以 https:// 开头。 · It has to begin with https://${rules.allowHttp ? ' or http://' : ''}.`);
   if (url.username !== '' || url.password !== '' || text.includes('@'))
-    throw new Refused('It may hold no user name, no password and no @.');
-  if (url.hash !== '' || text.includes('#')) throw new Refused('It may have no fragment.');
+    throw new Refused('网址中不能有用户名、密码和 @。 · It may hold no user name, no password and no @.');
+  if (url.hash !== '' || text.includes('#')) throw new Refused('网址中不能有 # 片段。 · It may have no fragment.');
   const written = /^https?:\/\/([^/?]+)/.exec(text)?.[1];
   const port = url.port || (url.protocol === 'https:' ? '443' : '80');
   if (written !== url.host && written !== `${url.hostname}:${port}`)
-    throw new Refused(`Write its host as ${url.host}.`);
-  if (url.hostname.endsWith('.')) throw new Refused('Its host may not end in a dot.');
+    throw new Refused(`主机名请写作 ${url.host}。 · Write its host as ${url.host}.`);
+  if (url.hostname.endsWith('.')) throw new Refused('主机名不能以点结尾。 · Its host may not end in a dot.');
   if (!rules.ports.includes(Number(port)))
-    throw new Refused(`Its port has to be one of ${rules.ports.join(', ')}.`);
+    throw new Refused(`端口须为 ${rules.ports.join('、')} 之一。 · Its port has to be one of ${rules.ports.join(', ')}.`);
   return url;
 } // prettier-ignore
 
@@ -58,7 +63,9 @@ export async function addressOf(url: URL, rules: Rules, resolve: Resolve): Promi
   const addresses = isIP(host) === 0 ? await resolve(host).catch(() => []) : [host]; // not found and no answer are alike
   const [first] = addresses;
   if (first === undefined || !addresses.every((one) => isOutward(one, rules.allowInward)))
-    throw new Refused('Its host does not stand for public addresses alone.');
+    throw new Refused(
+      '主机名须只指向公网地址。 · Its host does not stand for public addresses alone.',
+    );
   return first;
 }
 

@@ -10,6 +10,8 @@ import { ArrayMinSize, ArrayUnique, IsArray, IsEmail, IsIn, IsOptional, Matches,
 import { type Channel } from './delivery.service.js';
 import { messageKinds } from './notification.events.js';
 import {
+  type EndReason,
+  endReasons,
   type Subscription as Subscribed,
   SubscriptionService,
   subscriptionStates,
@@ -90,6 +92,8 @@ class Subscription implements Subscribed {
   confirmedAt: Date | null;
   @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   endedAt: Date | null;
+  @ApiProperty({ enum: endReasons, type: String, nullable: true, description: 'Why it ended by itself: who subscribed has left, or is somebody else now', example: null })
+  endReason: EndReason | null;
 } // prettier-ignore
 
 class NewSubscription extends Subscription {
@@ -159,7 +163,7 @@ export class SubscriptionController {
     const { channel, address, url, language = 'zh-CN', kinds } = body;
     const [needed, other] = channel === 'email' ? (['address', 'url'] as const) : (['url', 'address'] as const);
     if (body[needed] === undefined || body[other] !== undefined)
-      throw new DomainError('validation-failed', `A subscription by ${channel} has ${needed}, and no ${other}.`, [
+      throw new DomainError('validation-failed', `${channel} 订阅须填写 ${needed},不能填写 ${other}。 · A subscription by ${channel} has ${needed}, and no ${other}.`, [
         body[needed] === undefined
           ? { pointer: `/${needed}`, rule: 'required', value: null, remedy: `请填写 ${needed} · give ${needed}` }
           : { pointer: `/${other}`, rule: 'whitelistValidation', value: body[other], remedy: `请去掉 ${other} · leave ${other} out` },

@@ -48,7 +48,7 @@ export class WebhookSender {
   private async locate(text: string, limit: AbortSignal): Promise<{ url: URL; address: string }> {
     const url = outwardUrl(text, this.config);
     const late = new Promise<never>((_done, failed_) =>
-      limit.addEventListener('abort', () => failed_(new Refused('Its host does not stand for public addresses alone.')), { once: true }),
+      limit.addEventListener('abort', () => failed_(new Refused('主机名须只指向公网地址。 · Its host does not stand for public addresses alone.')), { once: true }),
     );
     return { url, address: await Promise.race([addressOf(url, this.config, this.resolve), late]) };
   } // prettier-ignore

@@ -316,7 +316,7 @@ describe('a mail', () => {
   const sending = async (url: string, to = address()): Promise<Awaited<ReturnType<MailSender['send']>>> => {
     const claimed: Claimed = {
       id: randomUUID(), division: countyCode, subscriptionId: randomUUID(), channel: 'email', kind: 'visit-due', language: 'en', subject: 'x', body: 'x',
-      address: to, url: null, keyHash: keyHashOf(key), now,
+      address: to, url: null, keyHash: keyHashOf(key), now, left: false,
     };
     return new MailSender(new NotificationConfig(new Settings({ NOTIFICATION_KEYS: key, SMTP_URL: url, SMTP_FROM: 'no-reply@county.example', DELIVERY_TIMEOUT_MS: '1500' }))).send(claimed);
   }; // prettier-ignore

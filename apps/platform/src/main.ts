@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
-import { type Role, type RunningService, startService } from '#platform';
+import { type Role, type RunningService, startService, tellUnparsed } from '#platform';
 import {
   checkTrigrams,
   type Nats,
@@ -166,32 +166,52 @@ async function portIsFree(options: StartOptions): Promise<void> {
 
 /**
  * The first account of a county for real use. Its one-time password is told now and kept nowhere; while nobody has used
- * it in time, the next start tells another. @returns the one-time password, when there is a new one
+ * it in time, the next start tells another. @returns the line about it: a new one-time password, or that one still waits
  */
 async function administrator(database: Database, county: string, reset: boolean): Promise<string | undefined> {
+  const told = (word: string): string =>
+    `  account     admin  county-admin of ${county}  one-time password ${word} (24 hours; shown only now): Authorize at the APIs' address, and have an authenticator app at hand`;
   const accounts = new AccountService();
   return database.everywhere('opens the first account of a county', async (tx) => {
-    const [admin] = await tx.query<{ id: string; expired: boolean }>(
-      `select id, coalesce(password_until <= app_now(), false) as expired from account where name = 'admin'`,
+    const [admin] = await tx.query<{ id: string; waits: boolean; expired: boolean }>(
+      `select id, password_until is not null as waits, coalesce(password_until <= app_now(), false) as expired from account where name = 'admin'`,
     );
-    if (admin) return reset || admin.expired ? (await accounts.rescue(tx, 'admin')).word : undefined;
+    if (admin && (reset || admin.expired)) return told((await accounts.rescue(tx, 'admin')).word);
+    if (admin)
+      return admin.waits
+        ? '  account     admin has not used the one-time password of an earlier start yet; if it is lost: npm start -- --reset-admin tells another'
+        : undefined;
     const opened = { name: 'admin', displayName: '县管理员', role: 'county-admin' as const, division: county };
-    return (await accounts.create(tx, opened)).word;
+    return told((await accounts.create(tx, opened)).word);
   });
 } // prettier-ignore
 
-async function start(options: StartOptions): Promise<() => Promise<void>> {
+/** Stopped by a signal before it was ready. */
+class Interrupted extends Error {}
+
+/** What has been started, to be stopped in the other order. */
+const started: (() => Promise<unknown>)[] = [];
+let signalled = false;
+/** @throws Interrupted when somebody wants it to stop */
+function goOn(): void {
+  if (signalled) throw new Interrupted('stopped before it was ready.');
+}
+function begun(stopping: () => Promise<unknown>): void {
+  started.push(stopping);
+  goOn();
+}
+async function stop(): Promise<void> {
+  for (let step = started.pop(); step; step = started.pop()) await step();
+}
+
+async function start(options: StartOptions): Promise<void> {
   const { county, folder, fresh } = options;
-  const begun = Date.now();
-  const undo: (() => Promise<unknown>)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const step of undo.reverse()) await step();
-  };
+  const at = Date.now();
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     say('starting PostgreSQL …');
     const postgres: Postgres = await startPostgres({ dataDir: join(dataDir, 'postgres'), fresh });
-    undo.push(() => postgres.stop());
+    begun(() => postgres.stop());
     if (!postgres.created && !existsSync(secretsFile))
       throw new Error(
         `${secretsFile} is gone, but its database still lies in ${postgres.dataDir}: put it back, or start over with npm start -- --fresh.`,
@@ -216,7 +236,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
         })),
       ],
     });
-    undo.push(() => nats.stop());
+    begun(() => nats.stop());
     say('migrating …');
     const deploy = await connectBus({
       url: nats.url,
@@ -232,6 +252,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
     for (const { service, migrations } of definitions) {
       await provision(postgres.url('postgres'), service, passwords);
       await migrate(url(service, 'owner'), migrations);
+      goOn();
     }
     for (const { service, load } of definitions) {
       if (!load || folder === undefined) continue;
@@ -244,6 +265,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
       await database.open();
       const loaded = await load(database, folder).finally(() => database.close());
       say(`  ${service}: ${loaded}`);
+      goOn();
     }
 
     const accounts = new AccountService();
@@ -275,6 +297,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
         response.end();
       }
     });
+    server.on('clientError', tellUnparsed);
     server.requestTimeout = 120_000;
     const port = await listen(server, options);
     const baseUrl = `http://${isIP(options.host) === 6 ? `[${options.host}]` : options.host}:${port}`;
@@ -298,7 +321,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
             )) // prettier-ignore
           : await startService(definition, config, { listen: false });
       services.set(service, running);
-      undo.push(() => running.stop());
+      begun(() => running.stop());
     }
     if (!issuing) throw new Error('identity is not among the services.');
     const { database } = issuing;
@@ -315,7 +338,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
       );
     for (const one of known.accounts) await open(database, one);
     // Stopping begins at the front: no new requests, those under way are answered, then the services.
-    undo.push(
+    begun(
       () =>
         new Promise<void>((done) => {
           server.close(() => done());
@@ -344,7 +367,7 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
       ...(county ? { county } : { accounts: known.accounts }),
     };
     await writeFile(join(dataDir, 'run.json'), JSON.stringify(run, null, 2), { mode: 0o600 });
-    say(`\nFoodwarden is ready after ${((Date.now() - begun) / 1000).toFixed(1)} s`);
+    say(`\nFoodwarden is ready after ${((Date.now() - at) / 1000).toFixed(1)} s`);
     say(`  APIs        ${baseUrl}/docs/`);
     say(`  issuer      ${issuer}`);
     say(`  data        ${postgres.dataDir} and ${dataDir}`);
@@ -354,20 +377,33 @@ async function start(options: StartOptions): Promise<() => Promise<void>> {
       say(
         '  demo        county admins need no second factor here; an installation for real use asks for one',
       );
-    if (admin)
-      say(
-        `  account     admin  county-admin of ${county ?? ''}  one-time password ${admin} (24 hours; shown only now): Authorize at the APIs' address, and have an authenticator app at hand`,
-      );
+    if (admin) say(admin);
     const warning = warningOf(options);
     if (warning) say(warning);
     say(
       `  for scripts ${join(dataDir, 'run.json')}\nCtrl-C stops it${county ? '' : '; npm start -- --fresh starts over'}.`,
     );
-    return stop;
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    if (signalled) return;
+    signalled = true;
+    say('stopping …');
+    if (ready) void end(0);
+    else setTimeout(() => void end(1), 10_000).unref(); // what is being started ends at its next step, or is given up
+  });
+let ready = false;
+async function end(code: number): Promise<void> {
+  await stop().catch((error: unknown) => {
+    process.stderr.write(`${(error as Error).message}\n`);
+    code = 1;
+  });
+  process.exit(code);
 }
 
 try {
@@ -381,19 +417,14 @@ try {
   refuseForeign(before, options, dataDir);
   await portIsFree(options);
   if (options.fresh) await rm(dataDir, { recursive: true, force: true });
-  const stop = await start(options);
-  let stopping = false;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      if (stopping) return;
-      stopping = true;
-      say('stopping …');
-      stop().then(
-        () => process.exit(0),
-        () => process.exit(1),
-      );
-    });
+  await start(options);
+  ready = true;
+  if (signalled) await end(0);
 } catch (error) {
-  process.stderr.write(`Foodwarden could not start: ${(error as Error).message}\n`);
-  process.exit(1);
+  process.stderr.write(
+    error instanceof Interrupted
+      ? 'Foodwarden stopped before it was ready.\n'
+      : `Foodwarden could not start: ${(error as Error).message}\n`,
+  );
+  process.exit(signalled ? 0 : 1);
 }

@@ -58,7 +58,7 @@ export class EstablishmentService {
     if (establishment.version !== version)
       throw new DomainError(
         'stale-version',
-        `It is at version ${establishment.version} now.`,
+        `当前版本为 ${establishment.version}。 · It is at version ${establishment.version} now.`,
         [],
         establishment,
       );
@@ -70,7 +70,11 @@ export class EstablishmentService {
     if (licence !== undefined) establishment.licence = this.checkedLicence(licence);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     const { affected } = await tx.manager.update(Establishment, { id, version }, establishment);
-    if (affected !== 1) throw new DomainError('stale-version', 'Somebody changed it meanwhile.');
+    if (affected !== 1)
+      throw new DomainError(
+        'stale-version',
+        '其间已被他人修改,请重新读取后再提交。 · Somebody changed it meanwhile.',
+      );
     if (wanted.name !== undefined) keepNames(tx, [establishment]);
     const step = { subject: establishment, before, after: establishment };
     await logChanges(tx, 'establishment', [step], reason);
@@ -84,7 +88,11 @@ export class EstablishmentService {
       where: { id },
       ...(lock ? { lock: { mode: 'pessimistic_write' as const } } : {}),
     });
-    if (!found) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+    if (!found)
+      throw new DomainError(
+        'not-found',
+        '没有找到,或不在您的范围内。 · Nothing is here, or it is not yours.',
+      );
     return found;
   }
 
@@ -119,7 +127,10 @@ export class EstablishmentService {
 
   private async checkVillage(tx: Tx, division: string): Promise<void> {
     if (!division.startsWith(tx.caller.division))
-      throw new DomainError('out-of-scope', `Your ground is ${tx.caller.division}.`);
+      throw new DomainError(
+        'out-of-scope',
+        `您的辖区是 ${tx.caller.division}。 · Your ground is ${tx.caller.division}.`,
+      );
     const [village] = await tx.query(
       `select 1 as one from division where division = $1 and level = 'village'`,
       [division],
@@ -127,13 +138,14 @@ export class EstablishmentService {
     if (!village)
       throw new DomainError(
         'village-unknown',
-        'Give the 12-digit code of a village of the division table.',
+        '请填写区划表中村级的 12 位代码。 · Give the 12-digit code of a village of the division table.',
         [
           {
             pointer: '/division',
             rule: 'village-unknown',
             value: division,
-            remedy: 'GET /divisions?parent=<township> lists them.',
+            remedy:
+              '可用 GET /divisions?parent=<乡镇> 查询 · GET /divisions?parent=<township> lists them.',
           },
         ],
       );
@@ -143,14 +155,18 @@ export class EstablishmentService {
     if (given === null || given === undefined || given === '') return null;
     const code = normaliseUscc(given);
     if (!isUscc(code))
-      throw new DomainError('uscc-check-digit', 'Compare the code with the licence.', [
-        {
-          pointer: '/uscc',
-          rule: 'uscc-check-digit',
-          value: given,
-          remedy: 'Compare the code with the licence.',
-        },
-      ]);
+      throw new DomainError(
+        'uscc-check-digit',
+        '请对照营业执照核对代码。 · Compare the code with the licence.',
+        [
+          {
+            pointer: '/uscc',
+            rule: 'uscc-check-digit',
+            value: given,
+            remedy: '请对照营业执照核对代码。 · Compare the code with the licence.',
+          },
+        ],
+      );
     return code;
   }
 
@@ -159,14 +175,18 @@ export class EstablishmentService {
     if (given === null || given === undefined || given === '') return null;
     const number = normaliseLicence(given);
     if (!/^[0-9A-Z()-]{4,40}$/.test(number))
-      throw new DomainError('licence-form', 'Compare the number with the licence.', [
-        {
-          pointer: '/licence',
-          rule: 'licence-form',
-          value: given,
-          remedy: 'Compare the number with the licence.',
-        },
-      ]);
+      throw new DomainError(
+        'licence-form',
+        '请对照证照核对编号。 · Compare the number with the licence.',
+        [
+          {
+            pointer: '/licence',
+            rule: 'licence-form',
+            value: given,
+            remedy: '请对照证照核对编号。 · Compare the number with the licence.',
+          },
+        ],
+      );
     return number;
   }
 }

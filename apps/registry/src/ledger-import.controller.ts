@@ -4,11 +4,18 @@ import {
 } from '#platform'; // prettier-ignore
 import { workbookType } from '#sheet';
 import { Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Res } from '@nestjs/common';
-import { ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiProduces, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { type FastifyReply } from 'fastify';
 import { LedgerImports } from './ledger.service.js';
 import { markedSheet } from './ledger.workbook.js';
-import { undoImport } from './ledger-undo.js';
+import { type Undone, undoImport } from './ledger-undo.js';
+
+class UndoneImport extends ImportView implements Undone {
+  @ApiProperty({ type: Number, description: '已关闭:本次导入新登记的主体 · establishments that it had created, closed now', example: 12 })
+  closed: number;
+  @ApiProperty({ type: Number, description: '已恢复:本次导入修改过的主体 · establishments that it had changed, as they were before', example: 3 })
+  restored: number;
+} // prettier-ignore
 
 @ApiTags('ledger-imports')
 @Controller('ledger-imports')
@@ -37,7 +44,7 @@ export class LedgerImportController extends importRoutes('台账 · a ledger', [
     @Param('id', ParseUUIDPipe) id: string,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendWorkbook(reply, `台账问题-${id}`, await markedSheet(this.door, caller, id));
+    sendWorkbook(reply, `台账问题-${id}`, await markedSheet(this.door, this.ledgers, caller, id));
   }
 
   @Post(':id/undo')
@@ -48,14 +55,14 @@ export class LedgerImportController extends importRoutes('台账 · a ledger', [
     description:
       'All or nothing. 409 `changed-since` names what was changed or visited since the import; 409 `wrong-state` for a dry run and for an import that has not landed. Nothing is deleted; a repeat gives the same answer.',
   })
-  @ApiResponse({ status: 200, type: ImportView })
+  @ApiResponse({ status: 200, type: UndoneImport })
   undo(
     @Caller() caller: DatabaseCaller,
     @Param('id', ParseUUIDPipe) id: string,
-  ): Promise<ImportView> {
+  ): Promise<UndoneImport> {
     return this.door.within(caller, async (tx) => {
-      await undoImport(tx, id);
-      return this.ledgers.one(tx, id);
+      const undone = await undoImport(tx, id);
+      return { ...(await this.ledgers.one(tx, id)), ...undone };
     });
   }
 }

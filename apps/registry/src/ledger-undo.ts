@@ -46,16 +46,16 @@ const named = 200;
  * one of them was changed or visited since. One transaction, batch by batch: as large as the import is in the database,
  * a batch large here. Undone twice is undone once.
  */
-export async function undoImport(tx: Tx, importId: string): Promise<void> {
+export async function undoImport(tx: Tx, importId: string): Promise<Undone> {
   const { state, dryRun, counts, division } = oneOf(
     await tx.query<{ state: string; dryRun: boolean; counts: ImportCounts; division: string }>(
       `select state, dry_run as "dryRun", counts, division from ledger_import where id = $1 for update`,
       [importId],
     ),
   );
-  if (state === 'undone') return;
+  if (state === 'undone') return undoneOf(tx, importId);
   if (state !== 'done' || dryRun)
-    throw new DomainError('wrong-state', `Only an import that has landed can be undone; this is ${dryRun ? 'a dry run' : state}.`);
+    throw new DomainError('wrong-state', `只有已完成的导入才能撤销,当前为 ${dryRun ? '试导入' : state}。 · Only an import that has landed can be undone; this is ${dryRun ? 'a dry run' : state}.`);
   await everyEffectKept(tx, importId, counts);
   // Imports of the county take turns batch by batch; this is one more turn.
   await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(division.slice(0, 6))]);
@@ -78,6 +78,25 @@ export async function undoImport(tx: Tx, importId: string): Promise<void> {
     tx,
     'ledger_import',
     [{ subject: { id: importId, division, version: 2 }, before: { state }, after: { state: 'undone' } }],
+  );
+  return undoneOf(tx, importId);
+} // prettier-ignore
+
+/** What an undo did with the establishments of an import. */
+export interface Undone {
+  /** Which the import had created. */
+  closed: number;
+  /** Which it had changed, as they were before. */
+  restored: number;
+}
+
+async function undoneOf(tx: Tx, importId: string): Promise<Undone> {
+  return oneOf(
+    await tx.query<Undone>(
+      `select count(*) filter (where before is null)::int as closed, count(*) filter (where before is not null)::int as restored
+       from (select distinct on (establishment_id) before from ledger_import_effect where import_id = $1 order by establishment_id, version) first`,
+      [importId],
+    ),
   );
 } // prettier-ignore
 
@@ -117,7 +136,7 @@ async function everyEffectKept(tx: Tx, importId: string, counts: ImportCounts): 
     [importId],
   );
   if (kept?.n !== counts.created + counts.updated)
-    throw new DomainError('wrong-state', 'What this import did was not kept: it landed before imports could be undone.');
+    throw new DomainError('wrong-state', '该导入早于撤销功能,未保留其所做的更改。 · What this import did was not kept: it landed before imports could be undone.');
 } // prettier-ignore
 
 /**
@@ -141,7 +160,7 @@ async function refuseIfTouched(tx: Tx, importId: string, ids: string[] | null = 
   if (touched.length === 0) return;
   throw new DomainError(
     'changed-since',
-    `${touched[0]?.all ?? 0} of its establishments were changed or visited since; nothing was undone.`,
+    `其中 ${touched[0]?.all ?? 0} 个主体此后已变更或被督导,未作任何撤销。 · ${touched[0]?.all ?? 0} of its establishments were changed or visited since; nothing was undone.`,
     touched.map(({ id, name, visited }) => ({
       pointer: `/establishments/${id}`,
       rule: visited ? 'visited-since' : 'changed-since',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { EstablishmentChanged, EstablishmentRegistered, type Kind } from '#contracts';
 import { arrayOf, Database, newId, type Tx } from '#database';
 import {
-  definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowTaker, SheetImports,
+  definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowTaker, Served, SheetImports,
 } from '#platform'; // prettier-ignore
 import { plainText, type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
@@ -12,6 +12,7 @@ import {
   insertEstablishments,
   updateEstablishments,
 } from './establishment.entity.js';
+import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence } from './licence.js';
 import { keepNames } from './name-search.js';
@@ -50,11 +51,6 @@ export const shape: SheetShape = {
   headers: Object.fromEntries(Object.entries(title).map(([field, text]) => [text, field])),
   required: ['name', 'uscc', 'address', 'township', 'village', 'kind'],
 };
-
-export const kindOf: Record<string, Kind> = {
-  食品生产: 'production', 特殊食品: 'special-food', 食品销售: 'sale', 餐饮服务: 'catering', 学校食堂: 'canteen',
-  集体用餐配送单位: 'group-meal', 集中交易市场: 'market', 小餐饮: 'small-catering', 食品小作坊: 'workshop', 食品摊点: 'stall',
-}; // prettier-ignore
 
 /** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
 const rules = {
@@ -101,8 +97,17 @@ interface Ground {
   villages: Map<string, { code: string; name: string }[]>;
 }
 
+interface Looked {
+  row: number;
+  /** null: the row is refused. */
+  said: Said | null;
+  findings: Found[];
+  /** The row where the same stood first. */
+  repeats: number | undefined;
+}
+
 interface LedgerMemory {
-  ground?: Ground;
+  ground: Ground;
   /** Hash of a row's content → the row where it stood first. */
   seen: Map<string, number>;
   /** What a dry run would have made. */
@@ -110,7 +115,7 @@ interface LedgerMemory {
 }
 
 /** Rows of a county ledger → establishments. Which row is which establishment: api.md, 'Ledger import'. */
-class LedgerRows implements RowTaker<LedgerMemory> {
+class LedgerRows implements RowTaker<LedgerMemory, Looked> {
   readonly shape = shape;
 
   /** A county whose rules are not loaded is told at once, not by an import that never ends. */
@@ -118,27 +123,30 @@ class LedgerRows implements RowTaker<LedgerMemory> {
     await groundOf(tx);
   }
 
-  memory(): LedgerMemory {
-    return { seen: new Map(), made: [] };
+  async memory(tx: Tx): Promise<LedgerMemory> {
+    return { ground: await groundOf(tx), seen: new Map(), made: [] };
   }
 
-  async take(tx: Tx, rows: SheetRow[], memory: LedgerMemory, mode: 'write' | 'dry-run' | 'seen', importId: string): Promise<Judged[]> {
-    const first = rows.map(({ row, cells }) => remember(memory.seen, row, cells));
-    if (mode === 'seen') return [];
-    const ground = (memory.ground ??= await groundOf(tx));
-    const read = rows.map(({ row, cells }) => ({ row, ...look(cells, ground) }));
+  look(rows: SheetRow[], { seen, ground }: LedgerMemory): Looked[] {
+    return rows.map(({ row, cells }) => ({
+      row,
+      repeats: remember(seen, row, cells),
+      ...look(cells, ground),
+    }));
+  }
+
+  async take(tx: Tx, looked: Looked[], memory: LedgerMemory, mode: 'write' | 'dry-run', importId: string): Promise<Judged[]> {
     // Two imports of one county take turns batch by batch, or both would make the same establishment.
     if (mode === 'write')
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
-    const known = await this.known(tx, read.flatMap(({ said }) => (said ? [said] : [])));
+    const known = await this.known(tx, looked.flatMap(({ said }) => (said ? [said] : [])));
     for (const one of memory.made) known.add(one);
     const created = new Set<Establishment>();
     const changed = new Set<Establishment>();
     const effects: Effect[] = [];
     const renamed = new Set<Establishment>();
 
-    const judged = read.map(({ row, said, findings }, index): Judged => {
-      const repeats = first[index];
+    const judged = looked.map(({ row, said, findings, repeats }): Judged => {
       if (!said) return { row, outcome: 'refused', findings };
       if (repeats !== undefined)
         return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${repeats}`)] };
@@ -165,7 +173,7 @@ class LedgerRows implements RowTaker<LedgerMemory> {
           if (value !== null) (establishment as unknown as Record<string, unknown>)[field] = value;
         establishment.version += 1;
         establishment.changedAt = tx.now;
-        establishment.retier(ground.rule);
+        establishment.retier(memory.ground.rule);
         if (outcome === 'updated' && !created.has(establishment)) changed.add(establishment);
         known.add(establishment);
         effects.push({ row, before, after: { ...establishment } });
@@ -397,8 +405,8 @@ const inBox = (latitude: number, longitude: number, box: Static<typeof CountyBox
 
 /** Imports of county ledgers, and the job that lands them. */
 @Injectable()
-export class LedgerImports extends SheetImports<LedgerMemory> {
-  constructor(database: Database) {
-    super(database, 'ledger_import', new LedgerRows());
+export class LedgerImports extends SheetImports<LedgerMemory, Looked> {
+  constructor(database: Database, served: Served) {
+    super(database, served, 'ledger_import', new LedgerRows());
   }
 }

@@ -1,5 +1,5 @@
 import { type Caller, Database, type Tx } from '#database';
-import { DomainError, type Finding, oneOf } from '#platform';
+import { DomainError, type Finding } from '#platform';
 import {
   neutralised,
   readTexts,
@@ -12,7 +12,8 @@ import { type Readable } from 'node:stream';
 import { type LedgerQuery } from './ledger.controller.js';
 import { type Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
-import { kindOf, shape, title } from './ledger.service.js';
+import { kindNames } from './kind-names.js';
+import { type LedgerImports, shape, title } from './ledger.service.js';
 
 const batch = 500;
 
@@ -30,19 +31,22 @@ const said = {
  * what to do about it in a last column. Sent in again, that column is not read.
  * @throws DomainError 404; 409 while the import is under way; 422 when the file cannot be read at all
  */
-export async function markedSheet(database: Database, caller: Caller, id: string): Promise<Readable> {
-  const { file, state } = oneOf(
-    await database.within(caller, (tx) =>
-      tx.query<{ file: Buffer; state: string }>(`select file, state from ledger_import where id = $1`, [id]),
-    ),
-  );
+export async function markedSheet(
+  database: Database,
+  imports: LedgerImports,
+  caller: Caller,
+  id: string,
+): Promise<Readable> {
+  const { state } = await database.within(caller, (tx) => imports.one(tx, id));
   if (state === 'queued' || state === 'running')
-    throw new DomainError('wrong-state', 'The import is under way: its findings are not all known.');
-  const { width, rows } = await readTexts(file, shape, batch).catch((error: unknown) => {
-    throw error instanceof SheetError ? new DomainError(error.code, error.message) : error;
+    throw new DomainError('wrong-state', '导入仍在进行,问题尚未全部列出。 · The import is under way: its findings are not all known.');
+  const file = await imports.fileOf(caller, id);
+  const { width, rows } = await readTexts(file.path, shape, batch).catch(async (error: unknown) => {
+    await file.forget();
+    throw error instanceof SheetError ? new DomainError(error.code, error.detail) : error;
   });
   const columnWidths = [...Array<number>(width).fill(16), 80];
-  return workbook({ sheet: '主体台账', columnWidths }, marked());
+  return workbook({ sheet: '主体台账', columnWidths }, marked()).once('close', () => void file.forget());
 
   async function* marked(): AsyncGenerator<WorkbookRow[]> {
     for await (const some of rows) {
@@ -75,8 +79,6 @@ function inWords({ column, rule, severity, value, repairedTo, remedy }: Finding)
   const is = repairedTo === null ? '' : ` → ${repairedTo}`;
   return `[${said[severity]}] ${column ? `${column}: ` : ''}${remedy ?? ''} (${rule}${was}${is})`;
 }
-
-const kindName = Object.fromEntries(Object.entries(kindOf).map(([name, kind]) => [kind, name]));
 
 /**
  * Establishments as a ledger in the officials' own layout, those that are over left out, read from the database page by
@@ -112,7 +114,7 @@ export async function ledgerSheet(
 
   function line(number: number, one: Establishment): (string | number | null)[] {
     const village = byCode.get(one.division);
-    const texts = [one.name, one.uscc, one.licence, one.address, byCode.get(village?.parent ?? '')?.name, village?.name, kindName[one.kind]];
+    const texts = [one.name, one.uscc, one.licence, one.address, byCode.get(village?.parent ?? '')?.name, village?.name, kindNames[one.kind]];
     const coordinates = [one.latitude, one.longitude].map((degrees) => degrees === null ? '' : `${degrees}`);
     return [number, ...texts.map((text) => neutralised(text ?? '')), one.area, one.diners, ...coordinates.map(neutralised)];
   }

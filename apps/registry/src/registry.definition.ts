@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retention } from '#database';
 import { ChangeController, PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CalendarController } from './calendar.controller.js';
@@ -13,6 +13,7 @@ import { establishments } from './migrations/0002-establishments.js';
 import { ledger } from './migrations/0003-ledger.js';
 import { search } from './migrations/0004-search.js';
 import { records } from './migrations/0005-records.js';
+import { ledgerParts } from './migrations/0007-import-parts.js';
 import { NameSearchSweep } from './name-search.sweep.js';
 import { RegistryEvents } from './registry.events.js';
 import { IndicatorController } from './registry.indicators.js';
@@ -36,9 +37,18 @@ class RegistryModule {}
 export const registry: ServiceDefinition = {
   service: 'registry',
   title: '主体登记 · Registry: premises and tiers',
+  url: import.meta.url,
   module: RegistryModule,
   entities: [Establishment],
-  migrations: [...foundationOf('registry'), establishments, ledger, search, records],
+  migrations: [
+    ...foundationOf('registry'),
+    establishments,
+    ledger,
+    search,
+    records,
+    ledgerParts,
+    retention('registry', ['change', 'personal_read']),
+  ],
   events: [RegistryEvents],
   jobs: [LedgerImports, NameSearchSweep],
   load: loadRegistry,

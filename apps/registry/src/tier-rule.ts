@@ -1,6 +1,7 @@
 import { type Kind, kinds, tiers, type Tier } from '#contracts';
 import { definePolicy, type Policy } from '#platform';
 import { type Static, Type } from '@sinclair/typebox';
+import { kindNames } from './kind-names.js';
 
 const Bound = Type.Object({
   fact: Type.Union([Type.Literal('areaSquareMetres'), Type.Literal('diners'), Type.Literal('large')]),
@@ -42,7 +43,7 @@ export interface TierDecision {
   tier: Tier;
   rule: string;
   ruleVersion: number;
-  /** The line of the rule that fitted, in words. */
+  /** The line of the rule that fitted, in words of both languages. */
   because: string;
   warning: 'area-missing' | null;
 }
@@ -58,12 +59,14 @@ export function decideTier(
   for (const { kinds: of, when, tier, warnWhenUnknown } of body.rules) {
     if (!of.includes(input.kind) || (when && !holds(when, facts[when.fact] ?? null))) continue;
     const warns = warnWhenUnknown && facts[warnWhenUnknown.fact] === null;
-    const why = when ? words(when) : warns ? `${warnWhenUnknown.fact} unknown` : 'otherwise';
+    const unknown = warnWhenUnknown?.fact ?? '';
+    const why = when ? words(when, when.fact) : warns ? `${unknown} unknown` : 'otherwise';
+    const zh = when ? words(when, named(when.fact)) : warns ? `${named(unknown)}不详` : '其他情形';
     return {
       tier,
       rule: code,
       ruleVersion: version,
-      because: `${input.kind}, ${why} → ${tier}`,
+      because: `${kindNames[input.kind]},${zh} → ${tier} · ${input.kind}, ${why} → ${tier}`,
       warning: warns ? warnWhenUnknown.warning : null,
     };
   }
@@ -81,7 +84,14 @@ function holds(when: Static<typeof Bound>, fact: number | boolean | null): boole
   );
 }
 
-function words({ fact, atLeast, above, below, equals }: Static<typeof Bound>): string {
+const factNames: Record<string, string> = {
+  areaSquareMetres: '面积(平方米)',
+  diners: '就餐人数',
+  large: '大型',
+};
+const named = (fact: string): string => factNames[fact] ?? fact;
+
+function words({ atLeast, above, below, equals }: Static<typeof Bound>, fact: string): string {
   const bounds = [
     atLeast === undefined ? '' : ` ≥ ${atLeast}`,
     above === undefined ? '' : ` > ${above}`,

@@ -40,7 +40,7 @@ it('closes what the import created and restores what it changed, with facts and 
   const undone = await undo(second.id, office);
   expect([undone.status, undone.body]).toMatchObject([
     200,
-    { id: second.id, state: 'undone', progress: 1 },
+    { id: second.id, state: 'undone', progress: 1, closed: 1, restored: 1 },
   ]);
   const after = await shops(office);
   const said = ({ id, name, area, licence, tier, status }: Shop): unknown[] => [id, name, area, licence, tier, status]; // prettier-ignore

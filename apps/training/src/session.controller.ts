@@ -139,7 +139,7 @@ export class SessionController {
     return this.database.within(caller, async (tx) => {
       const session = await this.found(tx, id);
       if (new Date(session.heldAt) > tx.now)
-        throw new DomainError('wrong-state', 'The session has not been held yet.');
+        throw new DomainError('wrong-state', '培训尚未举办。 · The session has not been held yet.');
       const there = await tx.query<{ id: string; division: string; name: string }>(
         `select official_id as id, division, name from official where official_id = any($1)`,
         [officials],
@@ -147,8 +147,8 @@ export class SessionController {
       const known = new Set(there.map((one) => one.id));
       const unknown = officials.filter((one) => !known.has(one));
       if (unknown.length > 0)
-        throw new DomainError('officials-unknown', `${unknown.length} of ${officials.length} are not officials of your ground; nobody was recorded.`,
-          unknown.slice(0, 20).map((value) => ({ pointer: '/officials', rule: 'unknown', value, remedy: 'GET /officials of training shows those of your ground.' })));
+        throw new DomainError('officials-unknown', `${officials.length} 人中有 ${unknown.length} 人不是您辖区的包保干部,未作任何登记。 · ${unknown.length} of ${officials.length} are not officials of your ground; nobody was recorded.`,
+          unknown.slice(0, 20).map((value) => ({ pointer: '/officials', rule: 'unknown', value, remedy: '可用 training 的 GET /officials 查询您辖区的人员 · GET /officials of training shows those of your ground.' })));
       const recorded = await tx.query(
         `insert into attendance (session_id, official_id, division, official_name, recorded_by, recorded_at)
          select $1, official_id, division, name, $3, $4 from official where official_id = any($2) on conflict do nothing returning 1 as one`,

@@ -51,6 +51,7 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
   training: [OfficialChanged, AccountChanged],
   notification: [
     AssignmentMade,
+    OfficialChanged,
     UndertakingOpened,
     UndertakingStale,
     ObligationOpened,

@@ -167,9 +167,10 @@ export interface DatabaseOptions {
 export class Database {
   private readonly source: DataSource;
   private readonly committed = new Set<() => void>();
+  private clock: NodeJS.Timeout | undefined;
   readonly service: Service;
-  /** Transactions begun so far: tells work that can wait whether anybody else is being served. */
-  begun = 0;
+  /** How far the database's clock is ahead of this process's, in milliseconds; measured every half minute. */
+  clockAheadMs = 0;
 
   constructor(options: DatabaseOptions) {
     this.service = options.service;
@@ -188,9 +189,27 @@ export class Database {
 
   async open(): Promise<void> {
     if (!this.source.isInitialized) await this.source.initialize();
+    await this.readClock();
+    this.clock ??= setInterval(() => {
+      this.readClock().catch(() => undefined); // the database is away: what was measured last holds
+    }, 30_000).unref();
+  }
+
+  /** The database's time, in milliseconds: what is judged without a transaction is judged by it, too, not by this machine's. */
+  now(): number {
+    return Date.now() + this.clockAheadMs;
+  }
+
+  private async readClock(): Promise<void> {
+    const before = Date.now();
+    const [read] = await this.source.query<{ now: Date }[]>('select clock_timestamp() as now');
+    const after = Date.now();
+    if (read && after - before < 1000)
+      this.clockAheadMs = read.now.getTime() - (before + after) / 2;
   }
 
   async close(): Promise<void> {
+    clearInterval(this.clock);
     if (this.source.isInitialized) await this.source.destroy();
   }
 
@@ -214,7 +233,6 @@ export class Database {
    */
   async within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
     const scope = scopeOf(caller.division);
-    this.begun += 1;
     const runner = this.source.createQueryRunner();
     const connection = (await runner.connect()) as Connection;
     const active = runner as { isTransactionActive: boolean };
@@ -250,6 +268,22 @@ export class Database {
       await runner.release();
     }
   } // prettier-ignore
+
+  /**
+   * For a step that is several transactions, each harmless when it is repeated: the first answer to the caller's key once
+   * it is known, else what `work` answers, which is then kept. A crash between the two lets a repeat do the work again; of
+   * two at once both work, and both get the answer that was kept first.
+   * @throws Repeated, KeyReused as `within` does
+   */
+  async once<T>(caller: Caller, work: () => Promise<T>): Promise<T> {
+    const { idempotency } = caller;
+    if (!idempotency) return work();
+    await this.within({ ...caller, readOnly: true, idempotency: undefined }, (tx) =>
+      this.recall(tx, idempotency),
+    );
+    const result = await work();
+    return this.within(caller, () => Promise.resolve(result));
+  }
 
   /**
    * The one exception to a scope: work over every county, or before one is known. Lint keeps the list of its call sites.
@@ -293,11 +327,21 @@ export class Database {
       [tx.caller.division, tx.caller.id, route, key, bodyHash],
     );
     if (claimed.length > 0) return;
+    await this.recall(tx, { key, route, bodyHash });
+    throw new KeyReused('The key was used where its first answer is out of reach.'); // by the same account elsewhere
+  }
+
+  /** Returns when the key is new. @throws Repeated, KeyReused */
+  private async recall(
+    tx: Tx,
+    { key, route, bodyHash }: NonNullable<Caller['idempotency']>,
+  ): Promise<void> {
     const [first] = await tx.query<{ body_hash: string; answer: unknown }>(
       `select body_hash, answer from idempotency_key where actor = $1 and route = $2 and key = $3`,
       [tx.caller.id, route, key],
     );
-    if (first?.body_hash !== bodyHash) throw new KeyReused('The key was used for another body.');
+    if (!first) return;
+    if (first.body_hash !== bodyHash) throw new KeyReused('The key was used for another body.');
     throw new Repeated(first.answer);
   }
 }

@@ -3,7 +3,7 @@ import { type Migration } from './migrate.js';
 
 /** The first migrations of each service: what every service has. */
 export function foundationOf(service: Service): Migration[] {
-  return [{ name: '0001-foundation', sql: foundation(service) }, accounts(service)];
+  return [{ name: '0001-foundation', sql: foundation(service) }, accounts(service), seals(service)];
 }
 
 /** Whom a service may still believe: the newest version of each account that it heard of. */
@@ -19,6 +19,57 @@ create table account_cutoff (
   changed_at timestamptz not null
 );
 grant select, insert, update on account_cutoff to ${service}_app;
+`,
+  };
+}
+
+/** What makes the journal tamper-evident, and what a listener compares with its publisher's (ADR 23, 24). */
+export function seals(service: Service): Migration {
+  return {
+    name: '0001-seals',
+    sql: `
+-- Machine table: the journal as it was sent, batch by batch. Each seal holds the hashes of its rows and of the seal before
+-- it. stream_seq is the last place the broker gave; null: sent before there were seals.
+create table seal (
+  number bigint primary key,
+  previous bytea not null,
+  hash bytea not null,
+  sealed_at timestamptz not null default now(),
+  stream_seq bigint,
+  facts integer not null,
+  journal_ids bigint[] not null,
+  event_ids uuid[] not null,
+  types text[] not null,
+  row_hashes bytea not null,
+  recorded_from timestamptz not null,
+  recorded_until timestamptz not null
+);
+grant select, insert on seal to ${service}_relay;
+
+-- Machine table: the last seal of each publisher that was compared with the inbox; and where its chain was not the one seen before.
+create table watermark (
+  owner text primary key,
+  seal bigint not null default 0,
+  hash bytea not null default decode(repeat('00', 32), 'hex'),
+  broken_at timestamptz,
+  broken_seal bigint,
+  broken_hash bytea
+);
+grant select, insert, update on watermark to ${service}_app;
+grant select on watermark to ${service}_relay;
+
+-- Machine table: facts that were sent and have not taken effect here. Empty when all is well.
+create table missing_fact (
+  event_id uuid primary key,
+  owner text not null,
+  type text not null,
+  seal bigint not null,
+  cause text not null check (cause in ('stream', 'durable', 'store')),
+  found_at timestamptz not null default now(),
+  asked integer not null default 0,
+  asked_at timestamptz
+);
+grant select, insert, update, delete on missing_fact to ${service}_app;
 `,
   };
 }

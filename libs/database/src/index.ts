@@ -4,3 +4,4 @@ export * from './scope.js';
 export * from './foundation.js';
 export * from './database.js';
 export * from './migrate.js';
+export * from './prune.js';

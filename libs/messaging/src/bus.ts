@@ -53,6 +53,8 @@ export const backoffMs = [1_000, 5_000, 15_000, 60_000, 180_000, 600_000, 600_00
 export const maxDeliver = 8;
 /** What was on its way to a reader whose server or connection died comes again after this; a long handler says that it lives. */
 export const ackWaitMs = 10_000;
+/** Of one durable, under way at once. */
+export const maxUnacknowledged = 64;
 
 /**
  * The one deploy step that makes and alters streams and durables; replicas never do. Safe to repeat. A new stream takes
@@ -88,7 +90,7 @@ export async function deployBus(connection: NatsConnection, replicas = 1): Promi
         ack_policy: AckPolicy.Explicit,
         ack_wait: nanos(ackWaitMs),
         max_deliver: -1, // counted by the consumer, which must write the dead letter before it lets go
-        max_ack_pending: 64,
+        max_ack_pending: maxUnacknowledged,
         filter_subjects: subjects,
       };
       const known = await manager.consumers
@@ -112,14 +114,40 @@ export async function deployBus(connection: NatsConnection, replicas = 1): Promi
   }
 }
 
-/** Rights of a service's NATS user: publish its own facts, consume its own durables, its own inbox; no administration. */
+/** For whoever has to mend it: a service may not make streams or durables itself. */
+export const goneText = (what: string): string =>
+  `${what} is gone: run deploy-bus (npm start: start it anew); facts that were lost are then sent again from the journals · ${what} 不存在:请运行 deploy-bus(npm start 则重新启动),丢失的事实随后由日志重发`;
+
+/** Whose facts a service listens to. */
+export const ownersOf = (consumer: Service): Service[] => [
+  ...new Set((listeners[consumer] ?? []).map((event) => event.owner)),
+];
+
+/** Who listens to a service's facts. */
+export const listenersOf = (owner: Service): Service[] =>
+  publishers.filter((consumer) => ownersOf(consumer).includes(owner));
+
+/** Where an owner tells one listener what it has sent. */
+export const markSubject = (owner: Service, consumer: Service): string =>
+  `mark.${owner}.${consumer}`;
+
+/** Where one listener asks an owner which facts it sent, or for some of them again. */
+export const askSubject = (owner: Service, consumer: Service): string => `ask.${owner}.${consumer}`;
+
+/**
+ * Rights of a service's NATS user: publish its own facts, consume its own durables, its own inbox, tell its listeners what
+ * it sent and hear it from those it listens to; no administration.
+ */
 export function rightsOf(service: Service): { publish: string[]; subscribe: string[] } {
-  const owners = new Set((listeners[service] ?? []).map((event) => event.owner));
+  const owners = ownersOf(service);
+  const consumers = listenersOf(service);
   return {
     publish: [
       `evt.${service}.>`,
       '$JS.API.INFO',
-      ...[...owners].flatMap((owner) => {
+      ...consumers.map((consumer) => markSubject(service, consumer)),
+      ...owners.map((owner) => askSubject(owner, service)),
+      ...owners.flatMap((owner) => {
         const consumer = `${streamOf(owner)}.${durableOf(service, owner)}`;
         return [
           `$JS.API.CONSUMER.INFO.${consumer}`,
@@ -128,6 +156,10 @@ export function rightsOf(service: Service): { publish: string[]; subscribe: stri
         ];
       }),
     ],
-    subscribe: [`_INBOX_${service}.>`],
+    subscribe: [
+      `_INBOX_${service}.>`,
+      ...consumers.map((consumer) => askSubject(service, consumer)),
+      ...owners.map((owner) => markSubject(owner, service)),
+    ],
   };
 }

@@ -10,10 +10,16 @@ import {
   type Service,
 } from '#contracts';
 import { checkerOf, type Database, type Tx } from '#database';
-import { jetstream, type ConsumerMessages, type JsMsg } from '@nats-io/jetstream';
+import {
+  type ConsumerMessages,
+  jetstream,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JsMsg,
+} from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { type TObject } from '@sinclair/typebox';
-import { ackWaitMs, backoffMs, durableOf, maxDeliver } from './bus.js';
+import { ackWaitMs, backoffMs, durableOf, goneText, maxDeliver } from './bus.js';
 
 const HANDLES = Symbol('handles');
 
@@ -161,7 +167,9 @@ export class Applier {
       { id: `service:${this.service}`, division: place, correlationId: event?.correlationid ?? randomUUID() },
       (tx) =>
         tx.query(
-          `insert into dead_letter (id, division, consumer, event_id, type, cause, message) values ($1, $2, $3, $4, $5, $6, $7)`,
+          // Sent again by the reconciler while it failed, a fact is set aside once.
+          `insert into dead_letter (id, division, consumer, event_id, type, cause, message) select $1, $2, $3, $4::uuid, $5, $6, $7
+           where not exists (select 1 from dead_letter where event_id = $4::uuid and replayed_at is null)`,
           [randomUUID(), place || '0', this.service, event?.id ?? null, event?.type ?? typeIn(subject), cause.message, JSON.stringify({ subject, text })],
         ),
     );
@@ -247,7 +255,7 @@ export class Consumers {
       try {
         const consumer = await jetstream(this.connection).consumers.get(streamOf(owner), durable);
         // After a failed look at its consumer, as while a cluster chooses a leader, the client waits as long as `expires`.
-        const messages = await consumer.consume({ max_messages: 32, expires: 5_000, idle_heartbeat: 2_000 }); // prettier-ignore
+        const messages = await consumer.consume({ max_messages: 32, expires: 5_000, idle_heartbeat: 2_000, abort_on_missing_resource: true }); // prettier-ignore
         this.open.set(owner, messages);
         this.troubles.delete(durable);
         try {
@@ -262,7 +270,7 @@ export class Consumers {
           this.open.delete(owner);
         }
       } catch (error) {
-        const trouble = (error as Error).message;
+        const trouble = isGone(error) ? goneText(`${durable} in ${streamOf(owner)}`) : (error as Error).message; // prettier-ignore
         if (this.troubles.get(durable) !== trouble)
           this.log(`consumer ${durable}: ${trouble}`, error);
         this.troubles.set(durable, trouble);
@@ -304,6 +312,13 @@ export class Consumers {
 /** What a message says it is, where it could not be read. */
 const typeIn = (subject: string): string =>
   /^evt\.(.+)\.(?:\d{6}|_)\.(?:\d{3}|_)$/.exec(subject)?.[1] ?? subject;
+
+/** The stream or our durable in it: neither comes back by itself. */
+const isGone = (error: unknown): boolean =>
+  error instanceof JetStreamApiError &&
+  [JetStreamApiCodes.StreamNotFound, JetStreamApiCodes.ConsumerNotFound].some(
+    (code) => code === error.code,
+  );
 
 /** The time inside a UUIDv7: the same for one fact whenever it comes. @throws Permanent for another kind of id. */
 function madeAt(id: string): Date {

@@ -1,11 +1,20 @@
-import { subjectOf, type Envelope } from '#contracts';
+import { contracts, streamOf, subjectOf, type Envelope } from '#contracts';
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
 import pg from 'pg';
+import { goneText } from './bus.js';
+import { rowHash, Seals } from './seal.js';
 
 interface Unsent {
   journal_id: string;
   event: Envelope;
+  hash: string;
+}
+
+/** What the broker acknowledged of a batch, and the last place it gave. */
+interface Acked {
+  ids: Set<string>;
+  streamSeq: number;
 }
 
 const inFlight = 64;
@@ -13,7 +22,7 @@ const batch = 500;
 
 /**
  * Sends the unsent facts of one service to JetStream, one leader at a time, and forgets a pointer only after the
- * acknowledgement. It takes the unsent set, never a cursor: a cursor loses rows that commit late (bus.md).
+ * acknowledgement, in the statement that seals what was sent (seal.ts). It takes the unsent set, never a cursor: a cursor loses rows that commit late (bus.md).
  */
 export class Relay {
   private client: pg.Client | undefined;
@@ -22,12 +31,15 @@ export class Relay {
   private waker: (() => void) | undefined;
   private loop: Promise<void> | undefined;
   private readonly js: JetStreamClient;
+  private readonly seals = new Seals();
+  /** Why the broker acknowledged less than it was sent, the last time. */
+  private refused = '';
   /** For metrics: facts sent since start, and the last trouble (undefined when all is well). */
   sent = 0;
   trouble: string | undefined;
 
   constructor(
-    private readonly url: string,
+    readonly url: string,
     connection: NatsConnection,
     private readonly log: (line: string, error?: unknown) => void,
   ) {
@@ -36,6 +48,11 @@ export class Relay {
 
   start(): void {
     this.loop ??= this.run();
+  }
+
+  /** This replica sends the facts of its service. */
+  get leads(): boolean {
+    return this.leader && !this.stopped;
   }
 
   wake(): void {
@@ -63,6 +80,7 @@ export class Relay {
         this.trouble = undefined;
         if (!more) await this.pause(500);
       } catch (error) {
+        this.seals.forget();
         const said = (error as Error).message;
         if (this.trouble !== said) this.log(`relay: ${said}`, error);
         this.trouble = said;
@@ -91,30 +109,36 @@ export class Relay {
       this.leader = rows[0]?.won === true;
       if (!this.leader) return false;
     }
+    await this.seals.open(client);
     const { rows } = await client.query<Unsent>({
       name: 'unsent',
-      text: `select o.journal_id, j.event from outbox o
+      text: `select o.journal_id, j.event, ${rowHash} as hash from (select * from outbox order by journal_id limit ${batch}) o
              join journal j on j.id = o.journal_id and j.recorded_at = o.recorded_at
-             order by o.journal_id limit ${batch}`,
+             order by o.journal_id`,
     });
     if (rows.length === 0) return false;
-    const acked = await this.send(rows);
-    if (acked.length > 0) {
-      await client.query({
-        name: 'acked',
-        text: 'delete from outbox where journal_id = any($1::bigint[])',
-        values: [acked],
-      });
-      this.sent += acked.length;
+    const { ids, streamSeq } = await this.send(rows);
+    if (ids.size > 0) {
+      const sent = rows.filter(({ journal_id }) => ids.has(journal_id));
+      await this.seals.close(
+        client,
+        sent.map(({ journal_id, event: { id, type }, hash }) => ({
+          journalId: journal_id,
+          eventId: id,
+          type,
+          hash,
+        })),
+        streamSeq,
+      );
+      this.sent += ids.size;
     }
-    if (acked.length < rows.length)
-      throw new Error('the broker did not acknowledge; sending again');
+    if (ids.size < rows.length) throw new Error(this.refused);
     return rows.length === batch;
   }
 
   /** Publishes in id order, never two of one aggregate at once; after a failure feeds no more and awaits the rest. */
-  private async send(rows: Unsent[]): Promise<string[]> {
-    const acked: string[] = [];
+  private async send(rows: Unsent[]): Promise<Acked> {
+    const acked: Acked = { ids: new Set(), streamSeq: 0 };
     const busy = new Map<string, Promise<void>>();
     const flying = new Set<Promise<void>>();
     let failed = false;
@@ -127,8 +151,14 @@ export class Relay {
           msgID: row.event.id,
         })
         .then(
-          () => void acked.push(row.journal_id),
-          () => void (failed = true), // unknown: the same id is sent again, and the broker or the inbox drops the second
+          ({ seq }) => {
+            acked.ids.add(row.journal_id);
+            acked.streamSeq = Math.max(acked.streamSeq, seq);
+          },
+          (error: unknown) => {
+            failed = true; // unknown: the same id is sent again, and the broker or the inbox drops the second
+            this.refused = refusalOf(error, row.event.type);
+          },
         )
         .finally(() => flying.delete(flight));
       flying.add(flight);
@@ -154,4 +184,12 @@ export class Relay {
     this.client = client;
     return client;
   }
+}
+
+/** Only the deploy user makes streams: who reads this has to know which command does. */
+function refusalOf(error: unknown, type: string): string {
+  const owner = contracts.get(type)?.owner;
+  const { name, message } = error as Error;
+  if (name === 'JetStreamNotEnabled' && owner) return goneText(streamOf(owner)); // nobody answers: no stream takes the subject
+  return `the broker did not acknowledge; sending again · 消息服务未确认,重发中: ${message}`;
 }

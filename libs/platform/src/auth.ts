@@ -45,12 +45,12 @@ export const Caller = createParamDecorator(
   (_: unknown, context: ExecutionContext): DatabaseCaller => {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const principal = request.principal;
-    if (!principal) throw new DomainError('not-signed-in', 'No principal.');
+    if (!principal) throw new DomainError('not-signed-in', '请先登录。 · No principal.');
     const key = request.method === 'POST' ? request.headers['idempotency-key'] : undefined;
     if (typeof key === 'string' && !/^[\x21-\x7e]{1,200}$/.test(key))
       throw new DomainError(
         'bad-request',
-        'Idempotency-Key takes 1 to 200 visible ASCII characters.',
+        'Idempotency-Key 须为 1 至 200 个可见 ASCII 字符。 · Idempotency-Key takes 1 to 200 visible ASCII characters.',
       );
     return {
       id: principal.id,
@@ -81,7 +81,7 @@ export const IfMatch = createParamDecorator((_: unknown, context: ExecutionConte
   if (!version)
     throw new DomainError(
       'if-match-missing',
-      'Send If-Match with the ETag you last read, like "3".',
+      '请带上最近读取的 ETag 作为 If-Match,如 "3"。 · Send If-Match with the ETag you last read, like "3".',
     );
   return Number(version);
 });
@@ -111,14 +111,14 @@ export class OidcGuard implements CanActivate {
     if (request.raw.headersDistinct['authorization']?.length !== 1)
       throw new DomainError(
         'not-signed-in',
-        'Send one Authorization: Bearer with an access token.',
+        '请发送一个带访问令牌的 Authorization: Bearer 请求头。 · Send one Authorization: Bearer with an access token.',
       );
     const principal = await this.principalOf(authorization);
     request.principal = principal;
     if (!roles.includes(principal.role))
       throw new DomainError(
         'not-allowed',
-        `This takes one of the roles ${roles.join(', ')}; you act as ${principal.role}.`,
+        `此操作需要以下角色之一:${roles.join('、')},您当前的角色是 ${principal.role}。 · This takes one of the roles ${roles.join(', ')}; you act as ${principal.role}.`,
       );
     return true;
   }
@@ -126,22 +126,29 @@ export class OidcGuard implements CanActivate {
   private async principalOf(header: string | undefined): Promise<Principal> {
     const token = /^Bearer ([\w.-]+)$/i.exec(header ?? '')?.[1];
     if (!token)
-      throw new DomainError('not-signed-in', 'Send Authorization: Bearer with an access token.');
+      throw new DomainError(
+        'not-signed-in',
+        '请发送带访问令牌的 Authorization: Bearer 请求头。 · Send Authorization: Bearer with an access token.',
+      );
     const known = this.known.get(token);
-    if (known && known.until > Date.now()) return known.principal;
+    if (known && known.until > this.database.now()) return known.principal;
     const keys = await this.keySet();
     const verified = await jwtVerify(token, keys, {
       issuer: this.issuer,
       audience: this.audience,
       algorithms: ['RS256', 'ES256'],
       clockTolerance: 5,
+      currentDate: new Date(this.database.now()), // this machine's clock may be off
       requiredClaims: ['exp', 'sub'],
     }).catch((error: Error & { code?: string }) => {
       if (error.code === 'ERR_JWKS_TIMEOUT' || error.message.includes('fetch'))
-        throw new DomainError('unavailable', 'The issuer does not answer: try again shortly.');
+        throw new DomainError(
+          'unavailable',
+          '登录服务没有响应,请稍后重试。 · The issuer does not answer: try again shortly.',
+        );
       throw new DomainError(
         'not-signed-in',
-        'The access token is expired, foreign or damaged: get a new one.',
+        '访问令牌已过期、非本系统签发或已损坏,请重新获取。 · The access token is expired, foreign or damaged: get a new one.',
       );
     });
     const { sub, roles, division, official } = verified.payload as Record<string, unknown>;
@@ -156,7 +163,7 @@ export class OidcGuard implements CanActivate {
     )
       throw new DomainError(
         'not-allowed',
-        'The token names no role and division of this platform, or no official where the role is official.',
+        '令牌未注明本平台的角色和地区,或包保干部角色未注明人员。 · The token names no role and division of this platform, or no official where the role is official.',
       );
     const principal: Principal = {
       id: sub,
@@ -188,14 +195,17 @@ export class OidcGuard implements CanActivate {
     if (ended)
       throw new DomainError(
         'not-signed-in',
-        'The account was changed after the access token was issued: sign in again.',
+        '访问令牌签发后账号已变更,请重新登录。 · The account was changed after the access token was issued: sign in again.',
       );
   }
 
   /** Verified tokens are believed for three seconds, so that a busy program's signature is not checked at every request. */
   private keep(token: string, principal: Principal, expiresAt: number): void {
     if (this.known.size >= 2000) this.known.clear();
-    this.known.set(token, { principal, until: Math.min(Date.now() + believedMs, expiresAt) });
+    this.known.set(token, {
+      principal,
+      until: Math.min(this.database.now() + believedMs, expiresAt),
+    });
   }
 
   private async keySet(): Promise<ReturnType<typeof createRemoteJWKSet>> {
@@ -212,7 +222,7 @@ export class OidcGuard implements CanActivate {
     } catch (error) {
       throw new DomainError(
         'unavailable',
-        `The issuer does not answer: ${(error as Error).message}.`,
+        `登录服务没有响应。 · The issuer does not answer: ${(error as Error).message}.`,
       );
     }
   }

@@ -2,17 +2,20 @@ import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { parseArgs } from 'node:util';
 import { type Service } from '#contracts';
-import { Database, migrate, type Migration } from '#database';
-import { filesOf, FileStore } from '#files';
-import { Applier, connectBus, Consumers, deployBus, Relay } from '#messaging';
+import { Database, migrate, prune } from '#database';
+import { filesOf } from '#files';
+import {
+  Applier,
+  connectBus,
+  Consumers,
+  deployBus,
+  Reconciler,
+  Relay,
+  Watermarks,
+} from '#messaging';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import {
-  type DynamicModule,
-  type INestApplicationContext,
-  Module,
-  type Type,
-} from '@nestjs/common';
+import { type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -22,7 +25,9 @@ import { pino } from 'pino';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
-import { busFrom, type Config, configFrom, defaultRequestTimeoutMs, Settings } from './config.js';
+import { Apart } from './apart.js';
+import { busFrom, type Config, configFrom, defaultRequestTimeoutMs } from './config.js';
+import { openContext, PlatformModule, type ServiceDefinition } from './context.js';
 import { completed, describeRules } from './openapi.js';
 import {
   EtagInterceptor,
@@ -31,30 +36,15 @@ import {
   QueryGuard,
   RepeatInterceptor,
   tell,
+  tellUnparsed,
   validation,
 } from './http.js';
-import { DeadLetterController } from './dead-letter.controller.js';
 import { FileSweep } from './file-sweep.js';
 import { Housekeeping } from './housekeeping.js';
-import { type Job, Jobs } from './jobs.js';
+import { isHeavy, type Job, Jobs } from './jobs.js';
 import { defaultLimits, LimitGuard } from './limits.js';
 import { DomainError } from './problem.js';
-
-export interface ServiceDefinition {
-  service: Service;
-  title: string;
-  module: Type;
-  entities: Type[];
-  migrations: Migration[];
-  /** Classes with `@OnEvent` methods. */
-  events?: Type[];
-  /** Providers that do work no request waits for. */
-  jobs?: Type<Job>[];
-  /** Tables whose `sha256` names a file: what none of them names is swept away. A service without files leaves it out. */
-  fileTables?: readonly string[];
-  /** Deploy step: what a county starts with, from the files of a folder. Repeating it changes nothing. @returns what was loaded */
-  load?: (database: Database, folder: string) => Promise<string>;
-}
+import { Served } from './served.js';
 
 export interface RunningService {
   service: Service;
@@ -66,31 +56,9 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-@Module({ controllers: [DeadLetterController] })
-class PlatformModule {
-  static with(
-    database: Database,
-    applier: Applier,
-    files: FileStore,
-    env: NodeJS.ProcessEnv,
-  ): DynamicModule {
-    return {
-      module: PlatformModule,
-      global: true,
-      providers: [
-        { provide: Database, useValue: database },
-        { provide: Applier, useValue: applier },
-        { provide: FileStore, useValue: files },
-        { provide: Settings, useValue: new Settings(env) },
-      ],
-      exports: [Database, Applier, FileStore, Settings],
-    };
-  }
-}
-
 const unreadable = new DomainError(
   'bad-request',
-  'The address is not percent-encoded UTF-8, or too long.',
+  '地址不是百分号编码的 UTF-8,或过长。 · The address is not percent-encoded UTF-8, or too long.',
 );
 
 /** Bodies are JSON in UTF-8, and files where some are taken; anything else is 415 or 400, not a guess. */
@@ -106,7 +74,7 @@ function takeJsonAlone(fastify: FastifyInstance): void {
       try {
         text = utf8.decode(body);
       } catch {
-        done(new DomainError('bad-request', 'The body is not UTF-8.'));
+        done(new DomainError('bad-request', '请求内容不是 UTF-8 编码。 · The body is not UTF-8.'));
         return;
       }
       void parse(request, text, done);
@@ -116,11 +84,19 @@ function takeJsonAlone(fastify: FastifyInstance): void {
     const misplaced =
       request.isMultipart() &&
       !/(-imports|\/evidence|\/copy)$/.test(request.routeOptions.url ?? '');
-    done(misplaced ? new DomainError('media-type', 'Send application/json.') : undefined);
+    done(
+      misplaced
+        ? new DomainError('media-type', '请发送 application/json。 · Send application/json.')
+        : undefined,
+    );
   });
   fastify.addHook('preParsing', (request, _reply, _payload, done) => {
     const encoding = request.headers['content-encoding'] ?? 'identity';
-    done(encoding === 'identity' ? null : new DomainError('media-type', 'Send it uncompressed.'));
+    done(
+      encoding === 'identity'
+        ? null
+        : new DomainError('media-type', '请不要压缩请求内容。 · Send it uncompressed.'),
+    );
   });
 }
 
@@ -142,12 +118,16 @@ export async function startService(
 
   const applier = new Applier(service, database);
   const files = filesOf(config.files, service);
+  const served = new Served();
   if (definition.fileTables && !files.configured)
     log.warn(
       'No place for files: uploads are refused (503 files-not-configured) until FILES_DIR or FILES_S3_… is set.',
     );
   @Module({
-    imports: [definition.module, PlatformModule.with(database, applier, files, config.env ?? {})],
+    imports: [
+      definition.module,
+      PlatformModule.with(database, applier, files, served, config.env ?? {}),
+    ],
   })
   class Root {}
   const adapter = new FastifyAdapter({
@@ -159,6 +139,7 @@ export async function startService(
       headersTimeout: Math.min(requestTimeoutMs, 60_000), // where it is the longer one, Node takes the two the other way round
       connectionsCheckingInterval: Math.min(requestTimeoutMs, 30_000),
     },
+    clientErrorHandler: tellUnparsed,
     // The router's own refusals come before any hook.
     frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
       request.traceId = traceIdOf(undefined, randomBytes(16).toString('hex'));
@@ -202,6 +183,8 @@ export async function startService(
       done(unreadable);
       return;
     }
+    // Who looks how his import goes on does not hold it up.
+    if (!/\/(health|metrics|[a-z]+-imports)\b/.test(request.url)) served.note();
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
@@ -225,13 +208,21 @@ export async function startService(
   let connection: NatsConnection | undefined;
   let relay: Relay | undefined;
   let consumers: Consumers | undefined;
+  let watermarks: Watermarks | undefined;
+  let reconciler: Reconciler | undefined;
   let stopped = false;
   applier.register(earsOf(definition, app));
   const work = (definition.jobs ?? []).map((type) => app.get<Job>(type, { strict: false }));
   const sweep = definition.fileTables
     ? [new FileSweep(database, files, definition.fileTables)]
     : [];
-  const jobs = new Jobs([...work, ...sweep, new Housekeeping(database)], say);
+  const heavy = definition.url?.endsWith('.js') ? work.filter(isHeavy) : [];
+  const light = work.filter((job) => !heavy.includes(job));
+  const apart =
+    definition.url && heavy.length > 0
+      ? [new Apart(definition.url, config, heavy, served, () => relay?.wake())]
+      : [];
+  const jobs = new Jobs([...light, ...apart, ...sweep, new Housekeeping(database)], say);
   const joined = connectBus({
     ...config.nats,
     name: service,
@@ -242,8 +233,12 @@ export async function startService(
       relay = new Relay(config.relayUrl, made, say);
       consumers = new Consumers(applier, made, say);
       database.onCommit(() => relay?.wake());
+      watermarks = new Watermarks(service, relay, made, say);
+      reconciler = new Reconciler(database, made, say);
       relay.start();
       consumers.start();
+      watermarks.start();
+      reconciler.start();
     },
     (error: unknown) =>
       say(
@@ -266,6 +261,11 @@ export async function startService(
     'Facts committed and not yet acknowledged by the broker; the leading replica alone knows',
     () => relay?.depth(),
   );
+  gauge(
+    'foodwarden_clock_ahead_seconds',
+    'How far the database’s clock is ahead of this process’s',
+    () => database.clockAheadMs / 1000,
+  );
   gauge('foodwarden_uploads', 'Files being received', () => limit.uploads);
   gauge(
     'foodwarden_facts_sent',
@@ -286,6 +286,19 @@ export async function startService(
   gauge('foodwarden_dead_letters_waiting', 'Facts set aside and not applied since, in all', () =>
     applier.waiting(),
   );
+  gauge(
+    'foodwarden_facts_sent_again',
+    'Facts sent once more because a listener missed them, since start',
+    () => watermarks?.again ?? 0,
+  );
+  new Gauge({
+    name: 'foodwarden_facts_missing', help: 'Facts that the owner sent and that did not take effect here; or were found so since start', labelNames: ['owner', 'state'], registers: [registry],
+    collect() {
+      this.reset();
+      for (const [owner, count] of reconciler?.missing ?? []) this.set({ owner, state: 'now' }, count);
+      for (const [owner, count] of reconciler?.lost ?? []) this.set({ owner, state: 'found' }, count);
+    },
+  }); // prettier-ignore
   new Gauge({
     name: 'foodwarden_consumer_lag', help: 'Facts that the broker still holds for this service', labelNames: ['owner', 'state'], registers: [registry],
     async collect() {
@@ -316,13 +329,17 @@ export async function startService(
     // Without the broker requests are still served: facts wait in the outbox.
     const nats = connection && (await answers(connection)) ? 'up' : 'down';
     const troubles = [...(consumers?.troubles.values() ?? [])];
-    const well = nats === 'up' && !relay?.trouble && troubles.length === 0;
+    const clock = clockTrouble(database.clockAheadMs);
+    const well =
+      nats === 'up' && !relay?.trouble && troubles.length === 0 && !reconciler?.trouble && !clock;
     return reply.status(databaseState === 'up' ? 200 : 503).send({
       status: databaseState === 'down' ? 'not-ready' : well ? 'ok' : 'degraded',
       database: databaseState,
       nats,
       relay: relay?.trouble ?? 'ok',
       consumers: troubles.length === 0 ? 'ok' : troubles.join('; '),
+      reconciler: reconciler?.trouble ?? 'ok',
+      clock: clock ?? 'ok',
     });
   });
   fastify.get(`/api/${service}/metrics`, async (_request, reply) =>
@@ -383,7 +400,9 @@ export async function startService(
       await app.close();
       clearTimeout(patience);
       await jobs.stop();
+      await reconciler?.stop();
       await consumers?.stop();
+      await watermarks?.stop();
       await relay?.stop();
       if (connection)
         await connection.drain().catch(() => undefined); // closed already: nothing to drain
@@ -393,11 +412,22 @@ export async function startService(
   };
 }
 
-/** What hears the facts of a service. Identity itself notes the change of an account in the step that makes it. */
+/**
+ * What hears the facts of a service. Identity itself notes the change of an account in the step that makes it; a service
+ * that does more than note it has an ear of that kind of its own.
+ */
 function earsOf({ service, events = [] }: ServiceDefinition, app: INestApplicationContext): object[] {
   const own = events.map((type) => app.get<object>(type, { strict: false }));
-  return service === 'identity' ? own : [...own, new AccountCutoffs()];
+  return service === 'identity' || own.some((ear) => ear instanceof AccountCutoffs) ? own : [...own, new AccountCutoffs()];
 } // prettier-ignore
+
+/** Nothing that is kept goes by this machine's clock; its logs do, and whoever reads them is misled. */
+function clockTrouble(aheadMs: number): string | undefined {
+  if (Math.abs(aheadMs) < 5_000) return undefined;
+  const seconds = Math.round(Math.abs(aheadMs) / 1000);
+  const [en, zh] = aheadMs > 0 ? ['behind', '慢'] : ['ahead of', '快'];
+  return `this machine's clock is ${seconds} s ${en} its database's: set it right · 本机时钟比数据库${zh} ${seconds} 秒,请校正`;
+}
 
 async function answers(connection: NatsConnection): Promise<boolean> {
   const late = new Promise<false>((done) => setTimeout(() => done(false), 1000).unref());
@@ -413,28 +443,22 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
     options: { id: { type: 'string' }, type: { type: 'string' }, division: { type: 'string' }, since: { type: 'string' }, until: { type: 'string' } },
   });
   const { since, until, ...filter } = values;
-  const database = new Database({ service: definition.service, url, entities: definition.entities, poolSize: 1 });
-  await database.open();
+  // Facts carry no files.
+  const { applier, app, close } = await openContext(definition, { databaseUrl: url, files: undefined, env: process.env }, new Served(), 1);
   try {
-    const applier = new Applier(definition.service, database);
-    const noFiles = new FileStore(undefined); // facts carry none
-    @Module({ imports: [definition.module, PlatformModule.with(database, applier, noFiles, process.env)] })
-    class Root {}
-    const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
     applier.register(earsOf(definition, app));
     const { replayed, failed } = await applier.replay('', {
       ...filter,
       since: since ? new Date(since) : undefined,
       until: until ? new Date(until) : undefined,
     });
-    await app.close();
     return `${replayed} replayed, ${failed.length} failed again${failed.map(({ id, cause }) => `\n${id}: ${cause}`).join('')}`;
   } finally {
-    await database.close();
+    await close();
   }
 } // prettier-ignore
 
-/** A service's `main.ts`: runs it, or with the argument `migrate`, `load`, `deploy-bus` or `replay` does that one step. */
+/** A service's `main.ts`: runs it, or with the argument `migrate`, `prune`, `load`, `deploy-bus` or `replay` does that one step. */
 export async function bootstrap(definition: ServiceDefinition): Promise<void> {
   try {
     const step = process.argv[2];
@@ -443,6 +467,13 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       if (!url) throw new Error('Set DATABASE_OWNER_URL to migrate.');
       const applied = await migrate(url, definition.migrations);
       process.stdout.write(`${definition.service}: ${applied.length} migrations applied\n`);
+      return;
+    }
+    if (step === 'prune') {
+      const url = process.env['DATABASE_OWNER_URL'];
+      if (!url) throw new Error('Set DATABASE_OWNER_URL to prune.');
+      for (const line of await prune(url, process.env))
+        process.stdout.write(`${definition.service}: ${line}\n`);
       return;
     }
     if (step === 'load') {

@@ -15,7 +15,8 @@ import { afterOf, Line, type Page, PageOf, pageOf, PageQuery } from './fields.js
 
 /**
  * Two ground tables of a service's migration: who changed which field of what, when and why; and who read whose personal
- * data. Both only grow: the app may insert and read.
+ * data. Both only grow: the app may insert and read; what is older than the installation keeps, a
+ * deploy step takes away.
  */
 export function changeLogTables(app: string): string {
   return `
@@ -243,6 +244,9 @@ export async function changesOf(
   return pageOf(found, query, ({ id }) => id);
 } // prettier-ignore
 
+const kept =
+  '保留期限由部署设置 CHANGE_LOG_KEEP_MONTHS 决定,未设置则永久保留 · kept for ever, unless the installation sets CHANGE_LOG_KEEP_MONTHS';
+
 /** What was changed and whose personal data was read, as a service with `changeLogTables` shows it. */
 @ApiTags('changes')
 @Controller()
@@ -251,7 +255,7 @@ export class ChangeController {
 
   @Get('changes')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '变更记录 · who changed what, when and why, field by field' })
+  @ApiOperation({ summary: '变更记录 · who changed what, when and why, field by field', description: kept })
   @ApiResponse({ status: 200, type: ChangePage })
   changes(@Caller() caller: DatabaseCaller, @Query() query: LogQuery): Promise<Page<Change>> {
     return this.database.within(caller, (tx) => changesOf(tx, query));
@@ -259,7 +263,7 @@ export class ChangeController {
 
   @Get('personal-reads')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '个人信息查阅记录 · who was shown whose personal data, when and what for' })
+  @ApiOperation({ summary: '个人信息查阅记录 · who was shown whose personal data, when and what for', description: kept })
   @ApiResponse({ status: 200, type: PersonalReadPage })
   async reads(@Caller() caller: DatabaseCaller, @Query() query: LogQuery): Promise<Page<PersonalReadView>> {
     const found = await this.database.within(caller, (tx) =>

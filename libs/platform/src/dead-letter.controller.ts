@@ -106,12 +106,14 @@ export class DeadLetterController {
   @ApiOperation({ summary: '重新处理 · apply them again, by type, division or time; a thousand at most' })
   @ApiResponse({ status: 200, type: Replayed })
   replay(@Caller() caller: DatabaseCaller, @Body() body: Replay): Promise<Replayed> {
-    return this.applier.replay(caller.division, {
-      type: body.type,
-      division: body.division,
-      since: body.since ? new Date(body.since) : undefined,
-      until: body.until ? new Date(body.until) : undefined,
-    });
+    return this.database.once(caller, () =>
+      this.applier.replay(caller.division, {
+        type: body.type,
+        division: body.division,
+        since: body.since ? new Date(body.since) : undefined,
+        until: body.until ? new Date(body.until) : undefined,
+      }),
+    );
   } // prettier-ignore
 
   @Post(':id/replay')
@@ -119,17 +121,19 @@ export class DeadLetterController {
   @Roles('county-admin')
   @ApiOperation({ summary: '重新处理一个事件 · apply one again' })
   @ApiResponse({ status: 200, type: Replayed })
-  async replayOne(
+  replayOne(
     @Caller() caller: DatabaseCaller,
     @Param('id', ParseUUIDPipe) id: string,
   ): Promise<Replayed> {
-    // The key is no looking's: a repeat would be answered with what was only looked at.
-    const looking = { ...caller, readOnly: true, idempotency: undefined };
-    oneOf(
-      await this.database.within(looking, (tx) =>
-        tx.query(`select 1 as one from dead_letter where id = $1`, [id]),
-      ),
-    );
-    return this.applier.replay(caller.division, { id });
+    return this.database.once(caller, async () => {
+      // The key is no looking's: a repeat would be answered with what was only looked at.
+      const looking = { ...caller, readOnly: true, idempotency: undefined };
+      oneOf(
+        await this.database.within(looking, (tx) =>
+          tx.query(`select 1 as one from dead_letter where id = $1`, [id]),
+        ),
+      );
+      return this.applier.replay(caller.division, { id });
+    });
   }
 }

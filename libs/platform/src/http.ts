@@ -1,3 +1,6 @@
+import { randomBytes } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import { type Duplex } from 'node:stream';
 import { CommitUnknown, KeyReused, Repeated } from '#database';
 import { FilesNotConfigured, FilesUnavailable } from '#files';
 import {
@@ -9,7 +12,13 @@ import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Logger } from 'pino';
 import { catchError, of, tap, throwError, type Observable } from 'rxjs';
 import { remedyFor } from './remedies.js';
-import { DomainError, type FieldError, type ProblemCode, problems } from './problem.js';
+import {
+  type Bilingual,
+  DomainError,
+  type FieldError,
+  type ProblemCode,
+  problems,
+} from './problem.js';
 
 const deepest = 16;
 
@@ -20,13 +29,13 @@ function oddities(value: unknown, pointer: string, depth: number): FieldError[] 
     return [{ pointer: pointer || '/', rule: 'surrogate', value: null, remedy: '文字编码不完整 · the text holds half of a character' }];
   if (typeof value !== 'object' || value === null) return [];
   if (depth > deepest)
-    return [{ pointer, rule: 'depth', value: null, remedy: `At most ${deepest} levels are taken.` }];
+    return [{ pointer, rule: 'depth', value: null, remedy: `最多 ${deepest} 层 · At most ${deepest} levels are taken.` }];
   return Object.entries(value).flatMap(([name, inner]) => {
     const here = `${pointer}/${name}`;
     if (name in Object.prototype || name === 'prototype')
-      return [{ pointer: here, rule: 'whitelistValidation', value: shown(inner), remedy: `property ${name} should not exist` }];
+      return [{ pointer: here, rule: 'whitelistValidation', value: shown(inner), remedy: remedyFor('whitelistValidation', `property ${name} should not exist`) }];
     if (Array.isArray(value) && Array.isArray(inner))
-      return [{ pointer: here, rule: 'nestedArray', value: shown(inner), remedy: 'An array holds no arrays.' }];
+      return [{ pointer: here, rule: 'nestedArray', value: shown(inner), remedy: '列表中不能再含列表 · An array holds no arrays.' }];
     return oddities(inner, here, depth + 1);
   });
 } // prettier-ignore
@@ -50,7 +59,7 @@ function nulls(value: unknown, pointer: string): FieldError[] {
 class StrictPipe extends ValidationPipe {
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     if (metadata.type === 'body' && value === null)
-      throw refusal([{ pointer: '/', rule: 'isObject', value: null, remedy: 'Send a JSON object.' }]);
+      throw refusal([{ pointer: '/', rule: 'isObject', value: null, remedy: '请发送 JSON 对象 · Send a JSON object.' }]);
     const odd = oddities(value, '', 0);
     if (odd.length > 0) throw refusal(odd);
     const taken: unknown = await super.transform(value, metadata);
@@ -61,7 +70,11 @@ class StrictPipe extends ValidationPipe {
 } // prettier-ignore
 
 const refusal = (errors: FieldError[]): DomainError =>
-  new DomainError('validation-failed', 'Mend the fields named in errors.', errors.slice(0, 50)); // a hostile body has as many as it has commas
+  new DomainError(
+    'validation-failed',
+    '请改正 errors 中列出的字段。 · Mend the fields named in errors.',
+    errors.slice(0, 50),
+  ); // a hostile body has as many as it has commas
 
 /** Unknown fields are refused, and each wrong one is named with its rule, value and remedy. */
 export const validation = (): ValidationPipe =>
@@ -193,51 +206,97 @@ function bare(error: unknown): object {
 
 /** Answers with the problem. @returns its status */
 export function tell(error: unknown, request: FastifyRequest, reply: FastifyReply): number {
-  const told = told_(error);
-  const [status, zh, en] = problems[told.code];
-  const english = /^\s*en\b/i.test(request.headers['accept-language'] ?? '');
+  const body = problemOf(told_(error), request.traceId, request.headers['accept-language']);
   void reply
-    .status(status)
+    .status(body.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
-    .send({
-      type: `https://foodwarden.example/problems/${told.code}`,
-      title: english ? en : zh,
-      status,
-      detail: told.detail,
-      code: told.code,
-      traceId: request.traceId,
-      errors: told.errors,
-      ...(told.current === undefined ? {} : { current: told.current }),
-    });
-  return status;
+    .send(body);
+  return body.status;
 }
 
-function told_(error: unknown): {
+interface Problem {
   code: ProblemCode;
-  detail: string;
+  detail: Bilingual;
   errors: FieldError[];
   current?: unknown;
-} {
+}
+
+function problemOf(
+  { code, detail, errors, current }: Problem,
+  traceId: string,
+  language = '',
+): { status: number; [field: string]: unknown } {
+  const [status, zh, en] = problems[code];
+  return {
+    type: `https://foodwarden.example/problems/${code}`,
+    title: /^\s*en\b/i.test(language) ? en : zh,
+    status,
+    detail,
+    code,
+    traceId,
+    errors,
+    ...(current === undefined ? {} : { current }),
+  };
+}
+
+/** What Node's parser refuses before there is a request; it would answer with nothing but a status. */
+const unparsed: Partial<Record<string, [ProblemCode, Bilingual]>> = {
+  HPE_HEADER_OVERFLOW: ['headers-too-large', '请求头或地址过长,最多 16 KB。 · Address and headers are too long: at most 16 KB.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', '请求未在时限内发送完毕,请重试。 · The request did not arrive whole in time: send it again.'],
+}; // prettier-ignore
+
+/** For `clientError` of a server: the same problem+json as anywhere, and the connection ends. */
+export function tellUnparsed(error: Error & { code?: string }, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [code, detail] = unparsed[error.code ?? ''] ?? [
+    'bad-request',
+    '这不是合格的 HTTP 请求;地址中的中文须做百分号编码。 · This is no well-formed HTTP request; percent-encode what is not ASCII in the address.',
+  ];
+  const traceId = randomBytes(16).toString('hex');
+  const body = problemOf({ code, detail, errors: [] }, traceId);
+  const text = JSON.stringify(body);
+  socket.end(
+    `HTTP/1.1 ${body.status} ${STATUS_CODES[body.status] ?? ''}\r\ncontent-type: application/problem+json; charset=utf-8\r\n` +
+      `content-length: ${Buffer.byteLength(text)}\r\ncache-control: no-store\r\nx-trace-id: ${traceId}\r\nconnection: close\r\n\r\n${text}`,
+  );
+}
+
+function told_(error: unknown): Problem {
   if (error instanceof DomainError)
     return {
       code: error.code,
-      detail: error.message,
+      detail: error.detail,
       errors: error.errors,
       current: error.current,
     };
-  if (error instanceof KeyReused) return { code: 'key-reused', detail: error.message, errors: [] };
+  if (error instanceof KeyReused)
+    return {
+      code: 'key-reused',
+      detail:
+        '请为不同的内容使用新的 Idempotency-Key。 · Use another Idempotency-Key for another body.',
+      errors: [],
+    };
   if (error instanceof CommitUnknown)
     return {
       code: 'outcome-unknown',
-      detail: 'Repeat the request with the same Idempotency-Key.',
+      detail:
+        '请用同一 Idempotency-Key 重新提交。 · Repeat the request with the same Idempotency-Key.',
       errors: [],
     };
   if (error instanceof FilesNotConfigured)
-    return { code: 'files-not-configured', detail: error.message, errors: [] };
+    return {
+      code: 'files-not-configured',
+      detail: `本系统尚未配置文件存储,请设置 FILES_DIR 或 FILES_S3_…。 · ${error.message}`,
+      errors: [],
+    };
   if (error instanceof FilesUnavailable)
     return {
       code: 'unavailable',
-      detail: 'The files are out of reach for the moment: try again shortly.',
+      detail:
+        '文件存储暂不可用,请稍后重试。 · The files are out of reach for the moment: try again shortly.',
       errors: [],
     };
   const status =
@@ -246,14 +305,36 @@ function told_(error: unknown): {
       : ((error as { statusCode?: number } | null)?.statusCode ?? 500);
   const detail = error instanceof Error ? error.message : '';
   if (status === 404)
-    return { code: 'not-found', detail: 'Nothing is here, or it is not yours.', errors: [] };
+    return {
+      code: 'not-found',
+      detail: '没有找到,或不在您的范围内。 · Nothing is here, or it is not yours.',
+      errors: [],
+    };
   if (status === 413)
-    return { code: 'body-too-large', detail: 'At most 1 MB of JSON.', errors: [] };
-  if (status === 415) return { code: 'media-type', detail: 'Send application/json.', errors: [] };
-  if (status >= 400 && status < 500) return { code: 'bad-request', detail, errors: [] };
+    return {
+      code: 'body-too-large',
+      detail: 'JSON 内容最大 1 MB。 · At most 1 MB of JSON.',
+      errors: [],
+    };
+  if (status === 415)
+    return {
+      code: 'media-type',
+      detail: '请发送 application/json。 · Send application/json.',
+      errors: [],
+    };
+  if (status >= 400 && status < 500)
+    return {
+      code: 'bad-request',
+      detail: `请求无法识别,请检查格式。 · ${detail || 'The request cannot be read.'}`,
+      errors: [],
+    };
   const sqlState = (error as { code?: string } | null)?.code ?? '';
   if (/^22/.test(sqlState))
-    return { code: 'validation-failed', detail: 'A value cannot be kept as it is.', errors: [] };
+    return {
+      code: 'validation-failed',
+      detail: '有数值无法保存,请检查内容。 · A value cannot be kept as it is.',
+      errors: [],
+    };
   if (
     /^(08|57P|53)/.test(sqlState) ||
     /^E(CONN|PIPE)/.test(sqlState) ||
@@ -261,8 +342,12 @@ function told_(error: unknown): {
   )
     return {
       code: 'unavailable',
-      detail: 'The database does not answer: try again shortly.',
+      detail: '数据库没有响应,请稍后重试。 · The database does not answer: try again shortly.',
       errors: [],
     };
-  return { code: 'internal', detail: 'It was written down under the traceId.', errors: [] };
+  return {
+    code: 'internal',
+    detail: '已按 traceId 记录,请联系管理员。 · It was written down under the traceId.',
+    errors: [],
+  };
 }

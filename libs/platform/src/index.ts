@@ -5,6 +5,8 @@ export * from './auth.js';
 export * from './http.js';
 export * from './limits.js';
 export * from './bootstrap.js';
+export { type ServiceDefinition } from './context.js';
+export { Served } from './served.js';
 export * from './fields.js';
 export * from './indicators.js';
 export * from './change-log.js';

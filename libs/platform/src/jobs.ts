@@ -5,9 +5,15 @@ export interface Job {
   /** The name of its queue, and how much is in it: for metrics. */
   readonly queue?: string;
   depth?(): Promise<number>;
+  /** Whether there is something to do that nobody does. A job that has this is long and heavy: it runs apart (`Apart`). */
+  due?(): Promise<boolean>;
   /** Does one piece. @returns true when there may be more at once. */
   run(): Promise<boolean>;
+  /** Ends a piece early, in such a way that another goes on with it. */
+  stop?(): void;
 }
+
+export const isHeavy = (job: Job): boolean => 'due' in job;
 
 /** Runs jobs until it is stopped; a failure is logged once and tried again. */
 export class Jobs {
@@ -28,6 +34,7 @@ export class Jobs {
   async stop(): Promise<void> {
     this.stopped = true;
     this.stop_?.();
+    for (const job of this.jobs) job.stop?.();
     await Promise.all(this.loops);
   }
 

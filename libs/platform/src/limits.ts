@@ -86,5 +86,5 @@ export class LimitGuard implements CanActivate {
 
 function tooMany(reply: FastifyReply, seconds: number, limit: string): DomainError {
   void reply.header('retry-after', String(Math.max(1, seconds)));
-  return new DomainError('too-many-requests', `At most ${limit}: wait ${Math.max(1, seconds)} s (Retry-After).`); // prettier-ignore
+  return new DomainError('too-many-requests', `请求过于频繁,请等待 ${Math.max(1, seconds)} 秒后重试。 · At most ${limit}: wait ${Math.max(1, seconds)} s (Retry-After).`); // prettier-ignore
 }

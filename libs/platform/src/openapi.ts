@@ -21,6 +21,9 @@ type Operation = Record<string, unknown> & {
   responses?: Record<string, Answer>;
 };
 
+/** Chinese, and the same in English. */
+const bilingual = '[\\u4e00-\\u9fff][\\s\\S]* · [\\s\\S]*[A-Za-z]';
+
 const problem = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail', 'code', 'traceId', 'errors'],
@@ -31,7 +34,7 @@ const problem = {
     },
     title: { type: 'string', description: 'zh-CN, or English by Accept-Language', example: '内容不符合要求' },
     status: { type: 'integer', example: 422 },
-    detail: { type: 'string', example: 'Mend the fields named in errors.' },
+    detail: { type: 'string', pattern: bilingual, example: '请改正 errors 中列出的字段。 · Mend the fields named in errors.' },
     code: { type: 'string', enum: Object.keys(problems), example: 'validation-failed' },
     traceId: { type: 'string', example: '4bf92f3577b34da6a3ce929d0e0e4736' },
     errors: {
@@ -43,7 +46,7 @@ const problem = {
           pointer: { type: 'string', description: 'JSON pointer into the body, or the name of the query field', example: '/division' },
           rule: { type: 'string', example: 'matches' },
           value: {},
-          remedy: { type: 'string', example: 'division must be a division code of 6, 9 or 12 digits' },
+          remedy: { type: 'string', pattern: bilingual, example: '请按格式填写 · division must be a division code of 6, 9 or 12 digits' },
         },
       },
     },

@@ -64,7 +64,7 @@ export async function policyOf<T extends TSchema>(
   if (!found)
     throw new DomainError(
       'policy-missing',
-      `${division} has no policy ${kind.code}: load the county's policies first (deploy step \`load\`).`,
+      `${division} 没有政策参数 ${kind.code},请先加载本县政策参数(部署步骤 load)。 · ${division} has no policy ${kind.code}: load the county's policies first (deploy step \`load\`).`,
     );
   return found;
 }

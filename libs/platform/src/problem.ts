@@ -1,6 +1,8 @@
 /** The one list of problem codes: HTTP status, and the title in both languages. Other programs rely on the codes. */
 export const problems = {
   'bad-request': [400, '请求无法识别', 'The request cannot be read'],
+  'headers-too-large': [431, '请求头过大', 'The headers are too large'],
+  'request-timeout': [408, '请求超时', 'The request took too long'],
   'validation-failed': [422, '内容不符合要求', 'The content does not fit'],
   'not-signed-in': [401, '请先登录', 'Sign in first'],
   'not-allowed': [403, '当前角色无权进行此操作', 'Your role may not do this'],
@@ -74,14 +76,17 @@ export interface FieldError {
   pointer: string;
   rule: string;
   value: unknown;
-  remedy: string;
+  remedy: Bilingual;
 }
+
+/** What a person reads: Chinese, and the same in English. */
+export type Bilingual = `${string} · ${string}`;
 
 /** A broken rule, told to the caller as problem+json (RFC 9457). */
 export class DomainError extends Error {
   constructor(
     readonly code: ProblemCode,
-    detail: string,
+    readonly detail: Bilingual,
     readonly errors: FieldError[] = [],
     /** For 412: the representation as it is now. */
     readonly current?: unknown,
@@ -93,6 +98,10 @@ export class DomainError extends Error {
 /** The one row that was asked for. @throws DomainError `not-found`, alike for what is absent and what is another's. */
 export function oneOf<T>(rows: T[]): T {
   const [row] = rows;
-  if (row === undefined) throw new DomainError('not-found', 'Nothing is here, or it is not yours.');
+  if (row === undefined)
+    throw new DomainError(
+      'not-found',
+      '没有找到,或不在您的范围内。 · Nothing is here, or it is not yours.',
+    );
   return row;
 }

@@ -1,3 +1,5 @@
+import { type Bilingual } from './problem.js';
+
 /** What to do about a field that breaks a rule of class-validator, in Chinese; the library's own words stand beside it. */
 const chinese: Record<string, string> = {
   isString: '请填写文字',
@@ -25,7 +27,6 @@ const chinese: Record<string, string> = {
 };
 
 /** `请填写整数 · limit must be an integer number` */
-export function remedyFor(rule: string, english: string): string {
-  const known = chinese[rule];
-  return known ? `${known} · ${english}` : english;
+export function remedyFor(rule: string, english: string): Bilingual {
+  return `${chinese[rule] ?? '请改正该字段'} · ${english}`;
 }

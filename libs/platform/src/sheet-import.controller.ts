@@ -17,7 +17,7 @@ import { Caller, type Role, Roles } from './auth.js';
 import { afterOf, type Page, PageOf, PageQuery } from './fields.js';
 import { follow } from './progress.js';
 import { Finding, ImportView, type SheetImports } from './sheet-import.js';
-import { uploadOf } from './upload.js';
+import { withLargeUpload } from './upload.js';
 
 class ImportQuery {
   @ApiPropertyOptional({
@@ -64,11 +64,11 @@ export interface ImportRoutes {
 export function importRoutes(
   what: string,
   may: Role[],
-): new (database: Database, imports: SheetImports<never>) => ImportRoutes {
+): new (database: Database, imports: SheetImports<never, never>) => ImportRoutes {
   class Routes implements ImportRoutes {
     constructor(
       private readonly database: Database,
-      private readonly imports: SheetImports<never>,
+      private readonly imports: SheetImports<never, never>,
     ) {}
 
     @Post()
@@ -87,8 +87,9 @@ export function importRoutes(
       @Query() query: ImportQuery,
       @Req() request: FastifyRequest,
     ): Promise<ImportView> {
-      const upload = await uploadOf(request, caller, sheetLimits.fileBytes);
-      return this.imports.accept(upload, query.dryRun === 'true');
+      return withLargeUpload(request, caller, sheetLimits.fileBytes, (upload) =>
+        this.imports.accept(upload, query.dryRun === 'true'),
+      );
     }
 
     @Get()

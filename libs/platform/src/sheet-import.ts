@@ -1,4 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { type Caller, Database, ground, type Tx } from '#database';
 import { checkSheet, readSheet, SheetError, type SheetRow, type SheetShape } from '#sheet';
 import { ApiProperty } from '@nestjs/swagger';
@@ -6,7 +10,8 @@ import { v7 as uuidv7 } from 'uuid';
 import { type Page } from './fields.js';
 import { type Job } from './jobs.js';
 import { DomainError, oneOf } from './problem.js';
-import { type Upload } from './upload.js';
+import { type Served } from './served.js';
+import { type LargeUpload } from './upload.js';
 
 export type Outcome = 'created' | 'updated' | 'unchanged' | 'refused' | 'duplicate';
 
@@ -85,17 +90,20 @@ export interface Judged {
   findings: Omit<Finding, 'row'>[];
 }
 
-/** Takes a batch of rows in the import's transaction; keeps in `memory` what later batches must know. */
-export interface RowTaker<Memory> {
+/** Takes the rows of a sheet, batch by batch in its order. `memory` holds what later batches must know. */
+export interface RowTaker<Memory, Looked> {
   shape: SheetShape;
   /** Refuses an import that cannot be judged yet. */
   ready?(tx: Tx): Promise<void>;
-  memory(): Memory;
+  memory(tx: Tx): Promise<Memory>;
+  /** Each row by itself, before its transaction: PostgreSQL lands the batch before meanwhile. */
+  look(rows: SheetRow[], memory: Memory): Looked[];
   /**
-   * @param mode nothing is written in a dry run, and for rows that an earlier, interrupted run has landed already (`seen`)
+   * In the import's transaction.
+   * @param mode nothing is written in a dry run
    * @param id the import: the cause of what is written
    */
-  take(tx: Tx, rows: SheetRow[], memory: Memory, mode: 'write' | 'dry-run' | 'seen', id: string): Promise<Judged[]>;
+  take(tx: Tx, looked: Looked[], memory: Memory, mode: 'write' | 'dry-run', id: string): Promise<Judged[]>;
 } // prettier-ignore
 
 /** Imports of one ground that may wait at once; each keeps a file of up to 50 MB. */
@@ -141,17 +149,40 @@ ${ground(noun, app, 'select, insert, update')}
 ${ground(`${noun}_finding`, app, 'select, insert')}`;
 }
 
+/** The parts of files, each small enough that its commit holds up nobody. `file` of the import is empty then. */
+export function importParts(noun: string, app: string): string {
+  return `
+create table ${noun}_part (
+  import_id uuid not null,
+  division text collate "C" not null,
+  place integer not null,
+  bytes bytea not null,
+  arrived_at timestamptz not null default now(),
+  primary key (import_id, place)
+);
+alter table ${noun}_part alter column bytes set storage external;
+create index ${noun}_part_arrived on ${noun}_part (arrived_at);
+${ground(`${noun}_part`, app, 'select, insert, delete')}`;
+}
+
 const view = `id, division, file_name as "fileName", state, dry_run as "dryRun", counts, failure,
   case when state in ('done', 'undone') then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
   created_at as "createdAt", finished_at as "finishedAt"`;
 
 /**
  * Rows that land together when nobody else is served: enough that a commit is cheap among them; and beside others: few,
- * with a pause of so many times their own time after each, so that event loop, PostgreSQL and cores are mostly theirs.
+ * with a pause of so many times their own time after each, so that PostgreSQL, disk and cores are mostly theirs.
  */
 const alone = 1000;
-const beside = { rows: 100, pauses: 2, forMs: 1000 };
+const beside = { rows: 100, pauses: 2 };
 const partBytes = 1 << 20;
+
+const claimable = `state in ('queued', 'running') and (claimed_until is null or claimed_until < app_now())`;
+
+/** The steps of an upload before its last one: the key stands for the whole of it. */
+function withoutKey({ idempotency: _, ...caller }: Caller): Caller {
+  return caller;
+}
 
 const nothing: ImportCounts = {
   rows: 0, created: 0, updated: 0, unchanged: 0, refused: 0, duplicate: 0, repaired: 0, warned: 0,
@@ -161,13 +192,15 @@ const nothing: ImportCounts = {
  * Imports of sheets as long work: queued by a request, taken by whichever replica is free, landed batch by batch. Rows,
  * facts, findings, counts and the place reached commit together, so an import that is cut off goes on where it was.
  */
-export class SheetImports<Memory> implements Job {
+export class SheetImports<Memory, Looked> implements Job {
   readonly intervalMs = 300;
+  private stopping = false;
 
   constructor(
     private readonly database: Database,
+    private readonly served: Served,
     private readonly noun: string,
-    private readonly taker: RowTaker<Memory>,
+    private readonly taker: RowTaker<Memory, Looked>,
   ) {}
 
   get queue(): string {
@@ -181,11 +214,51 @@ export class SheetImports<Memory> implements Job {
     return row?.n ?? 0;
   } // prettier-ignore
 
+  async due(): Promise<boolean> {
+    const found = await this.database.everywhere('looks for imports of any county', (tx) =>
+      tx.query(`select 1 as one from ${this.noun} where ${claimable} limit 1`),
+    );
+    return found.length > 0;
+  }
+
+  stop(): void {
+    this.stopping = true;
+  }
+
   /** @throws DomainError with the sheet's fault when the file cannot be taken as a whole. */
-  async accept({ caller, bytes, fileName, sha256 }: Upload, dryRun: boolean): Promise<ImportView> {
-    const rows = await checkSheet(bytes, this.taker.shape).catch((error: unknown) => {
-      throw error instanceof SheetError ? new DomainError(error.code, error.message) : error;
+  async accept({ caller, path, fileName, sha256 }: LargeUpload, dryRun: boolean): Promise<ImportView> {
+    const rows = await checkSheet(path, this.taker.shape).catch((error: unknown) => {
+      throw error instanceof SheetError ? new DomainError(error.code, error.detail) : error;
     });
+    const id = uuidv7();
+    try {
+      await this.keepFile(caller, id, path);
+      return await this.queueUp(caller, id, { fileName, sha256, rows, dryRun });
+    } catch (error) {
+      await this.database.within(withoutKey(caller), (tx) =>
+        tx.query(`delete from ${this.noun}_part where import_id = $1`, [id]),
+      ); // asked before, or refused
+      throw error;
+    }
+  } // prettier-ignore
+
+  private async keepFile(caller: Caller, id: string, path: string): Promise<void> {
+    let place = 0;
+    for await (const bytes of createReadStream(path, { highWaterMark: partBytes }) as AsyncIterable<Buffer>) {
+      await this.database.within(withoutKey(caller), (tx) =>
+        tx.query(`insert into ${this.noun}_part (import_id, division, place, bytes) values ($1, $2, $3, $4)`, [
+          id, caller.division, place, bytes,
+        ]),
+      );
+      place += 1;
+    }
+  } // prettier-ignore
+
+  private async queueUp(
+    caller: Caller,
+    id: string,
+    { fileName, sha256, rows, dryRun }: { fileName: string; sha256: string; rows: number; dryRun: boolean },
+  ): Promise<ImportView> {
     return this.database.within(caller, async (tx) => {
       await this.taker.ready?.(tx);
       const [waiting] = await tx.query<{ n: number }>(
@@ -193,12 +266,11 @@ export class SheetImports<Memory> implements Job {
         [caller.division],
       );
       if ((waiting?.n ?? 0) >= mostWaiting)
-        throw new DomainError('too-many-requests', `${mostWaiting} imports of ${caller.division} wait already: let them land first.`);
-      const id = uuidv7();
+        throw new DomainError('too-many-requests', `${caller.division} 已有 ${mostWaiting} 个导入在排队,请等待完成后再试。 · ${mostWaiting} imports of ${caller.division} wait already: let them land first.`);
       await tx.query(
         `insert into ${this.noun} (id, division, file_name, file, sha256, dry_run, state, total_rows, counts, requested_by, created_at)
-         values ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10)`,
-        [id, caller.division, fileName, bytes, sha256, dryRun, rows, JSON.stringify(nothing), caller.id, tx.now],
+         values ($1, $2, $3, '', $4, $5, 'queued', $6, $7, $8, $9)`,
+        [id, caller.division, fileName, sha256, dryRun, rows, JSON.stringify(nothing), caller.id, tx.now],
       );
       return this.one(tx, id);
     });
@@ -246,8 +318,7 @@ export class SheetImports<Memory> implements Job {
     const claimed = await this.database.everywhere('claims a queued import of any county', (tx) =>
       tx.query<{ id: string; division: string; requested_by: string }>(
         `update ${this.noun} set state = 'running', claim = $1, claimed_until = app_now() + interval '30 seconds'
-         where id = (select id from ${this.noun} waiting where state in ('queued', 'running')
-                       and (claimed_until is null or claimed_until < app_now())
+         where id = (select id from ${this.noun} waiting where ${claimable}
                      order by (select max(finished_at) from ${this.noun} served where served.division = waiting.division) nulls first, id
                      limit 1 for update skip locked)
          returning id, division, requested_by`,
@@ -261,9 +332,8 @@ export class SheetImports<Memory> implements Job {
       division: work.division,
       correlationId: work.id,
     };
-    const own = new Own(this.database);
     const alive = setInterval(() => {
-      void own
+      void this.database
         .within(caller, (tx) =>
           tx.query(
             `update ${this.noun} set claimed_until = app_now() + interval '30 seconds' where id = $1 and claim = $2`,
@@ -273,7 +343,7 @@ export class SheetImports<Memory> implements Job {
         .catch(() => undefined); // the database is away: the claim runs out
     }, 10_000);
     try {
-      await this.land(caller, work.id, claim, own);
+      await this.land(caller, work.id, claim);
     } catch (error) {
       if (error instanceof ClaimLost) return true;
       // A broken rule stays broken; after anything else the claim runs out, and the import goes on.
@@ -287,79 +357,131 @@ export class SheetImports<Memory> implements Job {
     } finally {
       clearInterval(alive);
     }
+    await this.database.everywhere('forgets parts of uploads that broke off', (tx) =>
+      tx.query(
+        `delete from ${this.noun}_part part where arrived_at < now() - interval '1 day'
+         and not exists (select from ${this.noun} whole where whole.id = part.import_id)`,
+      ),
+    );
     return true;
   }
 
-  private async land(caller: Caller, id: string, claim: string, own: Own): Promise<void> {
-    const [work] = await own.within(caller, (tx) =>
-      tx.query<{ bytes: number; dryRun: boolean; done: number; counts: ImportCounts }>(
-        `select octet_length(file) as bytes, dry_run as "dryRun", done_rows as done, counts from ${this.noun} where id = $1`,
+  private async land(caller: Caller, id: string, claim: string): Promise<void> {
+    const [work] = await this.database.within(caller, (tx) =>
+      tx.query<{ dryRun: boolean; done: number; counts: ImportCounts }>(
+        `select dry_run as "dryRun", done_rows as done, counts from ${this.noun} where id = $1`,
         [id],
       ),
     );
     if (!work) return;
-    const memory = this.taker.memory();
+    const file = await this.fileOf(caller, id);
+    try {
+      await this.landRows(caller, id, claim, file.path, work);
+    } finally {
+      await file.forget();
+    }
+  }
+
+  private async landRows(
+    caller: Caller,
+    id: string,
+    claim: string,
+    path: string,
+    work: { dryRun: boolean; done: number; counts: ImportCounts },
+  ): Promise<void> {
+    const memory = await this.database.within(caller, (tx) => this.taker.memory(tx));
     // A dry run leaves no rows behind that a second worker could go on from: it starts over.
     let done = work.dryRun ? 0 : work.done;
     let counts = work.dryRun ? nothing : work.counts;
-    let read = 0;
-    const file = await this.fileOf(caller, id, work.bytes, own);
-    for await (const rows of readSheet(file, this.taker.shape, alone)) {
-      const landed = Math.min(rows.length, Math.max(0, done - read));
-      read += rows.length;
-      if (landed > 0)
-        await own.within(caller, (tx) =>
-          this.taker.take(tx, rows.slice(0, landed), memory, 'seen', id),
-        );
-      for (let from = landed; from < rows.length;) {
-        const part = rows.slice(from, from + (own.besideOthers() ? beside.rows : alone));
+    const batches = this.lookedAt(path, memory, done);
+    let next = batches.next();
+    try {
+      for (;;) {
+        const { value: looked } = await next;
+        if (!looked) break;
         const started = performance.now();
-        counts = await own.within(caller, async (tx) => {
+        counts = await this.database.within(caller, async (tx) => {
           await this.hold(tx, id, claim);
-          const judged = await this.taker.take(
-            tx,
-            part,
-            memory,
-            work.dryRun ? 'dry-run' : 'write',
-            id,
-          );
+          const judged = await this.taker.take(tx, looked, memory, work.dryRun ? 'dry-run' : 'write', id);
           const sum = add(counts, judged);
           this.keepFindings(tx, id, judged);
-          tx.send(
-            'import progress',
-            `update ${this.noun} set done_rows = $2, counts = $3 where id = $1`,
-            [id, done + part.length, JSON.stringify(sum)],
-          );
+          tx.send('import progress', `update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [
+            id, done + looked.length, JSON.stringify(sum),
+          ]);
+          next = turn().then(() => batches.next()); // once the statements are on their way
+          next.catch(() => undefined); // told when it is its turn, unless this batch fails first
           return sum;
         });
-        done += part.length;
-        from += part.length;
-        if (own.besideOthers()) await pause((performance.now() - started) * beside.pauses);
+        done += looked.length;
+        if (this.stopping) {
+          await this.letGo(caller, id, claim);
+          return;
+        }
+        if (this.served.lately) await pause((performance.now() - started) * beside.pauses);
       }
+    } finally {
+      await next.catch(() => undefined);
+      await batches.return(undefined); // its reader is a thread
     }
     await this.database.within(caller, async (tx) => {
       await this.hold(tx, id, claim);
-      await tx.query(`update ${this.noun} set state = 'done', finished_at = $2 where id = $1`, [
-        id,
-        tx.now,
-      ]);
+      await tx.query(`update ${this.noun} set state = 'done', finished_at = $2 where id = $1`, [id, tx.now]);
     });
-  }
+  } // prettier-ignore
 
-  /** The file, read part by part: as one answer it would stand in memory several times. */
-  private async fileOf(caller: Caller, id: string, bytes: number, own: Own): Promise<Buffer> {
-    const file = Buffer.from(new ArrayBuffer(bytes));
-    for (let at = 0; at < bytes; at += partBytes) {
-      const [row] = await own.within(caller, (tx) =>
-        tx.query<{ part: Buffer }>(
-          `select substring(file from $2::int for $3::int) as part from ${this.noun} where id = $1`,
-          [id, at + 1, partBytes],
-        ),
-      );
-      row?.part.copy(file, at);
+  /** The rows after those that have landed, a batch at a time. */
+  private async *lookedAt(path: string, memory: Memory, landed: number): AsyncGenerator<Looked[], undefined> {
+    for await (const rows of readSheet(path, this.taker.shape, alone)) {
+      this.taker.look(rows.splice(0, landed), memory); // the later ones may repeat them
+      landed = Math.max(0, landed - alone);
+      while (rows.length > 0) yield this.taker.look(rows.splice(0, this.served.lately ? beside.rows : alone), memory);
     }
-    return file;
-  }
+    return undefined;
+  } // prettier-ignore
+
+  /** Another goes on with it at once. */
+  private async letGo(caller: Caller, id: string, claim: string): Promise<void> {
+    await this.database.within(caller, (tx) =>
+      tx.query(`update ${this.noun} set claim = null, claimed_until = null where id = $1 and claim = $2`, [id, claim]),
+    );
+  } // prettier-ignore
+
+  /**
+   * The file as it was sent, on disk and never whole in memory, until it is forgotten.
+   * @throws DomainError 404
+   */
+  async fileOf(caller: Caller, id: string): Promise<{ path: string; forget: () => Promise<void> }> {
+    const { kept, bytes } = oneOf(
+      await this.database.within(caller, (tx) =>
+        tx.query<{ kept: number; bytes: number }>(
+          `select (select count(*)::int from ${this.noun}_part where import_id = id) as kept, octet_length(file) as bytes from ${this.noun} where id = $1`,
+          [id],
+        ),
+      ),
+    );
+    const folder = await mkdtemp(join(tmpdir(), 'foodwarden-import-'));
+    const forget = (): Promise<void> => rm(folder, { recursive: true, force: true });
+    const path = join(folder, 'file');
+    try {
+      const file = await open(path, 'wx', 0o600);
+      try {
+        // What came before there were parts stands in one piece.
+        const part = kept > 0
+          ? `select bytes from ${this.noun}_part where import_id = $1 and place = $2`
+          : `select substring(file from $2::int * ${partBytes} + 1 for ${partBytes}) as bytes from ${this.noun} where id = $1`;
+        for (let place = 0; place < (kept || Math.ceil(bytes / partBytes)); place++) {
+          const [row] = await this.database.within(caller, (tx) => tx.query<{ bytes: Buffer }>(part, [id, place]));
+          if (row) await file.write(row.bytes);
+        }
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      await forget();
+      throw error;
+    }
+    return { path, forget };
+  } // prettier-ignore
 
   /** Locks the import for this batch. @throws ClaimLost when another works on it now */
   private async hold(tx: Tx, id: string, claim: string): Promise<void> {
@@ -387,30 +509,6 @@ export class SheetImports<Memory> implements Job {
 }
 
 class ClaimLost extends Error {}
-
-/** The import's own transactions, told apart from those of whoever is served beside it. */
-class Own {
-  private own = 0;
-  private others: number;
-  private seenAt = -Infinity;
-
-  constructor(private readonly database: Database) {
-    this.others = database.begun;
-  }
-
-  within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
-    this.own += 1;
-    return this.database.within(caller, work);
-  }
-
-  /** Whether this service has begun anything else in the last second. */
-  besideOthers(): boolean {
-    const others = this.database.begun - this.own;
-    if (others > this.others) this.seenAt = performance.now();
-    this.others = others;
-    return performance.now() - this.seenAt < beside.forMs;
-  }
-}
 
 function add(counts: ImportCounts, judged: Judged[]): ImportCounts {
   const sum = { ...counts };

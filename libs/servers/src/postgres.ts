@@ -154,6 +154,19 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   }
 }
 
+/** The port of the server that runs on a data folder now; undefined when none does. */
+export async function runningPostgres(wanted: string): Promise<number | undefined> {
+  const { dataDir } = await reachable(nativeFolder(), resolve(wanted));
+  const lines = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
+  const [pid = '', , , port = ''] = lines.split('\n');
+  try {
+    process.kill(Number(pid), 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return undefined; // left behind by a killed one
+  }
+  return Number(pid) > 0 && Number(port) > 0 ? Number(port) : undefined;
+}
+
 /** With `LC_CTYPE=C` trigrams of Chinese are empty, silently: refuse such a server. */
 export async function checkTrigrams(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });

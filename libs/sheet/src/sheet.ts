@@ -12,7 +12,7 @@ export type SheetFault =
 export class SheetError extends Error {
   constructor(
     readonly code: SheetFault,
-    detail: string,
+    readonly detail: `${string} · ${string}`,
   ) {
     super(detail);
   }
@@ -61,26 +61,27 @@ interface Said {
   count?: number;
   /** Columns of the widest row. */
   width?: number;
-  refused?: { code: SheetFault; detail: string };
+  /** In both languages. */
+  refused?: { code: SheetFault; detail: `${string} · ${string}` };
 }
 
 let free = 2; // threads at once in one process; the rest wait in line
 const line: (() => void)[] = [];
 
+/** A sheet by its path, read piece by piece, or its bytes. */
+export type SheetFile = string | Uint8Array;
+
 /**
  * The rows of the first sheet of an XLSX, or of a CSV in UTF-8 or GB18030, under the header row, blank rows left out,
  * `batch` at a time; the reader is at most one batch ahead.
- * @param bytes given away where they are a buffer of their own: they are not to be used afterwards
  * @throws SheetError for a file that cannot be taken as a whole.
  */
 export async function* readSheet(
-  bytes: Uint8Array,
+  file: SheetFile,
   shape: SheetShape,
   batch = 500,
 ): AsyncGenerator<SheetRow[], void, undefined> {
-  yield* reading<SheetRow>(bytes, shape, batch, {
-    give: bytes.byteLength === bytes.buffer.byteLength,
-  });
+  yield* reading<SheetRow>(file, shape, batch);
 }
 
 /**
@@ -89,12 +90,12 @@ export async function* readSheet(
  * @throws SheetError for a file that cannot be taken as a whole.
  */
 export async function readTexts(
-  bytes: Uint8Array,
+  file: SheetFile,
   shape: SheetShape,
   batch = 500,
 ): Promise<{ width: number; rows: AsyncGenerator<TextRow[], void, undefined> }> {
-  const { width = 0 } = await ended(reading<TextRow>(bytes, shape, 0, { asTexts: true }));
-  return { width, rows: withoutEnd(reading<TextRow>(bytes, shape, batch, { asTexts: true })) };
+  const { width = 0 } = await ended(reading<TextRow>(file, shape, 0, true));
+  return { width, rows: withoutEnd(reading<TextRow>(file, shape, batch, true)) };
 }
 
 async function* withoutEnd<Row>(rows: AsyncGenerator<Row[], Said>): AsyncGenerator<Row[], void, undefined> {
@@ -109,28 +110,27 @@ async function ended<Row>(reader: AsyncGenerator<Row[], Said>): Promise<Said> {
 }
 
 /** Reads the whole sheet without keeping it. @returns the number of rows. @throws SheetError */
-export async function checkSheet(bytes: Uint8Array, shape: SheetShape): Promise<number> {
-  return (await ended(reading<SheetRow>(bytes, shape, 0))).count ?? 0;
+export async function checkSheet(file: SheetFile, shape: SheetShape): Promise<number> {
+  return (await ended(reading<SheetRow>(file, shape, 0))).count ?? 0;
 }
 
 async function* reading<Row>(
-  bytes: Uint8Array,
+  file: SheetFile,
   shape: SheetShape,
   batch: number,
-  { asTexts = false, give = false } = {},
+  asTexts = false,
 ): AsyncGenerator<Row[], Said, undefined> {
   while (free === 0) await new Promise<void>((next) => line.push(next));
   free -= 1;
   const worker = new Worker(new URL('./sheet.worker.mjs', import.meta.url), {
     workerData: {
-      bytes,
+      file,
       headers: shape.headers,
       required: shape.required,
       limits: sheetLimits,
       batch,
       asTexts,
     },
-    transferList: give ? [bytes.buffer as ArrayBuffer] : [],
     resourceLimits: { maxOldGenerationSizeMb: sheetLimits.heapMegabytes },
     execArgv: [],
   });
@@ -145,13 +145,24 @@ async function* reading<Row>(
     hear({
       refused:
         error.code === 'ERR_WORKER_OUT_OF_MEMORY'
-          ? { code: 'sheet-too-large', detail: 'The file takes more memory than is given to one.' }
-          : { code: 'sheet-damaged', detail: `The file cannot be read: ${error.message}` },
+          ? {
+              code: 'sheet-too-large',
+              detail: '文件占用的内存超过限额。 · The file takes more memory than is given to one.',
+            }
+          : {
+              code: 'sheet-damaged',
+              detail: `文件无法读取。 · The file cannot be read: ${error.message}`,
+            },
     }),
   );
   // The time of the reader alone is bounded, not that of whoever takes the rows.
   const tooLate = (): void =>
-    hear({ refused: { code: 'sheet-too-large', detail: 'Reading the file takes too long.' } });
+    hear({
+      refused: {
+        code: 'sheet-too-large',
+        detail: '读取文件耗时过长。 · Reading the file takes too long.',
+      },
+    });
   try {
     for (;;) {
       if (said.length === 0) {

@@ -1,12 +1,31 @@
 // Reads one sheet in a thread of its own with a heap limit, and hands its rows over batch by batch, each when asked for.
 // Plain JavaScript, so that the same file runs from the sources and from dist.
-import { isUtf8 } from 'node:buffer';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SaxesParser } from 'saxes';
 import yauzl from 'yauzl';
 
-const { bytes: shared, headers, required, limits, batch, asTexts } = workerData;
-const bytes = Buffer.from(shared.buffer, shared.byteOffset, shared.byteLength);
+const { file, headers, required, limits, batch, asTexts } = workerData;
+const bytes = typeof file === 'string' ? undefined : Buffer.from(file);
+
+/** The file piece by piece: it never stands in memory whole. */
+function* pieces(size = 1 << 18) {
+  if (bytes) {
+    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+    return;
+  }
+  const open = openSync(file);
+  try {
+    for (;;) {
+      const piece = Buffer.allocUnsafe(size);
+      const length = readSync(open, piece);
+      if (length === 0) return;
+      yield piece.subarray(0, length);
+    }
+  } finally {
+    closeSync(open);
+  }
+}
 
 class Refused extends Error {
   constructor(code, detail) {
@@ -28,13 +47,19 @@ function xmlOf(stream, on) {
       failed(
         error instanceof Refused
           ? error
-          : new Refused('sheet-damaged', `The workbook cannot be read: ${error.message}`),
+          : new Refused(
+              'sheet-damaged',
+              `工作簿无法读取。 · The workbook cannot be read: ${error.message}`,
+            ),
       );
     };
     parser.on('error', fail);
     // A workbook has no need of one; every way to blow up or reach out by entities begins here.
     parser.on('doctype', () => {
-      throw new Refused('sheet-damaged', 'The workbook has a DOCTYPE, which none needs.');
+      throw new Refused(
+        'sheet-damaged',
+        '工作簿含有 DOCTYPE,不予接受。 · The workbook has a DOCTYPE, which none needs.',
+      );
     });
     parser.on('opentag', (tag) => on.open?.(tag.name.replace(/^.*:/, ''), tag.attributes));
     parser.on('text', (text) => on.text?.(text));
@@ -54,8 +79,14 @@ function xmlOf(stream, on) {
 function openArchive() {
   return new Promise((done, failed) => {
     const refuse = (error) =>
-      failed(new Refused('sheet-damaged', `The workbook cannot be read: ${error.message}`));
-    yauzl.fromBuffer(bytes, { lazyEntries: true, validateEntrySizes: true }, (error, archive) => {
+      failed(
+        new Refused(
+          'sheet-damaged',
+          `工作簿无法读取。 · The workbook cannot be read: ${error.message}`,
+        ),
+      );
+    const how = { lazyEntries: true, validateEntrySizes: true, autoClose: false };
+    const opened = (error, archive) => {
       if (error) return refuse(error);
       const entries = new Map();
       let total = 0;
@@ -65,7 +96,10 @@ function openArchive() {
         const ratio = entry.uncompressedSize / Math.max(1, entry.compressedSize);
         if (entries.size >= limits.entries)
           return failed(
-            new Refused('sheet-bomb', `The workbook has more than ${limits.entries} parts.`),
+            new Refused(
+              'sheet-bomb',
+              `工作簿的组成部分超过 ${limits.entries} 个。 · The workbook has more than ${limits.entries} parts.`,
+            ),
           );
         if (
           total > limits.inflatedBytes ||
@@ -74,13 +108,18 @@ function openArchive() {
           return failed(
             new Refused(
               'sheet-bomb',
-              `The workbook would unpack to more than is taken (${limits.inflatedBytes / 1e6} MB, ${limits.ratio} times its size).`,
+              `工作簿解压后超过限额。 · The workbook would unpack to more than is taken (${limits.inflatedBytes / 1e6} MB, ${limits.ratio} times its size).`,
             ),
           );
         const name = entry.fileName.replace(/^\//, '');
         // Which of two would be read differs from program to program.
         if (entries.has(name))
-          return failed(new Refused('sheet-damaged', `The workbook has ${name} twice.`));
+          return failed(
+            new Refused(
+              'sheet-damaged',
+              `工作簿中 ${name} 出现两次。 · The workbook has ${name} twice.`,
+            ),
+          );
         entries.set(name, entry);
         archive.readEntry();
       });
@@ -90,7 +129,13 @@ function openArchive() {
           stream: (name) =>
             new Promise((given, not) => {
               const entry = entries.get(name);
-              if (!entry) return not(new Refused('sheet-damaged', `The workbook has no ${name}.`));
+              if (!entry)
+                return not(
+                  new Refused(
+                    'sheet-damaged',
+                    `工作簿缺少 ${name}。 · The workbook has no ${name}.`,
+                  ),
+                );
               archive.openReadStream(entry, (openError, stream) =>
                 openError ? not(new Refused('sheet-damaged', openError.message)) : given(stream),
               );
@@ -98,7 +143,9 @@ function openArchive() {
         }),
       );
       archive.readEntry();
-    });
+    };
+    if (bytes) yauzl.fromBuffer(bytes, how, opened);
+    else yauzl.open(file, how, opened);
   });
 }
 
@@ -115,7 +162,8 @@ async function firstSheetOf(archive) {
       if (name === 'Relationship' && attributes.Id === id) target = attributes.Target;
     },
   });
-  if (!target) throw new Refused('sheet-damaged', 'The workbook names no sheet.');
+  if (!target)
+    throw new Refused('sheet-damaged', '工作簿中没有工作表。 · The workbook names no sheet.');
   return target.startsWith('/') ? target.slice(1) : `xl/${target}`;
 }
 
@@ -140,7 +188,7 @@ async function sharedTexts(archive) {
       if (total > limits.textCharacters)
         throw new Refused(
           'sheet-too-large',
-          `The texts of the workbook exceed ${limits.textCharacters} characters.`,
+          `工作簿的文字超过 ${limits.textCharacters} 字。 · The texts of the workbook exceed ${limits.textCharacters} characters.`,
         );
     },
     close: (name) => {
@@ -181,7 +229,10 @@ async function readWorkbook(take) {
       if (name === 'row') {
         row = Number(attributes.r ?? row + 1);
         if (!(Number.isInteger(row) && row >= 1 && row <= 1_048_576))
-          throw new Refused('sheet-damaged', 'The workbook has a row that no sheet can have.');
+          throw new Refused(
+            'sheet-damaged',
+            '工作簿的行号超出范围。 · The workbook has a row that no sheet can have.',
+          );
         cells = [];
         column = -1;
       } else if (name === 'c') {
@@ -193,7 +244,10 @@ async function readWorkbook(take) {
     text: (value) => {
       if (reading) text += value;
       if (text.length > 40_000)
-        throw new Refused('sheet-too-large', `A cell of row ${row} is too long.`);
+        throw new Refused(
+          'sheet-too-large',
+          `第 ${row} 行有单元格过长。 · A cell of row ${row} is too long.`,
+        );
     },
     close: (name) => {
       if (name === 'v' || name === 't') reading = false;
@@ -209,18 +263,27 @@ async function readWorkbook(take) {
   });
 }
 
+function isUtf8() {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  try {
+    for (const piece of pieces()) decoder.decode(piece, { stream: true });
+    decoder.decode();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The text piece by piece: nothing is kept of a piece that is done with. */
 function* textOf(encoding) {
   const decoder = new TextDecoder(encoding, { fatal: true });
-  const pieceBytes = 1 << 18;
   try {
-    for (let at = 0; at < bytes.length; at += pieceBytes)
-      yield decoder.decode(bytes.subarray(at, at + pieceBytes), { stream: true });
+    for (const piece of pieces()) yield decoder.decode(piece, { stream: true });
     yield decoder.decode();
   } catch {
     throw new Refused(
       'sheet-encoding',
-      'The file is neither UTF-8 nor GB18030: save it as XLSX, or as CSV in UTF-8.',
+      '文件编码不是 UTF-8 或 GB18030,请另存为 XLSX 或 UTF-8 的 CSV。 · The file is neither UTF-8 nor GB18030: save it as XLSX, or as CSV in UTF-8.',
     );
   }
 }
@@ -265,9 +328,12 @@ async function readCsv(take) {
   };
   try {
     let text = '';
-    for (const piece of textOf(isUtf8(bytes) ? 'utf-8' : 'gb18030')) {
+    for (const piece of textOf(isUtf8() ? 'utf-8' : 'gb18030')) {
       if (piece.includes('\u0000'))
-        throw new Refused('sheet-format', 'This is neither an XLSX workbook nor a CSV text.');
+        throw new Refused(
+          'sheet-format',
+          '文件既不是 XLSX 工作簿,也不是 CSV 文本。 · This is neither an XLSX workbook nor a CSV text.',
+        );
       text += piece;
       lineEnd ??= text.includes('\n') ? '\n' : text.includes('\r') ? '\r' : undefined;
       let from = 0;
@@ -287,7 +353,7 @@ async function readCsv(take) {
     if (error instanceof Refused) throw error;
     throw new Refused(
       'sheet-damaged',
-      `The CSV cannot be read after row ${row}: ${error.message}.`,
+      `CSV 在第 ${row} 行之后无法读取。 · The CSV cannot be read after row ${row}: ${error.message}.`,
     );
   }
 }
@@ -308,13 +374,16 @@ const take = {
     for (const cell of cells) {
       const length = cell?.length ?? 0;
       if (length > 40_000)
-        throw new Refused('sheet-too-large', `A cell of row ${row} is too long.`);
+        throw new Refused(
+          'sheet-too-large',
+          `第 ${row} 行有单元格过长。 · A cell of row ${row} is too long.`,
+        );
       characters += length; // one shared text may stand in every cell
     }
     if (characters > limits.textCharacters)
       throw new Refused(
         'sheet-too-large',
-        `The texts of the sheet exceed ${limits.textCharacters} characters.`,
+        `表格的文字超过 ${limits.textCharacters} 字。 · The texts of the sheet exceed ${limits.textCharacters} characters.`,
       );
     const above = !columns;
     if (above) this.find(row, cells);
@@ -326,7 +395,10 @@ const take = {
     if (above || blank) return;
     count += 1;
     if (count > limits.rows)
-      throw new Refused('sheet-too-large', `At most ${limits.rows} rows are taken.`);
+      throw new Refused(
+        'sheet-too-large',
+        `最多 ${limits.rows} 行。 · At most ${limits.rows} rows are taken.`,
+      );
     if (asTexts || batch === 0) return;
     const values = {};
     columns.forEach((field, index) => {
@@ -354,7 +426,7 @@ function headerless() {
   );
   return new Refused(
     'sheet-headers',
-    `No header row with these columns within the first rows: ${names.join('、')}.`,
+    `前 30 行内没有包含以下列的标题行:${names.join('、')}。 · No header row with these columns within the first rows: ${names.join('、')}.`,
   );
 }
 
@@ -365,10 +437,14 @@ async function handOver(rows) {
 }
 
 try {
-  if (bytes.length === 0) throw new Refused('sheet-format', 'The file is empty.');
-  if (bytes.subarray(0, 4).toString('hex') === 'd0cf11e0')
-    throw new Refused('sheet-format', 'This is an old XLS workbook: save it as XLSX.');
-  await (bytes.subarray(0, 2).toString('latin1') === 'PK' ? readWorkbook(take) : readCsv(take));
+  const [start] = pieces(4);
+  if (!start) throw new Refused('sheet-format', '文件是空的。 · The file is empty.');
+  if (start.toString('hex') === 'd0cf11e0')
+    throw new Refused(
+      'sheet-format',
+      '这是旧版 XLS 工作簿,请另存为 XLSX。 · This is an old XLS workbook: save it as XLSX.',
+    );
+  await (start.toString('latin1').startsWith('PK') ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
   while (ready.length > 0) await handOver(ready.splice(0, batch || ready.length));
   parentPort.postMessage({ end: true, count, width });

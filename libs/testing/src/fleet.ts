@@ -117,6 +117,11 @@ export class Fleet extends Apis {
     await eventually(agreed, Boolean, 60_000).finally(() => bus.close());
   } // prettier-ignore
 
+  /** Where nats-server keeps the streams: for damaging them while it is stopped. */
+  get natsStore(): string {
+    return join(this.storeDir, 'nats-0', 'jetstream', '$G', 'streams');
+  }
+
   async stopNats(): Promise<void> {
     await Promise.all(this.nats.map((one) => one?.stop()));
     this.nats.length = 0;
@@ -217,11 +222,16 @@ export class Fleet extends Apis {
 
   /**
    * Starts one more process of a service; resolves when it listens.
+   * @param clockMs how far its machine's clock is off
    * @param root the folder of the code that it runs: a worktree of another commit, built
    */
-  async run(service: Service, root?: string): Promise<Replica> {
+  async run(service: Service, clockMs = 0, root?: string): Promise<Replica> {
     this.refuseIfStopped();
-    const child = this.spawn(service, [], this.environmentOf(service), root);
+    const off = {
+      CLOCK_MS: String(clockMs),
+      NODE_OPTIONS: '--import ./libs/testing/src/wrong-clock.mjs',
+    };
+    const child = this.spawn(service, [], { ...this.environmentOf(service), ...(clockMs ? off : {}) }, root); // prettier-ignore
     const gone = new Promise<void>((done) => child.once('close', () => done()));
     const replica: Replica = { service, child, port: 0, gone };
     this.replicas.push(replica);
