@@ -123,7 +123,7 @@ export class Fleet extends Apis {
   }
 
   async stopNats(): Promise<void> {
-    await Promise.all(this.nats.map((one) => one?.stop()));
+    await Promise.all(this.nats.map(async (one) => one?.stop()));
     this.nats.length = 0;
   }
 
