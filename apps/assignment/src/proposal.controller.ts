@@ -1,9 +1,18 @@
 import { tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { afterOf, Arrivals, Caller, type Page, PageOf, pageOf, PageQuery, Roles } from '#platform';
+import {
+  Form,
+  afterOf,
+  Arrivals,
+  Caller,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Roles,
+} from '#platform';
 import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { Matches } from 'class-validator';
 import {
   AssignmentService,
   type ProposalCounts as Counts,
@@ -16,9 +25,10 @@ export class MakeProposal {
     description: 'A county or a township: 6 or 9 digits',
     example: '371425',
   })
-  @Matches(/^(\d{6}|\d{9})$/, {
-    message: '$property must be a county or township code of 6 or 9 digits',
-  })
+  @Form(
+    /^(\d{6}|\d{9})$/,
+    '须为 6 位县级或 9 位乡镇代码 · $property must be a county or township code of 6 or 9 digits',
+  )
   division: string;
 }
 

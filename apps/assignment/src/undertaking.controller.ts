@@ -2,6 +2,7 @@ import { type Level, levels, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { fileKinds, FileStore, kindOf, sendFile } from '#files';
 import {
+  Form,
   afterOf,
   Caller,
   DomainError,
@@ -39,7 +40,7 @@ import {
   ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
+import { IsIn, IsOptional, IsUUID } from 'class-validator';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Listed } from './undertaking.document.js';
 import {
@@ -89,7 +90,10 @@ export class SignUndertaking {
     description: 'Of the bytes that he read',
     example: sha256,
   })
-  @Matches(/^[0-9a-f]{64}$/, { message: '$property must be a SHA-256 of 64 lower-case hex digits' })
+  @Form(
+    /^[0-9a-f]{64}$/,
+    '须为 64 位小写十六进制 SHA-256 · $property must be a SHA-256 of 64 lower-case hex digits',
+  )
   documentSha256: string;
 }
 

@@ -1,6 +1,7 @@
 import { roles } from '#contracts';
 import { type Caller as DatabaseCaller, Database, type Tx } from '#database';
 import {
+  Form,
   afterOf,
   Caller,
   IfMatch,
@@ -34,7 +35,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsOptional, IsUUID, Matches, ValidateIf } from 'class-validator';
+import { IsBoolean, IsIn, IsOptional, IsUUID, ValidateIf } from 'class-validator';
 import { AccountService, type AccountState, accountView, type Once } from './account.service.js';
 
 const given = roles.filter((role) => role !== 'service');
@@ -103,7 +104,7 @@ class ClientSecret {
 
 class CreateAccount {
   @ApiProperty({ type: String, description: 'Letters, digits and . _ @ -; one name for the whole installation', example: 'biaobaisi-wang' })
-  @Matches(/^[\p{L}\p{N}._@-]{1,100}$/u, { message: '$property takes 1 to 100 letters, digits and . _ @ -' })
+  @Form(/^[\p{L}\p{N}._@-]{1,100}$/u, '须为 1 至 100 个字母、汉字、数字或 . _ @ - · $property takes 1 to 100 letters, digits and . _ @ -')
   name: string;
 
   @ApiProperty({ type: String, example: '王秀英' })

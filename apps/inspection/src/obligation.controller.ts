@@ -1,5 +1,6 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import {
+  Form,
   afterOf,
   Caller,
   follow,
@@ -29,16 +30,16 @@ import {
   ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
+import { IsIn, IsOptional, IsUUID } from 'class-validator';
 import { type FastifyReply } from 'fastify';
 import { ObligationService, type ObligationRunView, runView } from './obligation.service.js';
 
 const states = ['open', 'overdue', 'settled', 'withdrawn'] as const;
-const period = { message: '$property must be a calendar quarter like 2026-Q4' };
+const period = '须为季度,如 2026-Q4 · $property must be a calendar quarter like 2026-Q4';
 
 export class OpenPeriod {
   @ApiProperty({ type: String, description: 'A calendar quarter', example: '2026-Q4' })
-  @Matches(/^20\d{2}-Q[1-4]$/, period)
+  @Form(/^20\d{2}-Q[1-4]$/, period)
   period: string;
 }
 
@@ -129,7 +130,7 @@ class ObligationQuery extends PageQuery {
 
   @ApiPropertyOptional({ type: String, example: '2026-Q4' })
   @IsOptional()
-  @Matches(/^20\d{2}-Q[1-4]$/, period)
+  @Form(/^20\d{2}-Q[1-4]$/, period)
   period?: string;
 
   @ApiPropertyOptional({ type: String, format: 'uuid' })

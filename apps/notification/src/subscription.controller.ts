@@ -1,12 +1,12 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import {
+import { Form,
   afterOf, Caller, DomainError, Line, type Page, PageOf, pageOf, PageQuery, Roles, Together,
 } from '#platform'; // prettier-ignore
 import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
 import {
   ApiBody, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
-import { ArrayMinSize, ArrayUnique, IsArray, IsEmail, IsIn, IsOptional, Matches, MaxLength } from 'class-validator'; // prettier-ignore
+import { ArrayMinSize, ArrayUnique, IsArray, IsEmail, IsIn, IsOptional, MaxLength } from 'class-validator'; // prettier-ignore
 import { type Channel } from './delivery.service.js';
 import { messageKinds } from './notification.events.js';
 import {
@@ -35,7 +35,7 @@ class Subscribe {
   @IsOptional()
   @IsEmail({ allow_ip_domain: false, allow_utf8_local_part: false })
   @MaxLength(254)
-  @Matches(/^[\x21-\x7e]+$/, { message: '$property must be ASCII' })
+  @Form(/^[\x21-\x7e]+$/, '只能含 ASCII 字符 · $property must be ASCII')
   address?: string;
 
   @ApiPropertyOptional({ type: String, description: 'For `webhook`: https, to a public address', example: 'https://grid.county.example/foodwarden' })
@@ -59,7 +59,7 @@ class Subscribe {
 
 class Confirm {
   @ApiProperty({ type: String, description: 'The eight digits of the mail', example: '04271993' })
-  @Matches(/^\d{8}$/, { message: '$property must be the eight digits of the mail' })
+  @Form(/^\d{8}$/, '须为邮件中的八位数字 · $property must be the eight digits of the mail')
   code: string;
 }
 

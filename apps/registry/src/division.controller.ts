@@ -1,5 +1,5 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { Caller, Roles } from '#platform';
+import { Form, Caller, Roles } from '#platform';
 import { Controller, Get, Query } from '@nestjs/common';
 import {
   ApiOperation,
@@ -8,7 +8,7 @@ import {
   ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
-import { IsOptional, Matches } from 'class-validator';
+import { IsOptional } from 'class-validator';
 
 export class DivisionQuery {
   @ApiPropertyOptional({
@@ -17,7 +17,10 @@ export class DivisionQuery {
     example: '371425101',
   })
   @IsOptional()
-  @Matches(/^(\d{6}|\d{9})$/)
+  @Form(
+    /^(\d{6}|\d{9})$/,
+    '须为 6 位县级或 9 位乡镇代码 · $property must be a county or township code of 6 or 9 digits',
+  )
   parent?: string;
 }
 

@@ -1,24 +1,24 @@
 import { type Kind, kinds, type Tier, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import {
+import { Form,
   Caller, type Change, ChangePage, changesOf, IfMatch, IsDivision, Line, type Page, PageOf, PageQuery, Roles,
 } from '#platform'; // prettier-ignore
 import { Body, Controller, Get, Param, ParseUUIDPipe, Patch, Post, Query } from '@nestjs/common';
 import {
   ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
-import { IsBoolean, IsIn, IsInt, IsNumber, IsOptional, Matches, Max, Min } from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsNumber, IsOptional, Max, Min } from 'class-validator';
 import { Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
 
 export class RegisterEstablishment {
   @ApiProperty({ type: String, description: 'Village code, 12 digits', example: '371425101201' })
-  @Matches(/^\d{12}$/)
+  @Form(/^\d{12}$/, '须为 12 位村级行政区划代码 · $property must be a village code of 12 digits')
   division: string;
 
   @ApiProperty({ type: String, example: '老王饭店', maxLength: 200, pattern: '\\S' })
   @Line(200)
-  @Matches(/\S/)
+  @Form(/\S/, '不能为空白 · $property must not be blank')
   name: string;
 
   @ApiPropertyOptional({ type: String, nullable: true, example: '91371425MA3CM4AM88' })
@@ -63,7 +63,7 @@ export class ChangeEstablishment {
   @ApiPropertyOptional({ type: String, example: '老王饭店(新店)', maxLength: 200, pattern: '\\S' })
   @IsOptional()
   @Line(200)
-  @Matches(/\S/)
+  @Form(/\S/, '不能为空白 · $property must not be blank')
   name?: string;
 
   @ApiPropertyOptional({ type: String, nullable: true, example: '91371425MA3CM4AM88' })

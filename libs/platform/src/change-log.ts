@@ -9,9 +9,9 @@ import { Controller, Get, Query } from '@nestjs/common';
 import {
   ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
-import { IsOptional, IsUUID, Matches } from 'class-validator';
+import { IsOptional, IsUUID } from 'class-validator';
 import { Caller, Roles } from './auth.js';
-import { afterOf, Line, type Page, PageOf, pageOf, PageQuery } from './fields.js';
+import { Form, afterOf, Line, type Page, PageOf, pageOf, PageQuery } from './fields.js';
 
 /**
  * Two ground tables of a service's migration: who changed which field of what, when and why; and who read whose personal
@@ -218,7 +218,7 @@ class LogQuery extends PageQuery {
 
   @ApiPropertyOptional({ type: String, description: 'The kind of the subject', example: 'establishment' })
   @IsOptional()
-  @Matches(/^[a-z]{1,40}(_[a-z]{1,40}){0,4}$/, { message: '$property must be a word like establishment' })
+  @Form(/^[a-z]{1,40}(_[a-z]{1,40}){0,4}$/, '须为英文表名,如 establishment · $property must be a word like establishment')
   noun?: string;
 
   @ApiPropertyOptional({ type: String, description: 'Who: the `sub` of the token', example: 'office-biaobaisi' })

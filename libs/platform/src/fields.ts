@@ -3,12 +3,18 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { IsInt, IsISO8601, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
 
+import { type Bilingual } from './problem.js';
+
+/** A text of this form; what is wrong otherwise is said in both languages. */
+export const Form = (form: RegExp, message: Bilingual): PropertyDecorator =>
+  Matches(form, { message });
+
 /** A text of one line: no control characters (PostgreSQL takes no NUL) and no halves of a surrogate pair. */
 export const Line = (max: number, min = 1): PropertyDecorator =>
   applyDecorators(
     IsString(),
     Length(min, max),
-    Matches(/^[^\p{Cc}\p{Cs}]*$/u, { message: '$property must be one line without control characters' }),
+    Form(/^[^\p{Cc}\p{Cs}]*$/u, '须为一行文字,不含控制字符 · $property must be one line without control characters'),
   ); // prettier-ignore
 
 /** A text that may have several lines. */
@@ -16,31 +22,34 @@ export const Prose = (max: number, min = 1): PropertyDecorator =>
   applyDecorators(
     IsString(),
     Length(min, max),
-    Matches(/^(?:[^\p{Cc}\p{Cs}]|\r?\n|\t)*$/u, { message: '$property must have no control characters' }),
+    Form(/^(?:[^\p{Cc}\p{Cs}]|\r?\n|\t)*$/u, '不能含控制字符 · $property must have no control characters'),
   ); // prettier-ignore
 
 /** A county, township or village: 6, 9 or 12 digits. */
 export const IsDivision = (): PropertyDecorator =>
-  Matches(/^(\d{6}|\d{9}|\d{12})$/, {
-    message: '$property must be a division code of 6, 9 or 12 digits',
-  });
+  Form(
+    /^(\d{6}|\d{9}|\d{12})$/,
+    '须为 6、9 或 12 位行政区划代码 · $property must be a division code of 6, 9 or 12 digits',
+  );
 
 /** An instant with its offset; of the many forms of ISO 8601 the one that every reader takes. */
 export const IsInstant = (): PropertyDecorator =>
   applyDecorators(
     IsISO8601({ strict: true, strictSeparator: true }),
-    Matches(/^20\d\d-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d)$/, {
-      message: '$property must be an instant with its offset, like 2026-11-23T09:30:00+08:00',
-    }),
+    Form(
+      /^20\d\d-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d)$/,
+      '须为带时区的日期时间,如 2026-11-23T09:30:00+08:00 · $property must be an instant with its offset, like 2026-11-23T09:30:00+08:00',
+    ),
   ); // prettier-ignore
 
 /** A keyset page: send `next` of the page before as `after`. */
 export class PageQuery {
   @ApiPropertyOptional({ type: String, description: 'The cursor `next` of the page before' })
   @IsOptional()
-  @Matches(/^\d{6,12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, {
-    message: '$property must be the `next` of an earlier page',
-  })
+  @Form(
+    /^\d{6,12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
+    '请填写前一页返回的 next · $property must be the `next` of an earlier page',
+  )
   after?: string;
 
   @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })

@@ -3,9 +3,9 @@ import { Get, Injectable, Param, Query } from '@nestjs/common';
 import {
   ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiResponse,
 } from '@nestjs/swagger'; // prettier-ignore
-import { IsIn, IsOptional, Matches } from 'class-validator';
+import { IsIn, IsOptional } from 'class-validator';
 import { Caller, type Role, Roles } from './auth.js';
-import { afterOf, IsDivision, type Page, PageOf, pageOf, PageQuery } from './fields.js';
+import { Form, afterOf, IsDivision, type Page, PageOf, pageOf, PageQuery } from './fields.js';
 import { oneOf } from './problem.js';
 
 class IndicatorWords {
@@ -118,7 +118,10 @@ class IndicatorRow {
 class IndicatorRowPage extends PageOf(IndicatorRow) {}
 
 const IsPeriod = (): PropertyDecorator =>
-  Matches(/^20\d{2}-Q[1-4]$/, { message: '$property must be a calendar quarter like 2026-Q4' });
+  Form(
+    /^20\d{2}-Q[1-4]$/,
+    '须为季度,如 2026-Q4 · $property must be a calendar quarter like 2026-Q4',
+  );
 const periodWords = {
   type: String, description: 'A calendar quarter in Asia/Shanghai; the present one if you do not say', example: '2026-Q4',
 }; // prettier-ignore

@@ -11,10 +11,10 @@ import {
   ApiResponse,
 } from '@nestjs/swagger';
 import { Type as Of } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
+import { IsIn, IsInt, IsOptional, Max, Min } from 'class-validator';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Caller, type Role, Roles } from './auth.js';
-import { afterOf, type Page, PageOf, PageQuery } from './fields.js';
+import { Form, afterOf, type Page, PageOf, PageQuery } from './fields.js';
 import { follow } from './progress.js';
 import { Finding, ImportView, type SheetImports } from './sheet-import.js';
 import { withLargeUpload } from './upload.js';
@@ -37,7 +37,10 @@ class FindingQuery {
     example: '17.1',
   })
   @IsOptional()
-  @Matches(/^\d{1,7}\.\d{1,4}$/, { message: '$property must be the `next` of an earlier page' })
+  @Form(
+    /^\d{1,7}\.\d{1,4}$/,
+    '请填写前一页返回的 next · $property must be the `next` of an earlier page',
+  )
   after?: string;
 
   @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })

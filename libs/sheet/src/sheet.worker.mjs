@@ -137,7 +137,7 @@ function openArchive() {
                   ),
                 );
               archive.openReadStream(entry, (openError, stream) =>
-                openError ? not(new Refused('sheet-damaged', openError.message)) : given(stream),
+                openError ? not(openError) : given(stream),
               );
             }),
         }),
@@ -451,8 +451,13 @@ try {
 } catch (error) {
   parentPort.postMessage({
     refused: {
-      code: error instanceof Refused ? error.code : 'sheet-damaged', // others have codes of their own
-      detail: error.message,
+      // What a library says of a damaged file has a code of its own, or none, and is English.
+      ...(error instanceof Refused
+        ? { code: error.code, detail: error.message }
+        : {
+            code: 'sheet-damaged',
+            detail: `文件已损坏,请重新保存后上传。 · The file is damaged, save it again: ${error.message}`,
+          }),
     },
   });
 }

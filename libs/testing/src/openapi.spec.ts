@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Contract, type Document } from './openapi.js';
 
 const document: Document = {
@@ -74,6 +75,23 @@ describe('an answer is judged by its document', () => {
     expect(judge({ status: 404, code: 'x' }, type, 404)).toMatch('(not-found), and is "x"');
     expect(judge({ status: 404, code: 'not-found' }, json, 404)).toMatch('not as application/json');
   });
+
+  it.each([
+    ['', {}],
+    ['/detail must match pattern', { detail: 'Sign in first.' }],
+    ['/detail must match pattern', { detail: '请先登录。' }],
+    ['/errors/0/remedy must match pattern', { errors: [{ pointer: '/a', rule: 'b', remedy: 'Mend it.' }] }],
+  ])('and a refusal of the services by its languages: %j', (sentence, said) => {
+    const kept = JSON.parse(readFileSync('apps/registry/openapi.json', 'utf8')) as Document;
+    const problem = {
+      type: 'https://foodwarden.example/problems/not-found', title: '没有找到', status: 404, code: 'not-found',
+      detail: '没有找到。 · Nothing is here.', traceId: 'a', errors: [], ...said,
+    };
+    const headers = new Headers({ 'content-type': 'application/problem+json' });
+    const wrong = new Contract(kept).judge('GET', '/api/registry/v1/x', 404, headers, problem).join('; ');
+    if (sentence) expect(wrong).toMatch(sentence);
+    else expect(wrong).toBe('');
+  }); // prettier-ignore
 
   it('whose examples are judged by the schema beside them', () => {
     expect(contract.badExamples()).toEqual([
