@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => fleet.stop(), 30_000);
 
 const township = freshTownship();
-const rows = 20_000;
+const rows = 8_000;
 
 const csv = (mark: string): Buffer => {
   const { name, villages } = township;

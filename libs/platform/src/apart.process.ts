@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { constants, setPriority } from 'node:os';
+import { setPriority } from 'node:os';
 import { pino } from 'pino';
 import { type Told } from './apart.js';
 import { openContext, type ServiceDefinition } from './context.js';
@@ -13,7 +13,7 @@ const served = new Served();
 let stop: (() => void) | undefined;
 let early = false;
 
-setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+setPriority(5); // behind who is served, and not starved by a busy machine
 // Ctrl-C reaches the whole group: the service tells when to stop, and without it there is nobody to work for.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 process.on('disconnect', () => {
