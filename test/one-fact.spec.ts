@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
 import { registry } from '../apps/registry/src/registry.definition.js';
 import { Database } from '#database';
-import { connectBus } from '#messaging';
 import { County, eventually } from '#testing';
 import { jetstream } from '@nats-io/jetstream';
 import pg from 'pg';
@@ -90,12 +89,7 @@ describe('one fact across two services', () => {
     );
     expect(facts).toHaveLength(2);
     const before = await county.rows('assignment', 'select count(*) as n from inbox');
-    const bus = await connectBus({
-      url: county.nats.url,
-      user: 'deploy',
-      password: 'only-for-tests',
-      name: 'deploy',
-    });
+    const bus = await county.bus('deploy');
     // Sent again with new message ids (so past the broker's own memory), the newest first.
     for (const { event } of [...facts, ...facts].reverse())
       await jetstream(bus).publish(`evt.${event.type}.371425.101`, JSON.stringify(event), {
@@ -119,12 +113,7 @@ describe('one fact across two services', () => {
   });
 
   it('sets a fact that does not fit its contract aside as a dead letter, and goes on', async () => {
-    const bus = await connectBus({
-      url: county.nats.url,
-      user: 'deploy',
-      password: 'only-for-tests',
-      name: 'deploy',
-    });
+    const bus = await county.bus('deploy');
     await jetstream(bus).publish(
       'evt.registry.establishment.registered.v1.371425.101',
       '{"type":"registry.establishment.registered.v1"}',
@@ -279,12 +268,7 @@ describe('walls', () => {
   });
 
   it('lets a service’s NATS user neither publish another’s facts nor administer streams', async () => {
-    const bus = await connectBus({
-      url: county.nats.url,
-      user: 'assignment',
-      password: 'only-for-tests',
-      name: 'assignment',
-    });
+    const bus = await county.bus('assignment');
     await expect(
       jetstream(bus, { timeout: 1500 }).publish(
         'evt.registry.establishment.registered.v1.371425.101',

@@ -32,7 +32,7 @@ async function openapiOf(definition, url) {
     definition,
     {
       service, host: '127.0.0.1', port: 0, databaseUrl: url('app'), relayUrl: url('relay'),
-      natsUrl: 'nats://127.0.0.1:1', issuer: 'https://issuer.example', audience: 'urn:foodwarden', logLevel: 'silent',
+      nats: { url: 'nats://127.0.0.1:1' }, issuer: 'https://issuer.example', audience: 'urn:foodwarden', logLevel: 'silent',
     },
     { listen: true },
   ); // prettier-ignore

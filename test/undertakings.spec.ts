@@ -1,8 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type Envelope, subjectOf } from '#contracts';
-import { connectBus } from '#messaging';
 import {
-  type Answer, County, eventually, freshTownship, jpeg, password, pdf, png, type Township,
+  type Answer, County, eventually, freshTownship, jpeg, pdf, png, type Township,
 } from '#testing'; // prettier-ignore
 import { jetstream } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
@@ -44,7 +43,7 @@ let admin: string;
 let second: string;
 beforeAll(async () => {
   county = await County.start([assignment, notification]);
-  bus = await connectBus({ url: county.nats.url, user: 'deploy', password, name: 'deploy' });
+  bus = await county.bus('deploy');
   admin = await county.token('county-admin', countyCode);
   second = await county.token('county-admin', countyCode);
 }, 60_000);

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { OfficialChanged } from '#contracts';
-import { connectBus } from '#messaging';
 import { type Answer, County, eventually } from '#testing';
 import { jetstream } from '@nats-io/jetstream';
 import { v7 as uuidv7 } from 'uuid';
@@ -194,7 +193,7 @@ describe('an official', () => {
   /** As assignment says it on the bus. */
   async function say(officialId: string, division: string, active: boolean, sequence: number): Promise<void> {
     serialOfFact += 1;
-    const bus = await connectBus({ url: county.nats.url, user: 'deploy', password: 'only-for-tests', name: 'deploy' });
+    const bus = await county.bus('deploy');
     await jetstream(bus).publish(
       `evt.${OfficialChanged.type}.371425.${division.slice(6, 9)}`,
       JSON.stringify({

@@ -110,7 +110,7 @@ beforeAll(async () => {
   const port = await freePort();
   config = {
     service: 'identity', host: '127.0.0.1', port, databaseUrl: county.url('identity', 'app'), relayUrl: county.url('identity', 'relay'),
-    natsUrl: county.nats.url, natsUser: 'identity', natsPassword: 'only-for-tests', issuer: `http://127.0.0.1:${port}/identity`,
+    nats: county.busAccess('identity'), issuer: `http://127.0.0.1:${port}/identity`,
     audience: 'urn:foodwarden', logLevel: 'info', files: undefined, cookieKeys: [randomBytes(24).toString('base64url')], swaggerRedirectUris: [redirect],
     totpRoles: ['county-admin'], totpKeys: ['old-key-'.repeat(5)], addressLimits: defaultAddressLimits, trustProxy: 1,
   }; // prettier-ignore

@@ -1,6 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { type Envelope, ObligationOpened, subjectOf } from '#contracts';
-import { connectBus } from '#messaging';
 import { Settings } from '#platform';
 import { type Answer, County, eventually } from '#testing';
 import { jetstream } from '@nats-io/jetstream';
@@ -50,7 +49,7 @@ beforeAll(async () => {
       DELIVERY_TIMEOUT_MS: '1500',
     },
   });
-  bus = await connectBus({ url: county.nats.url, user: 'deploy', password: 'only-for-tests', name: 'test' }); // prettier-ignore
+  bus = await county.bus('deploy'); // prettier-ignore
   await county.clock('notification', now.toISOString());
 }, 120_000);
 afterAll(async () => {

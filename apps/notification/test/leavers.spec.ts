@@ -6,7 +6,6 @@ import {
   OfficialChanged,
   subjectOf,
 } from '#contracts';
-import { connectBus } from '#messaging';
 import { County, eventually } from '#testing';
 import { jetstream } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
@@ -35,7 +34,7 @@ beforeAll(async () => {
       WEBHOOK_ALLOW_INWARD: '127.0.0.1/32',
     },
   });
-  bus = await connectBus({ url: county.nats.url, user: 'deploy', password: 'only-for-tests', name: 'test' }); // prettier-ignore
+  bus = await county.bus('deploy');
   await county.clock('notification', now.toISOString());
 }, 120_000);
 afterAll(async () => {

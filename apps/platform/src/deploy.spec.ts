@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { publishers } from '#contracts';
 import { rightsOf } from '#messaging';
+import { nkeys } from '@nats-io/transport-node';
 import { authorizationOf, natsServices } from './nats-conf.js';
+import { withSecrets } from './secrets.js';
 
 const compose = readFileSync('deploy/compose.yaml', 'utf8');
 const dockerfile = readFileSync('deploy/Dockerfile', 'utf8');
@@ -37,7 +39,7 @@ describe('deploy/', () => {
       .map(([one]) => one)
       .filter((one) => !/^\$\{[A-Z_]+:\?set it\}$/.test(one));
     expect(loose).toEqual([]);
-    const secrets = [...example].filter(([name]) => /PASSWORD|KEY|SECRET/.test(name));
+    const secrets = [...example].filter(([name]) => /PASSWORD|KEY|SECRET|SEED/.test(name));
     expect(secrets.length).toBeGreaterThan(20);
     expect(secrets.filter(([, value]) => value !== '')).toEqual([]);
   });
@@ -93,33 +95,64 @@ describe('deploy/', () => {
   }); // prettier-ignore
 });
 
-describe('the rights in nats.conf', () => {
-  const env = Object.fromEntries(
-    [...natsServices, 'deploy'].map((user) => [
-      `${user.toUpperCase()}_NATS_PASSWORD`,
-      `only-for-tests-${user}`,
-    ]),
-  );
-  const compared = (text: string): unknown => JSON.parse(text.replace(/^authorization: /, ''));
+describe('the secrets of .env', () => {
+  it('are made for every line that asks for one, each another, and nothing else is touched', () => {
+    const text = readFileSync('deploy/.env.example', 'utf8');
+    const made = withSecrets(text);
+    const asked = [...example].filter(([, value]) => value === '').map(([name]) => name);
+    const given = new Map(asked.map((name) => [name, new RegExp(`^${name}=(.+)$`, 'm').exec(made)?.[1] ?? ''])); // prettier-ignore
+    expect(new Set(given.values()).size).toBe(asked.length);
+    for (const [name, value] of given)
+      expect([name, value]).toEqual([name, expect.stringMatching(name.endsWith('SEED') ? /^SU[A-Z2-7]{56}$/ : /^[0-9a-f]{48}$/)]); // prettier-ignore
+    expect(made.replace(/^(\w+_(?:PASSWORD|KEYS|SEED))=.*$/gm, '$1=')).toBe(text);
+    expect(withSecrets(made)).toBe(made);
+    expect(() => authorizationOf(Object.fromEntries(given))).not.toThrow();
+  });
+});
 
-  it('are those of rightsOf, for every service that speaks NATS', () => {
-    const { users } = compared(authorizationOf(env)) as {
-      users: { user: string; password: string; permissions?: unknown }[];
+describe('what compose.yaml joins inside', () => {
+  it('is joined under TLS alone, by who is vouched for', () => {
+    const databases = [...compose.matchAll(/postgresql:\/\/.*$/gm)].map(([url]) => url);
+    expect(databases.length).toBeGreaterThan(20);
+    expect(databases.filter((url) => !url.endsWith('?sslmode=verify-full&sslrootcert=/inside/inside-ca.crt'))).toEqual([]); // prettier-ignore
+    expect(unique(compose.matchAll(/NATS_URL: (\S+)/g))).toEqual(['tls://nats:4222']);
+    expect(compose).not.toMatch(/NATS_PASSWORD|NATS_USER/);
+    for (const [name, block] of services)
+      if (/postgresql:|NATS_URL|\*environment/.test(block) && block.includes('volumes:'))
+        expect([name, block]).toEqual([name, expect.stringContaining('/inside')]);
+    expect(readFileSync('deploy/pg_hba.conf', 'utf8')).not.toMatch(/^host\s|trust/m);
+    expect(readFileSync('deploy/nats.conf', 'utf8')).toMatch(/^tls \{$/m);
+  });
+});
+
+describe('the rights in nats.conf', () => {
+  const pairs = new Map([...natsServices, 'deploy'].map((user) => [user, nkeys.createUser()]));
+  const env = Object.fromEntries(
+    [...pairs].map(([user, pair]) => [`${user.toUpperCase()}_NATS_SEED`, new TextDecoder().decode(pair.getSeed())]),
+  ); // prettier-ignore
+
+  it('are those of rightsOf, for every service that speaks NATS, and hold no secret', () => {
+    const text = authorizationOf(env);
+    const { users } = JSON.parse(text.replace(/^authorization: /, '')) as {
+      users: { nkey: string; permissions?: unknown }[];
     };
-    expect(users.map((one) => one.user).sort()).toEqual([...natsServices, 'deploy'].sort());
-    for (const { user, password, permissions } of users) {
-      expect(password).toBe(`only-for-tests-${user}`);
+    const found = new Map(users.map(({ nkey, permissions }) => [nkey, permissions]));
+    expect(found.size).toBe(pairs.size);
+    for (const [user, pair] of pairs) {
+      expect(found.has(pair.getPublicKey())).toBe(true);
       const service = publishers.find((one) => one === user);
       const rights = service && rightsOf(service);
-      expect(permissions).toEqual(
+      expect(found.get(pair.getPublicKey())).toEqual(
         rights && { publish: { allow: rights.publish }, subscribe: { allow: rights.subscribe } },
       );
     }
+    for (const seed of Object.values(env)) expect(text).not.toContain(seed);
   });
 
-  it('are not printed while a password is missing or weak, and say which', () => {
+  it('are not printed while a seed is missing, wrong or another’s, and say which', () => {
+    const account = new TextDecoder().decode(nkeys.createAccount().getSeed());
     expect(() =>
-      authorizationOf({ ...env, TRAINING_NATS_PASSWORD: '', REGISTRY_NATS_PASSWORD: 'a"b' }),
-    ).toThrow(/^Set REGISTRY_NATS_PASSWORD, TRAINING_NATS_PASSWORD: /);
-  });
+      authorizationOf({ ...env, TRAINING_NATS_SEED: '', REGISTRY_NATS_SEED: account, IDENTITY_NATS_SEED: env['ASSIGNMENT_NATS_SEED'] }),
+    ).toThrow(/^Set REGISTRY_NATS_SEED, TRAINING_NATS_SEED, IDENTITY_NATS_SEED: /);
+  }); // prettier-ignore
 });

@@ -307,7 +307,7 @@ async function start(options: StartOptions): Promise<void> {
       const { service } = definition;
       const config = {
         service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
-        natsUrl: nats.url, natsUser: service, natsPassword: known.nats, issuer, audience, logLevel,
+        nats: { url: nats.url, user: service, password: known.nats }, issuer, audience, logLevel,
         files: { folder: join(dataDir, 'files') }, env: { ...process.env, NOTIFICATION_KEYS: known.notification },
       }; // prettier-ignore
       const running =

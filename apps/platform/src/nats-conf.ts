@@ -1,26 +1,26 @@
 import { publishers } from '#contracts';
 import { rightsOf } from '#messaging';
-import { passwordsFrom } from './deploy.secrets.js';
+import { publicKeysFrom } from './deploy.secrets.js';
 
 /** The services with a NATS user. */
 export const natsServices = publishers;
 
 /**
  * The authorization block of nats.conf, from the same `rightsOf` that the tests and npm start use, so that the rights of
- * production never drift from them. Passwords from `<SERVICE>_NATS_PASSWORD` and `DEPLOY_NATS_PASSWORD`.
+ * production never drift from them. Of the seeds in `<SERVICE>_NATS_SEED` and `DEPLOY_NATS_SEED` it prints the public keys
+ * alone: the broker holds no secret of anybody.
  */
 export function authorizationOf(env: NodeJS.ProcessEnv): string {
   const names = new Map(
-    natsServices.map((service) => [service, `${service.toUpperCase()}_NATS_PASSWORD`]),
+    natsServices.map((service) => [service, `${service.toUpperCase()}_NATS_SEED`]),
   );
-  const password = passwordsFrom(env, ['DEPLOY_NATS_PASSWORD', ...names.values()]);
+  const nkey = publicKeysFrom(env, ['DEPLOY_NATS_SEED', ...names.values()]);
   const users = [
-    { user: 'deploy', password: password('DEPLOY_NATS_PASSWORD') }, // makes streams and durables: no walls
+    { nkey: nkey('DEPLOY_NATS_SEED') }, // makes streams and durables: no walls
     ...[...names].map(([service, name]) => {
       const { publish, subscribe } = rightsOf(service);
       return {
-        user: service,
-        password: password(name),
+        nkey: nkey(name),
         permissions: { publish: { allow: publish }, subscribe: { allow: subscribe } },
       };
     }),

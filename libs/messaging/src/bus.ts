@@ -6,21 +6,32 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream';
-import { connect, nanos, type NatsConnection } from '@nats-io/transport-node';
+import { connect, nanos, nkeyAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 
 export interface BusOptions {
-  /** Comma-separated `nats://host:port`. */
+  /** Comma-separated `nats://host:port`, or `tls://host:port`: never without TLS. */
   url: string;
-  user?: string;
-  password?: string;
+  user?: string | undefined;
+  password?: string | undefined;
+  /** `SU…`: the seed of an nkey, in place of user and password. It signs the server's challenge and is never sent. */
+  nkeySeed?: string | undefined;
+  /** PEM files: the authority that vouches for the servers, and what this client shows them where they ask. */
+  tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined;
   name: string;
 }
 
+/** Whom a client is and whom it believes; `name` says only what it is called in the server's lists. */
+export type BusAccess = Omit<BusOptions, 'name'>;
+
 /** Reconnects for ever, and waits for a server that is not there yet: any start order works. */
 export async function connectBus(options: BusOptions): Promise<NatsConnection> {
+  const { user, password, nkeySeed, tls } = options;
+  const servers = options.url.split(',');
   return connect({
-    servers: options.url.split(','),
-    ...(options.user ? { user: options.user, pass: options.password ?? '' } : {}),
+    servers,
+    ...(user ? { user, pass: password ?? '' } : {}),
+    ...(nkeySeed ? { authenticator: nkeyAuthenticator(new TextEncoder().encode(nkeySeed)) } : {}),
+    ...(tls || servers.some((one) => one.startsWith('tls://')) ? { tls: tls ?? {} } : {}),
     name: options.name,
     inboxPrefix: `_INBOX_${options.name}`,
     maxReconnectAttempts: -1,
@@ -32,12 +43,16 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
   });
 }
 
+/** Every major of a fact: one that its reader does not know yet comes to its dead letters, and is not dropped unseen. */
+const everyMajor = (type: string): string => `evt.${type.replace(/\.v\d+$/, '')}.*.>`;
+
 export const durableOf = (consumer: Service, owner: Service): string => `${consumer}-${owner}`;
 
 /** Back-off between deliveries; the last one repeats. A message that failed `maxDeliver` times becomes a dead letter. */
 export const backoffMs = [1_000, 5_000, 15_000, 60_000, 180_000, 600_000, 600_000];
 export const maxDeliver = 8;
-const ackWaitMs = 30_000;
+/** What was on its way to a reader whose server or connection died comes again after this; a long handler says that it lives. */
+export const ackWaitMs = 10_000;
 /** Of one durable, under way at once. */
 export const maxUnacknowledged = 64;
 
@@ -65,9 +80,11 @@ export async function deployBus(connection: NatsConnection, replicas = 1): Promi
   }
   for (const [consumer, events] of Object.entries(listeners)) {
     for (const owner of new Set(events.map((event) => event.owner))) {
-      const subjects = events
-        .filter((event) => event.owner === owner)
-        .map((event) => `evt.${event.type}.>`);
+      const subjects = [
+        ...new Set(
+          events.filter((event) => event.owner === owner).map(({ type }) => everyMajor(type)),
+        ),
+      ];
       const config = {
         durable_name: durableOf(consumer as Service, owner),
         ack_policy: AckPolicy.Explicit,

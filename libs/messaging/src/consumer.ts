@@ -19,7 +19,7 @@ import {
 } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { type TObject } from '@sinclair/typebox';
-import { backoffMs, durableOf, goneText, maxDeliver } from './bus.js';
+import { ackWaitMs, backoffMs, durableOf, goneText, maxDeliver } from './bus.js';
 
 const HANDLES = Symbol('handles');
 
@@ -121,7 +121,7 @@ export class Applier {
   /** @param and more work of the same transaction */
   async apply(event: Envelope, and?: (tx: Tx) => Promise<void>): Promise<void> {
     const handler = this.handlers.get(event.type);
-    if (!handler) throw new Permanent(`no handler for ${event.type}`);
+    if (!handler && !this.hears(event.type)) throw new Permanent(`no handler for ${event.type}`);
     // A handler is no person: it works in the scope of the fact's county.
     const caller = {
       id: `service:${this.service}`,
@@ -139,9 +139,15 @@ export class Applier {
         this.repeated++;
         return;
       }
-      await handler(event as Envelope<never>, tx);
+      await handler?.(event as Envelope<never>, tx);
       this.applied++;
     });
+  }
+
+  /** A major that this service knows of and does not listen to, beside one that it does: noted, and nothing to do. */
+  private hears(type: string): boolean {
+    const fact = type.replace(/\d+$/, '');
+    return [...this.handlers.keys()].some((known) => known.replace(/\d+$/, '') === fact);
   }
 
   /** How many dead letters wait to be replayed. */
@@ -164,7 +170,7 @@ export class Applier {
           // Sent again by the reconciler while it failed, a fact is set aside once.
           `insert into dead_letter (id, division, consumer, event_id, type, cause, message) select $1, $2, $3, $4::uuid, $5, $6, $7
            where not exists (select 1 from dead_letter where event_id = $4::uuid and replayed_at is null)`,
-          [randomUUID(), place || '0', this.service, event?.id ?? null, event?.type ?? subject, cause.message, JSON.stringify({ subject, text })],
+          [randomUUID(), place || '0', this.service, event?.id ?? null, event?.type ?? typeIn(subject), cause.message, JSON.stringify({ subject, text })],
         ),
     );
   } // prettier-ignore
@@ -248,7 +254,8 @@ export class Consumers {
     while (!this.stopped) {
       try {
         const consumer = await jetstream(this.connection).consumers.get(streamOf(owner), durable);
-        const messages = await consumer.consume({ max_messages: 32, idle_heartbeat: 5_000, abort_on_missing_resource: true }); // prettier-ignore
+        // After a failed look at its consumer, as while a cluster chooses a leader, the client waits as long as `expires`.
+        const messages = await consumer.consume({ max_messages: 32, expires: 5_000, idle_heartbeat: 2_000, abort_on_missing_resource: true }); // prettier-ignore
         this.open.set(owner, messages);
         this.troubles.delete(durable);
         try {
@@ -275,6 +282,7 @@ export class Consumers {
 
   private async take(message: JsMsg): Promise<void> {
     let event: Envelope | undefined;
+    const alive = setInterval(() => message.working(), ackWaitMs / 3);
     try {
       event = this.applier.read(message.subject, message.string());
       await this.applier.apply(event);
@@ -295,9 +303,15 @@ export class Consumers {
         this.log(`dead letter not written: ${(burial as Error).message}`, burial);
         message.nak(30_000); // never let go of a message whose dead letter is not saved
       }
+    } finally {
+      clearInterval(alive);
     }
   }
 }
+
+/** What a message says it is, where it could not be read. */
+const typeIn = (subject: string): string =>
+  /^evt\.(.+)\.(?:\d{6}|_)\.(?:\d{3}|_)$/.exec(subject)?.[1] ?? subject;
 
 /** The stream or our durable in it: neither comes back by itself. */
 const isGone = (error: unknown): boolean =>

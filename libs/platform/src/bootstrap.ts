@@ -27,7 +27,7 @@ import { AccountCutoffs } from './account-cutoff.js';
 import { OidcGuard, traceIdOf } from './auth.js';
 import { Apart } from './apart.js';
 import { Arrivals } from './arrivals.js';
-import { type Config, configFrom, defaultRequestTimeoutMs } from './config.js';
+import { busFrom, type Config, configFrom, defaultRequestTimeoutMs } from './config.js';
 import { openContext, PlatformModule, type ServiceDefinition } from './context.js';
 import { completed, describeRules } from './openapi.js';
 import {
@@ -226,8 +226,7 @@ export async function startService(
       : [];
   const jobs = new Jobs([...light, ...apart, ...sweep, new Housekeeping(database)], say);
   const joined = connectBus({
-    url: config.natsUrl,
-    ...(config.natsUser ? { user: config.natsUser, password: config.natsPassword ?? '' } : {}),
+    ...config.nats,
     name: service,
   }).then(
     async (made) => {
@@ -245,7 +244,10 @@ export async function startService(
       reconciler.start();
     },
     (error: unknown) =>
-      say('NATS refused the connection: check NATS_URL, NATS_USER, NATS_PASSWORD', error),
+      say(
+        'NATS refused the connection: check NATS_URL, NATS_USER and NATS_PASSWORD or NATS_NKEY_SEED, and NATS_CA_FILE',
+        error,
+      ),
   );
 
   const registry = new Registry();
@@ -500,20 +502,14 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       return;
     }
     if (step === 'deploy-bus') {
-      const {
-        NATS_URL: url,
-        NATS_USER: user,
-        NATS_PASSWORD: password,
-        NATS_REPLICAS: replicas,
-      } = process.env;
-      if (!url)
-        throw new Error('Set NATS_URL, and NATS_USER and NATS_PASSWORD of the deploy user.');
-      const connection = await connectBus({
-        url,
-        name: 'deploy',
-        ...(user ? { user, password: password ?? '' } : {}),
-      });
-      await deployBus(connection, Number(replicas ?? 1));
+      const wrong: string[] = [];
+      const bus = busFrom(process.env, wrong);
+      const replicas = process.env['NATS_REPLICAS'] ?? '1';
+      if (!/^[13]$/.test(replicas)) wrong.push('NATS_REPLICAS (1 or 3)');
+      if (wrong.length > 0)
+        throw new Error(`Set ${wrong.join(', ')}, as the deploy user, to make the streams.`);
+      const connection = await connectBus({ ...bus, name: 'deploy' });
+      await deployBus(connection, Number(replicas));
       await connection.close();
       return;
     }

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { type Service } from '#contracts';
+import { type BusAccess } from '#messaging';
+import { nkeys } from '@nats-io/transport-node';
 import { defaultLimits, type Limits } from './limits.js';
 import { type FilesConfig } from '#files';
 
@@ -12,9 +15,7 @@ export interface Config {
   port: number;
   databaseUrl: string;
   relayUrl: string;
-  natsUrl: string;
-  natsUser: string | undefined;
-  natsPassword: string | undefined;
+  nats: BusAccess;
   issuer: string;
   audience: string;
   logLevel: string;
@@ -58,6 +59,7 @@ export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: stri
     if (!Number.isInteger(value) || value < 1) wrong.push(`${name} (like ${otherwise})`);
     return value;
   };
+  for (const name of ['DATABASE_URL', 'DATABASE_RELAY_URL']) vouchedFor(name, env, wrong);
   const config: Config = {
     service,
     host: env['HOST'] ?? '127.0.0.1',
@@ -72,9 +74,7 @@ export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: stri
       /^postgres(ql)?:\/\//,
       `postgresql://${service}_relay:…@host:5432/${service}`,
     ),
-    natsUrl: need('NATS_URL', /^(nats|tls):\/\//, 'nats://host:4222'),
-    natsUser: env['NATS_USER'],
-    natsPassword: env['NATS_PASSWORD'],
+    nats: busFrom(env, wrong),
     issuer: need('OIDC_ISSUER', /^https?:\/\//, 'https://host/identity'),
     audience: env['OIDC_AUDIENCE'] ?? 'urn:foodwarden',
     logLevel: env['LOG_LEVEL'] ?? 'info',
@@ -93,6 +93,65 @@ export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: stri
   if (env['FILES_DIR'] && config.files && !('folder' in config.files))
     wrong.push('either FILES_DIR or FILES_S3_ENDPOINT');
   return config;
+}
+
+/** What an operator may say of TLS in a database's URL: none, or all of it. Everything between believes any server. */
+function vouchedFor(name: string, env: NodeJS.ProcessEnv, wrong: string[]): void {
+  const query = new URLSearchParams((env[name] ?? '').split('?')[1] ?? '');
+  const mode = query.get('sslmode');
+  if (mode !== null && mode !== 'verify-full' && mode !== 'disable')
+    wrong.push(`${name} with sslmode=verify-full, or without sslmode`);
+  const file = query.get('sslrootcert');
+  if (file !== null && contentOf(file) === undefined)
+    wrong.push(`${name} with an sslrootcert that can be read`);
+}
+
+const contentOf = (file: string): string | undefined => {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return undefined; // told by the name of the variable
+  }
+};
+
+/** How this process joins the bus; adds to `wrong` what is missing or wrong. */
+export function busFrom(env: NodeJS.ProcessEnv, wrong: string[]): BusAccess {
+  const url = env['NATS_URL'] ?? '';
+  if (!/^(nats|tls):\/\//.test(url)) wrong.push('NATS_URL (like nats://host:4222)');
+  const { NATS_USER: user, NATS_PASSWORD: password, NATS_NKEY_SEED: given, NATS_NKEY_SEED_FILE: seedFile } = env; // prettier-ignore
+  if (given && seedFile) wrong.push('either NATS_NKEY_SEED or NATS_NKEY_SEED_FILE');
+  const seed = seedFile ? contentOf(seedFile) : given;
+  if (seed && user) wrong.push('either NATS_USER or an nkey');
+  const from = seedFile ? 'NATS_NKEY_SEED_FILE' : 'NATS_NKEY_SEED';
+  if ((seedFile ?? seed) && !isSeed(seed)) wrong.push(`${from} (the seed of a user’s nkey, SU…)`);
+  const { NATS_CA_FILE: caFile, NATS_CERT_FILE: certFile, NATS_KEY_FILE: keyFile } = env;
+  for (const [name, file] of Object.entries({
+    NATS_CA_FILE: caFile,
+    NATS_CERT_FILE: certFile,
+    NATS_KEY_FILE: keyFile,
+  }))
+    // prettier-ignore
+    if (file && contentOf(file) === undefined) wrong.push(`${name} (a PEM file that can be read)`);
+  if (Boolean(certFile) !== Boolean(keyFile))
+    wrong.push('NATS_CERT_FILE and NATS_KEY_FILE together');
+  const tls = {
+    ...(caFile ? { caFile } : {}),
+    ...(certFile && keyFile ? { certFile, keyFile } : {}),
+  };
+  return {
+    url,
+    ...(user ? { user, password: password ?? '' } : {}),
+    ...(seed ? { nkeySeed: seed } : {}),
+    ...(Object.keys(tls).length > 0 ? { tls } : {}),
+  };
+}
+
+function isSeed(text: string | undefined): boolean {
+  try {
+    return nkeys.fromSeed(new TextEncoder().encode(text)).getPublicKey().startsWith('U');
+  } catch {
+    return false;
+  }
 }
 
 /** A folder, or a bucket with everything that it takes; nothing at all is right too. */

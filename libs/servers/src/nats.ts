@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { connect } from '@nats-io/transport-node';
+import { connect, nkeyAuthenticator, nkeys } from '@nats-io/transport-node';
 import { freePort } from './port.js';
 import { ServerError } from './postgres.js';
 import { fetchRelease } from './release.js';
@@ -14,6 +14,8 @@ const run = promisify(execFile);
 export interface NatsUser {
   user: string;
   password: string;
+  /** In place of user and password: the server is told the public key alone. */
+  nkeySeed?: string;
   publish?: string[];
   subscribe?: string[];
 }
@@ -24,6 +26,8 @@ export interface Nats {
   serverName: string;
   version: string;
   pid: number;
+  /** Without a word of warning to anybody. */
+  kill(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -165,7 +169,13 @@ export interface NatsOptions {
   users: NatsUser[];
   /** Where others look for it already; any free port without it. */
   port?: number;
+  /** PEM files: nobody is let in without TLS then. */
+  tls?: { caFile: string; certFile: string; keyFile: string };
+  /** One of several that keep every stream together; each acknowledges only what is on its disk. */
+  cluster?: { serverName: string; port: number; routes: number[] };
 }
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** Starts nats-server with JetStream on a free loopback port, and checks by `server_name` that our own child answers. */
 export async function startNats(options: NatsOptions): Promise<Nats> {
@@ -175,10 +185,12 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
   await endOrphan(pidFile, config);
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
-    const serverName = `foodwarden-${randomBytes(6).toString('hex')}`;
+    const { tls, cluster } = options;
+    const serverName = cluster?.serverName ?? `foodwarden-${randomBytes(6).toString('hex')}`;
     const users = options.users.map((user) => ({
-      user: user.user,
-      password: user.password,
+      ...(user.nkeySeed
+        ? { nkey: nkeys.fromSeed(bytes(user.nkeySeed)).getPublicKey() }
+        : { user: user.user, password: user.password }),
       ...(user.publish || user.subscribe
         ? {
             permissions: {
@@ -194,8 +206,12 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
         {
           server_name: serverName,
           pid_file: pidFile, listen: `127.0.0.1:${port}`, max_payload: 1048576,
-          jetstream: { store_dir: options.storeDir, max_file_store: 4294967296 },
+          jetstream: { store_dir: options.storeDir, max_file_store: 4294967296, ...(cluster ? { sync_interval: 'always' } : {}) },
           authorization: { users },
+          ...(tls ? { tls: { cert_file: tls.certFile, key_file: tls.keyFile, ca_file: tls.caFile } } : {}),
+          ...(cluster
+            ? { cluster: { name: 'foodwarden', listen: `127.0.0.1:${cluster.port}`, routes: cluster.routes.map((route) => `nats://127.0.0.1:${route}`) } }
+            : {}),
         },
         null,
         2,
@@ -226,8 +242,10 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
       try {
         const connection = await connect({
           servers: `127.0.0.1:${port}`,
-          user: first.user,
-          pass: first.password,
+          ...(first.nkeySeed
+            ? { authenticator: nkeyAuthenticator(bytes(first.nkeySeed)) }
+            : { user: first.user, pass: first.password }),
+          ...(tls ? { tls: { caFile: tls.caFile } } : {}),
           reconnect: false,
           timeout: 1000,
         });
@@ -236,10 +254,14 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
         if (info?.server_name !== serverName) break; // somebody else took the port
         return {
           port,
-          url: `nats://127.0.0.1:${port}`,
+          url: `${tls ? 'tls' : 'nats'}://127.0.0.1:${port}`,
           serverName,
           version: info.version,
           pid: child.pid ?? 0,
+          async kill(): Promise<void> {
+            child.kill('SIGKILL');
+            await gone;
+          },
           async stop(): Promise<void> {
             if (exited) return;
             child.kill('SIGTERM');
@@ -248,7 +270,12 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
             await gone;
           },
         };
-      } catch {
+      } catch (error) {
+        if (tls && /certificate|altnames/.test((error as Error).message)) {
+          said = (error as Error).message;
+          attempt = 3; // it will not be believed later either
+          break;
+        }
         await new Promise((done) => setTimeout(done, 50));
       }
     }

@@ -34,6 +34,8 @@ export interface PostgresOptions {
   /** true: what the folder holds is thrown away first. */
   fresh?: boolean;
   log?: (line: string) => void;
+  /** PEM: nobody is let in without TLS then, and `url` asks for all of it, believing the authority in `caFile`. */
+  tls?: { cert: string; key: string; caFile: string };
 }
 
 /** Starts the PostgreSQL that npm brought, on a free loopback port, and checks that what answers is our own child. */
@@ -76,6 +78,14 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     );
   }
   const password = (await readFile(secretFile, 'utf8')).trim();
+  const { tls } = options;
+  if (tls) {
+    const files = { 'server.crt': tls.cert, 'server.key': tls.key, 'pg_hba.conf': 'hostssl all all 127.0.0.1/32 scram-sha-256\n' }; // prettier-ignore
+    for (const [name, text] of Object.entries(files)) {
+      await writeFile(join(dataDir, name), text, { mode: 0o600 });
+      if (user) await chown(join(dataDir, name), user.uid, user.gid);
+    }
+  }
 
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
@@ -84,6 +94,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       ...(options.durable === false
         ? ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off']
         : []),
+      ...(tls ? ['-c', 'ssl=on'] : []),
     ]; // prettier-ignore
     // Its own session: Ctrl-C in a terminal reaches the whole group, and the database must outlive the services.
     const child = spawn(bin('postgres'), ['-D', dataDir, ...settings], {
@@ -102,8 +113,9 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       }),
     );
     child.once('error', () => (exited = true));
+    const vouched = tls ? `?sslmode=verify-full&sslrootcert=${encodeURIComponent(tls.caFile)}` : '';
     const url = (database: string, name = 'postgres', word = password): string =>
-      `postgresql://${encodeURIComponent(name)}:${encodeURIComponent(word)}@127.0.0.1:${port}/${database}`;
+      `postgresql://${encodeURIComponent(name)}:${encodeURIComponent(word)}@127.0.0.1:${port}/${database}${vouched}`;
     const deadline = Date.now() + 30_000;
     while (!exited && Date.now() < deadline) {
       const client = new pg.Client({

@@ -18,6 +18,8 @@ export const unlimited = {
 export interface Servers {
   postgres: string;
   natsServer: string;
+  /** Of the production profile: signs the certificates of the run. */
+  authority?: { cert: string; key: string; caFile: string };
 }
 
 /** PostgreSQL and nats-server of the run, as the global setup left them. */

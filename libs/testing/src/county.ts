@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate } from '#database';
 import { filesOf, type FilesConfig, type FileStore } from '#files';
-import { connectBus, deployBus, rightsOf } from '#messaging';
+import { type BusAccess, connectBus, deployBus } from '#messaging';
 import {
   type Config,
   type Role,
@@ -15,9 +15,11 @@ import {
   startService,
 } from '#platform';
 import { freePort, type Nats, startNats } from '#servers';
+import { type NatsConnection } from '@nats-io/transport-node';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
-import { Apis, audience, password, type Servers, serversOfRun, unlimited } from './apis.js';
+import { Apis, audience, type Servers, serversOfRun, unlimited } from './apis.js';
 import { eventually } from './eventually.js';
+import { busAccess, natsAccess } from './profile.js';
 
 interface Signing {
   audience?: string;
@@ -104,16 +106,13 @@ export class County extends Apis {
     const nats = await startNats({
       bin: servers.natsServer,
       storeDir,
-      users: [
-        { user: 'deploy', password },
-        ...definitions.map(({ service }) => ({ user: service, password, ...rightsOf(service) })),
-      ],
-    });
+      ...natsAccess(storeDir, definitions.map(({ service }) => service)),
+    }); // prettier-ignore
     const folder = await mkdtemp(join(tmpdir(), 'foodwarden-files-'));
     const files = 'files' in settings ? settings.files : { folder };
     const county = new County(servers, nats, await startIssuer(), settings, files);
     county.folders.push(storeDir, folder);
-    const deploy = await connectBus({ url: nats.url, user: 'deploy', password, name: 'deploy' });
+    const deploy = await county.bus('deploy');
     await deployBus(deploy);
     await deploy.close();
     for (const definition of definitions) {
@@ -138,11 +137,21 @@ export class County extends Apis {
       definition,
       {
         service, host: '127.0.0.1', port: 0, databaseUrl: this.url(service, 'app'), relayUrl: this.url(service, 'relay'),
-        natsUrl: this.nats.url, natsUser: service, natsPassword: password, issuer: this.issuer.issuer, audience,
+        nats: this.busAccess(service), issuer: this.issuer.issuer, audience,
         logLevel: 'silent', limits: unlimited, ...this.settings, files: this.files,
       },
       { listen: true },
     ); // prettier-ignore
+  }
+
+  /** How one user joins the bus of this county, in the profile of the run. */
+  busAccess(user: Service | 'deploy'): BusAccess {
+    return busAccess(user, this.nats.url);
+  }
+
+  /** A connection to the bus with the rights of one user. */
+  bus(user: Service | 'deploy'): Promise<NatsConnection> {
+    return connectBus({ ...this.busAccess(user), name: user });
   }
 
   token(

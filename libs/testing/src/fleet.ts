@@ -2,15 +2,16 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { listeners, publishers, type Service, streamOf } from '#contracts';
-import { connectBus, durableOf, rightsOf } from '#messaging';
+import { join, resolve } from 'node:path';
+import { listeners, type Service, streamOf } from '#contracts';
+import { connectBus, durableOf } from '#messaging';
 import { type Role } from '#platform';
 import { freePort, type Nats, startNats } from '#servers';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
-import { Apis, audience, password, serversOfRun, unlimited } from './apis.js';
+import { Apis, audience, serversOfRun, unlimited } from './apis.js';
 import { eventually } from './eventually.js';
+import { busAccess, busEnvironment, natsAccess } from './profile.js';
 
 /** One process of a service. */
 export interface Replica {
@@ -46,14 +47,15 @@ export class Fleet extends Apis {
   private readonly credentials = new Map<string, Credentials>();
   private readonly cookieKey = randomBytes(24).toString('base64url');
   private readonly lines: string[] = [];
-  private nats: Nats | undefined;
+  private readonly nats: (Nats | undefined)[] = [];
   private turn = 0;
   private stopped = false;
 
   private constructor(
     readonly services: readonly Service[],
     private readonly storeDir: string,
-    private readonly natsPort: number,
+    /** One server, or three that keep every stream together. */
+    private readonly natsPorts: { client: number; route: number }[],
     private readonly identityPort: number,
     private readonly env: Record<string, string>,
   ) {
@@ -63,13 +65,18 @@ export class Fleet extends Apis {
   /**
    * Databases, migrated by each service's own step; no process yet.
    * @param env what every process finds in its environment beside what it needs
+   * @param natsServers 1, or 3: a cluster, whose streams have three replicas
    */
   static async make(
     services: readonly Service[],
     env: Record<string, string> = {},
+    natsServers: 1 | 3 = 1,
   ): Promise<Fleet> {
     const storeDir = await mkdtemp(join(tmpdir(), 'foodwarden-nats-'));
-    const fleet = new Fleet(services, storeDir, await freePort(), await freePort(), env);
+    const ports: { client: number; route: number }[] = [];
+    while (ports.length < natsServers)
+      ports.push({ client: await freePort(), route: await freePort() });
+    const fleet = new Fleet(services, storeDir, ports, await freePort(), env);
     for (const service of services)
       await fleet.clone(service, (url) =>
         fleet.step(service, ['migrate'], { DATABASE_OWNER_URL: url }),
@@ -87,44 +94,63 @@ export class Fleet extends Apis {
       await this.step(service, ['load', folder], { DATABASE_URL: this.url(service, 'app') });
   }
 
-  /** Starts nats-server, or starts it again on what it kept; always at the same address. */
+  /** Starts every nats-server that is not running, on what it kept; always at the same address. */
   async startNats(): Promise<void> {
     this.refuseIfStopped();
-    this.nats = await startNats({
-      bin: this.servers.natsServer,
-      storeDir: this.storeDir,
-      port: this.natsPort,
-      users: [
-        { user: 'deploy', password },
-        ...publishers.map((service) => ({ user: service, password, ...rightsOf(service) })),
-      ],
-    });
-  }
+    const routes = this.natsPorts.map(({ route }) => route);
+    await Promise.all(
+      this.natsPorts.map(async ({ client, route }, index) => {
+        if (this.nats[index]) return;
+        const storeDir = join(this.storeDir, `nats-${index}`);
+        this.nats[index] = await startNats({
+          bin: this.servers.natsServer,
+          storeDir,
+          port: client,
+          ...natsAccess(storeDir),
+          ...(routes.length > 1 ? { cluster: { serverName: `nats-${index}`, port: route, routes } } : {}),
+        });
+      }),
+    );
+    if (routes.length === 1) return;
+    const bus = await this.bus('deploy'); // several have to agree on who leads before they take anything
+    const agreed = (): Promise<boolean> => jetstreamManager(bus).then(() => true, () => false);
+    await eventually(agreed, Boolean, 60_000).finally(() => bus.close());
+  } // prettier-ignore
 
   /** Where nats-server keeps the streams: for damaging them while it is stopped. */
   get natsStore(): string {
-    return join(this.storeDir, 'jetstream', '$G', 'streams');
+    return join(this.storeDir, 'nats-0', 'jetstream', '$G', 'streams');
   }
 
   async stopNats(): Promise<void> {
-    await this.nats?.stop();
-    this.nats = undefined;
+    await Promise.all(this.nats.map(async (one) => one?.stop()));
+    this.nats.length = 0;
+  }
+
+  /** Ends one server of a cluster, by its name; `startNats` brings it back. */
+  async endNats(serverName: string, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const index = this.nats.findIndex((one) => one?.serverName === serverName);
+    await (signal === 'SIGKILL' ? this.nats[index]?.kill() : this.nats[index]?.stop());
+    this.nats[index] = undefined;
   }
 
   /** The deploy step `deploy-bus`. */
   async deployBus(): Promise<void> {
     await this.step('registry', ['deploy-bus'], {
-      NATS_URL: this.natsUrl, NATS_USER: 'deploy', NATS_PASSWORD: password,
-    }); // prettier-ignore
+      ...busEnvironment('deploy', this.natsUrl),
+      NATS_REPLICAS: String(this.natsPorts.length),
+    });
   }
 
-  private get natsUrl(): string {
-    return `nats://127.0.0.1:${this.natsPort}`;
+  /** Where clients find the bus. */
+  get natsUrl(): string {
+    const scheme = this.servers.authority ? 'tls' : 'nats';
+    return this.natsPorts.map(({ client }) => `${scheme}://127.0.0.1:${client}`).join(',');
   }
 
   /** A connection to the bus with the rights of one user. */
   bus(user: Service | 'deploy'): Promise<NatsConnection> {
-    return connectBus({ url: this.natsUrl, user, password, name: user });
+    return connectBus({ ...busAccess(user, this.natsUrl), name: user });
   }
 
   private environmentOf(service: Service): Record<string, string> {
@@ -138,9 +164,7 @@ export class Fleet extends Apis {
       LIMIT_UPLOADS: String(unlimited.uploads),
       DATABASE_URL: this.url(service, 'app'),
       DATABASE_RELAY_URL: this.url(service, 'relay'),
-      NATS_URL: this.natsUrl,
-      NATS_USER: service,
-      NATS_PASSWORD: password,
+      ...busEnvironment(service, this.natsUrl),
       OIDC_ISSUER: this.issuer,
       OIDC_AUDIENCE: audience,
     };
@@ -154,10 +178,16 @@ export class Fleet extends Apis {
     return { ...common, PORT: '0', FILES_DIR: join(this.storeDir, 'files') };
   }
 
-  private spawn(service: Service, args: string[], env: Record<string, string>): ChildProcess {
+  private spawn(
+    service: Service,
+    args: string[],
+    env: Record<string, string>,
+    root = process.cwd(),
+  ): ChildProcess {
     const child = spawn(process.execPath, [`dist/apps/${service}/src/main.js`, ...args], {
+      cwd: root,
       // Each process reads the same modules: the second finds them compiled.
-      env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: '.cache/compiled', ...env },
+      env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: resolve('.cache/compiled'), ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr])
@@ -178,8 +208,9 @@ export class Fleet extends Apis {
     args: string[],
     env: Record<string, string>,
     input = '',
+    root?: string,
   ): Promise<string> {
-    const child = this.spawn(service, args, env);
+    const child = this.spawn(service, args, env, root);
     let said = '';
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
@@ -192,14 +223,15 @@ export class Fleet extends Apis {
   /**
    * Starts one more process of a service; resolves when it listens.
    * @param clockMs how far its machine's clock is off
+   * @param root the folder of the code that it runs: a worktree of another commit, built
    */
-  async run(service: Service, clockMs = 0): Promise<Replica> {
+  async run(service: Service, clockMs = 0, root?: string): Promise<Replica> {
     this.refuseIfStopped();
     const off = {
       CLOCK_MS: String(clockMs),
       NODE_OPTIONS: '--import ./libs/testing/src/wrong-clock.mjs',
     };
-    const child = this.spawn(service, [], { ...this.environmentOf(service), ...(clockMs ? off : {}) }); // prettier-ignore
+    const child = this.spawn(service, [], { ...this.environmentOf(service), ...(clockMs ? off : {}) }, root); // prettier-ignore
     const gone = new Promise<void>((done) => child.once('close', () => done()));
     const replica: Replica = { service, child, port: 0, gone };
     this.replicas.push(replica);

@@ -3,6 +3,7 @@ export * from './bad-line.js';
 export * from './county.js';
 export * from './eventually.js';
 export * from './fleet.js';
+export * from './profile.js';
 export * from './random.js';
 export * from './s3.js';
 export * from './samples.js';
