@@ -18,6 +18,13 @@ const workbook = (sheet: string, more: Record<string, string | Buffer> = {}): Bu
     ...more,
   });
 
+/** The same archive, of whose parts it says that they are encrypted. */
+function encrypted(archive: Buffer): Buffer {
+  for (let at = -1; (at = archive.indexOf('PK\u0001\u0002', at + 1)) >= 0;)
+    archive.writeUInt16LE(archive.readUInt16LE(at + 8) | 1, at + 8);
+  return archive;
+}
+
 const row = (number: number, ...cells: string[]): string =>
   `<row r="${number}">${cells.map((cell, at) => `<c r="${String.fromCharCode(65 + at)}${number}" t="inlineStr"><is><t xml:space="preserve">${cell}</t></is></c>`).join('')}</row>`;
 
@@ -60,6 +67,7 @@ describe('a sheet', () => {
     ['an old workbook', Buffer.from('d0cf11e0a1b11ae1', 'hex'), 'sheet-format'],
     ['other columns', Buffer.from('名字,面积\n甲,1\n'), 'sheet-headers'],
     ['a cut archive', workbook(row(1, '主体名称')).subarray(0, 200), 'sheet-damaged'],
+    ['an encrypted part', encrypted(workbook(row(1, '主体名称'))), 'sheet-damaged'],
     ['a quote without end', Buffer.from('主体名称\n"甲\n'), 'sheet-damaged'],
     ['broken XML', workbook('<row><c>'), 'sheet-damaged'],
     ['a bomb', workbook('', { 'xl/sharedStrings.xml': Buffer.alloc(300_000_000) }), 'sheet-bomb'],
