@@ -1,6 +1,5 @@
 // Three projects: `unit` (entities and pure rules), `service` (one app, real PostgreSQL and NATS), `system` (every service as its own process).
 const base = {
-  testTimeout: 60_000, // for a busy machine; nothing is asserted about time
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -14,6 +13,7 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/.cache', '<rootDir>/.data'],
 };
 export default {
+  testTimeout: 60_000, // for a busy machine; nothing is asserted about time
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs}/*/src/**/*.spec.ts'] },
     {

@@ -725,7 +725,7 @@ it(
     expect([...found.entries()].map(([kind, line]) => `${kind}\n    ${line}`)).toEqual([]);
     expect(sent).toBeGreaterThanOrEqual(requests);
     // A fuzz that is always refused shows nothing.
-    expect(never.filter((name) => !rare.has(name)).length).toBeLessThan(4);
+    expect(never.filter((name) => !rare.has(name)).length).toBeLessThan(targets.length / 10);
   },
   60_000 + requests * 60,
 ); // prettier-ignore

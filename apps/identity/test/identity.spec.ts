@@ -226,7 +226,10 @@ beforeAll(async () => {
   await admin.end();
   edge = await startEdge();
   issuer = `http://127.0.0.1:${(edge.address() as AddressInfo).port}/identity`;
-  expect(await step(['migrate'])).toEqual({ code: 0, text: 'identity: 5 migrations applied\n' });
+  expect(await step(['migrate'])).toEqual({
+    code: 0,
+    text: expect.stringMatching(/^identity: \d+ migrations applied\n$/) as string,
+  });
   for (const one of [county, official])
     expect((await step(['add-account'], JSON.stringify(one))).code).toBe(0);
   // Both at once on a database that has no key yet.
