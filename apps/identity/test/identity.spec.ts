@@ -261,7 +261,7 @@ describe('the deploy steps', () => {
     const taken = await step(['add-account'], JSON.stringify({ ...county, id: randomUUID() }));
     expect([taken.code, taken.text]).toEqual([
       1,
-      'Another account has the name county: give its id to renew it.\n',
+      '账号名 county 已被占用,如要更新请提供其编号。 · Another account has the name county: give its id to renew it.\n',
     ]);
     const third = { ...county, id: randomUUID(), name: 'third' };
     const list = await step(
