@@ -323,6 +323,9 @@ const checked = (fails: number, finding: object): object => ({
 /** Bodies that the rules behind the schema take as well, so that what lies behind them is reached, and broken from there. */
 const honest: Record<string, unknown[]> = {
   'POST /api/inspection/v1/inspections': [checked(6, { handling: 'deadline', workingDays: 10, demand: '修复' }), checked(2, { handling: 'deadline' }), checked(8, {})],
+  'POST /api/registry/v1/establishments': [{ division: '371425101201', name: 'new:', address: '一号', kind: 'catering', area: 50 }],
+  'PATCH /api/registry/v1/establishments/{id}': [{ name: 'new:', reason: '更名' }, { area: 320 }],
+  'POST /api/training/v1/sessions/{id}/attendances': [{ officials: ['pick:officialId'] }],
   'POST /api/assignment/v1/undertakings/{id}/signature': [{ signedName: 'its:officialName', documentSha256: 'its:documentSha256' }],
   'POST /api/assignment/v1/undertakings': [{ division: '371425101' }, { division: '371425' }],
   'POST /api/notification/v1/subscriptions/{id}/confirmation': [{ code: 'its:code' }],
@@ -725,7 +728,7 @@ it(
     expect([...found.entries()].map(([kind, line]) => `${kind}\n    ${line}`)).toEqual([]);
     expect(sent).toBeGreaterThanOrEqual(requests);
     // A fuzz that is always refused shows nothing.
-    expect(never.filter((name) => !rare.has(name)).length).toBeLessThan(targets.length / 10);
+    expect(never.filter((name) => !rare.has(name)).length).toBeLessThan(4);
   },
   60_000 + requests * 60,
 ); // prettier-ignore
