@@ -348,7 +348,7 @@ create table obligation_run (
   finished_at timestamp with time zone,
   constraint obligation_run_pkey PRIMARY KEY (id),
   constraint obligation_run_division_period_key UNIQUE (division, period),
-  constraint obligation_run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'done'::text])))
+  constraint obligation_run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text])))
 );
 alter table obligation_run enable row level security;
 alter table obligation_run force row level security;

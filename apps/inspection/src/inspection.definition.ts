@@ -14,6 +14,7 @@ import { loadInspection } from './inspection.loader.js';
 import { visits } from './migrations/0002-visits.js';
 import { indicators } from './migrations/0099-indicators.js';
 import { evidence } from './migrations/0003-evidence.js';
+import { runs } from './migrations/0100-runs.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -46,7 +47,7 @@ export const inspection: ServiceDefinition = {
   title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
-  migrations: [...foundationOf('inspection'), visits, evidence, indicators],
+  migrations: [...foundationOf('inspection'), visits, evidence, indicators, runs],
   events: [InspectionEvents],
   fileTables: ['evidence'],
   jobs: [ObligationRuns, DeadlineSweep],

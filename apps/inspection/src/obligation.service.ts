@@ -41,7 +41,7 @@ export interface ObligationRunView {
   finishedAt: Date | null;
 }
 
-export const runView = `id, division, version, period, case when state = 'queued' and opened > 0 then 'running' else state end as state, opened, requested_by as "requestedBy", created_at as "createdAt",
+export const runView = `id, division, version, period, state, opened, requested_by as "requestedBy", created_at as "createdAt",
   finished_at as "finishedAt"`;
 
 /** Who answers for an establishment now: the newest assignment that has not ended. */
@@ -194,25 +194,29 @@ export class ObligationRuns implements Job {
 
   async depth(): Promise<number> {
     const [row] = await this.database.everywhere('counts queued runs of all counties', (tx) =>
-      tx.query<{ n: number }>(`select count(*)::int as n from obligation_run where state = 'queued'`),
+      tx.query<{ n: number }>(`select count(*)::int as n from obligation_run where state <> 'done'`),
     );
     return row?.n ?? 0;
   } // prettier-ignore
 
   async run(): Promise<boolean> {
-    const [queued] = await this.database.everywhere('looks for queued runs of any county', (tx) =>
-      tx.query<{ id: string; division: string; period: string; requested_by: string }>(
-        `select id, division, period, requested_by from obligation_run where state = 'queued' order by id limit 1`,
+    const [work] = await this.database.everywhere('looks for runs of any county', (tx) =>
+      tx.query<{ id: string; division: string; period: string; state: string; requested_by: string }>(
+        `select id, division, period, state, requested_by from obligation_run where state <> 'done' order by id limit 1`,
       ),
     );
-    if (!queued) return this.begin();
-    const caller: Caller = { id: queued.requested_by, division: queued.division, correlationId: queued.id };
+    if (!work) return this.begin();
+    const caller: Caller = { id: work.requested_by, division: work.division, correlationId: work.id };
+    if (work.state === 'queued')
+      await this.database.within(caller, (tx) =>
+        tx.query(`update obligation_run set state = 'running', version = version + 1 where id = $1 and state = 'queued'`, [work.id]),
+      );
     await this.database.within(caller, async (tx) => {
-      const opened = await this.obligations.open(tx, queued.division, queued.period, 500);
+      const opened = await this.obligations.open(tx, work.division, work.period, 500);
       await tx.query(
         `update obligation_run set opened = opened + $2, version = version + 1, state = case when $2 = 0 then 'done' else state end,
-           finished_at = case when $2 = 0 then $3::timestamptz end where id = $1 and state = 'queued'`,
-        [queued.id, opened, tx.now],
+           finished_at = case when $2 = 0 then $3::timestamptz end where id = $1 and state = 'running'`,
+        [work.id, opened, tx.now],
       );
     });
     return true;
