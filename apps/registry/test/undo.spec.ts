@@ -34,13 +34,13 @@ it('closes what the import created and restores what it changed, with facts and 
   const office = await county.token('office', town.code, {}, 'office-undo');
   await land(sheet(town, '甲店,,JY1,一号,@,80', '乙店,,,二号,@,80'), office);
   const before = await shops(office);
-  const second = await land(sheet(town, '甲店,,JY1,一号,@,900', '甲店,,JY2,一号,@,', '乙店,,,二号,@,80', '丙店,,,三号,@,50', '丙店,,,三号,@,60'), office); // prettier-ignore
-  expect(second.counts).toMatchObject({ created: 1, updated: 3, unchanged: 1 });
+  const second = await land(sheet(town, '甲店,,JY1,一号,@,900', '甲店,,JY2,一号,@,', '乙店,,,二号,@,80', '丙店,,,三号,@,50', '丙店,,,三号,@,60', '丁店,,,四号,@,50'), office); // prettier-ignore
+  expect(second.counts).toMatchObject({ created: 2, updated: 3, unchanged: 1 });
 
   const undone = await undo(second.id, office);
   expect([undone.status, undone.body]).toMatchObject([
     200,
-    { id: second.id, state: 'undone', progress: 1, closed: 1, restored: 1 },
+    { id: second.id, state: 'undone', progress: 1, closed: 2, restored: 1 },
   ]);
   const after = await shops(office);
   const said = ({ id, name, area, licence, tier, status }: Shop): unknown[] => [id, name, area, licence, tier, status]; // prettier-ignore
