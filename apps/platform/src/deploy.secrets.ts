@@ -1,4 +1,4 @@
-import { nkeys } from '@nats-io/transport-node';
+import { publicKeyOf } from '#messaging';
 
 /**
  * The passwords a deploy step needs. Only characters that stand in a URL as they are: a password is part of DATABASE_URL.
@@ -30,12 +30,4 @@ export function publicKeysFrom(env: NodeJS.ProcessEnv, names: string[]): (name: 
       `Set ${wrong.join(', ')}: a seed SU… of its own each, as secrets.js makes them.`,
     );
   return (name) => keys.get(name) ?? '';
-}
-
-function publicKeyOf(seed: string): string | undefined {
-  try {
-    return nkeys.fromSeed(new TextEncoder().encode(seed)).getPublicKey();
-  } catch {
-    return undefined; // told by the name of the variable
-  }
 }

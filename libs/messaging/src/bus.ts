@@ -6,7 +6,13 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream';
-import { connect, nanos, nkeyAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import {
+  connect,
+  nanos,
+  nkeyAuthenticator,
+  nkeys,
+  type NatsConnection,
+} from '@nats-io/transport-node';
 
 export interface BusOptions {
   /** Comma-separated `nats://host:port`, or `tls://host:port`: never without TLS. */
@@ -41,6 +47,15 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
     pingInterval: 10_000,
     maxPingOut: 2,
   });
+}
+
+/** The public key of an nkey's seed; undefined for what is no seed. */
+export function publicKeyOf(seed: string): string | undefined {
+  try {
+    return nkeys.fromSeed(new TextEncoder().encode(seed)).getPublicKey();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Every major of a fact: one that its reader does not know yet comes to its dead letters, and is not dropped unseen. */

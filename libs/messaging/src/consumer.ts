@@ -19,7 +19,7 @@ import {
 } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { type TObject } from '@sinclair/typebox';
-import { ackWaitMs, backoffMs, durableOf, goneText, maxDeliver } from './bus.js';
+import { ackWaitMs, backoffMs, durableOf, goneText, maxDeliver, ownersOf } from './bus.js';
 
 const HANDLES = Symbol('handles');
 
@@ -222,12 +222,8 @@ export class Consumers {
     private readonly log: (line: string, error?: unknown) => void,
   ) {}
 
-  private get owners(): Set<Service> {
-    return new Set((listeners[this.applier.service] ?? []).map((event) => event.owner));
-  }
-
   start(): void {
-    for (const owner of this.owners) this.loops.push(this.supervise(owner));
+    for (const owner of ownersOf(this.applier.service)) this.loops.push(this.supervise(owner));
   }
 
   async stop(): Promise<void> {
@@ -240,7 +236,7 @@ export class Consumers {
   /** What the broker still holds for this service, by publisher: not delivered, and delivered without an acknowledgement. */
   async lag(): Promise<{ owner: Service; pending: number; unacknowledged: number }[]> {
     return Promise.all(
-      [...this.owners].map(async (owner) => {
+      ownersOf(this.applier.service).map(async (owner) => {
         const consumer = await jetstream(this.connection, { timeout: 2_000 }).consumers.get(streamOf(owner), durableOf(this.applier.service, owner));
         const { num_pending, num_ack_pending } = await consumer.info();
         return { owner, pending: num_pending, unacknowledged: num_ack_pending };

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Service } from '#contracts';
-import { type BusAccess } from '#messaging';
-import { nkeys } from '@nats-io/transport-node';
+import { type BusAccess, publicKeyOf } from '#messaging';
 import { defaultLimits, type Limits } from './limits.js';
 import { type FilesConfig } from '#files';
 
@@ -123,7 +122,8 @@ export function busFrom(env: NodeJS.ProcessEnv, wrong: string[]): BusAccess {
   const seed = seedFile ? contentOf(seedFile) : given;
   if (seed && user) wrong.push('either NATS_USER or an nkey');
   const from = seedFile ? 'NATS_NKEY_SEED_FILE' : 'NATS_NKEY_SEED';
-  if ((seedFile ?? seed) && !isSeed(seed)) wrong.push(`${from} (the seed of a user’s nkey, SU…)`);
+  if ((seedFile ?? seed) && !publicKeyOf(seed ?? '')?.startsWith('U'))
+    wrong.push(`${from} (the seed of a user’s nkey, SU…)`);
   const { NATS_CA_FILE: caFile, NATS_CERT_FILE: certFile, NATS_KEY_FILE: keyFile } = env;
   for (const [name, file] of Object.entries({
     NATS_CA_FILE: caFile,
@@ -144,14 +144,6 @@ export function busFrom(env: NodeJS.ProcessEnv, wrong: string[]): BusAccess {
     ...(seed ? { nkeySeed: seed } : {}),
     ...(Object.keys(tls).length > 0 ? { tls } : {}),
   };
-}
-
-function isSeed(text: string | undefined): boolean {
-  try {
-    return nkeys.fromSeed(new TextEncoder().encode(text)).getPublicKey().startsWith('U');
-  } catch {
-    return false;
-  }
 }
 
 /** A folder, or a bucket with everything that it takes; nothing at all is right too. */
