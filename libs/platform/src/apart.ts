@@ -6,6 +6,8 @@ import { type Served } from './served.js';
 /** What the other process is told. */
 export type Told = { definition: string; config: Config } | 'served' | 'stop';
 
+const retryMs = 10_000;
+
 /**
  * Heavy jobs in a process of their own, so that they hold up no request: it comes when one of them is due, works at a
  * lower priority, and goes a while after there was nothing left. It ends with this process, however this one ends.
@@ -14,6 +16,8 @@ export class Apart implements Job {
   readonly intervalMs = 300;
   private child: ChildProcess | undefined;
   private stopped = false;
+  /** Not before: what fails at its start would fail each time. */
+  private notBefore = 0;
 
   /** @param definition URL of the module that declares the service */
   constructor(
@@ -27,6 +31,7 @@ export class Apart implements Job {
 
   /** @throws Error when the other process failed: what it had begun is due again when its claim runs out */
   async run(): Promise<boolean> {
+    if (performance.now() < this.notBefore) return false;
     const due = await Promise.all(this.jobs.map(async (job) => job.due?.()));
     if (this.stopped || !due.includes(true)) return false;
     const child = fork(new URL('./apart.process.js', import.meta.url), {
@@ -48,7 +53,10 @@ export class Apart implements Job {
     const trouble = await gone;
     this.served.tell = undefined;
     this.child = undefined;
-    if (trouble !== '') throw new Error(trouble);
+    if (trouble !== '') {
+      this.notBefore = performance.now() + retryMs;
+      throw new Error(trouble);
+    }
     return true;
   } // prettier-ignore
 
