@@ -231,5 +231,8 @@ describe('the assignment of a county', () => {
     } finally {
       await holder.end();
     }
+    await county.quiet();
+    await county.nats.stop();
+    expect((await propose('371425101')).catchingUp).toBeNull();
   }, 60_000);
 });

@@ -186,8 +186,13 @@ describe('npm start', () => {
       '//api/registry',
       '/docs/../package.json',
       '/nothing',
-    ])
-      expect((await fetch(`${run.baseUrl}${path}`)).status).toBe(404);
+    ]) {
+      const answer = await fetch(`${run.baseUrl}${path}`);
+      expect([answer.status, await answer.json()]).toEqual([
+        404,
+        expect.objectContaining({ code: 'not-found', errors: [] }),
+      ]);
+    }
   });
 
   it('refuses to run twice from one folder, in one sentence, and leaves the first alone', async () => {

@@ -7,7 +7,7 @@ import {
   type Tier,
 } from '#contracts';
 import { type Tx } from '#database';
-import { DomainError, policyOf, oneOf } from '#platform';
+import { DomainError, oneOf, outOfScope, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -97,7 +97,7 @@ export class AssignmentService {
    */
   async propose(tx: Tx, division: string): Promise<ProposalView> {
     if (!division.startsWith(tx.caller.division))
-      throw new DomainError('out-of-scope', `您的辖区是 ${tx.caller.division}。 · Your ground is ${tx.caller.division}.`);
+      throw outOfScope(tx.caller.division);
     const induction = await policyOf(tx, Induction, division);
     const { body } = await policyOf(tx, AssignmentCap, division);
     const officials = await tx.query<OfficialRow>(

@@ -7,7 +7,7 @@ import {
   type UndertakingState,
 } from '#contracts';
 import { type Tx } from '#database';
-import { DomainError, oneOf, type Policy, policyOf } from '#platform';
+import { DomainError, oneOf, outOfScope, type Policy, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -89,7 +89,7 @@ export class UndertakingService {
         { pointer: '/division', rule: 'required', value: null, remedy: '请填写 division 或 officialId · give division or officialId' },
       ]);
     if (place !== undefined && !place.startsWith(tx.caller.division))
-      throw new DomainError('out-of-scope', `您的辖区是 ${tx.caller.division}。 · Your ground is ${tx.caller.division}.`);
+      throw outOfScope(tx.caller.division);
     const text = await policyOf(tx, UndertakingText, tx.caller.division);
     // As an approval does: two that lock many officials take turns.
     await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { AccountChanged } from '#contracts';
 import { type Tx } from '#database';
-import { DomainError, keepCutoff, logChanges, oneOf, type Role } from '#platform';
+import { DomainError, keepCutoff, logChanges, oneOf, outOfScope, type Role } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { hashOfPassword, isOld, isPassword, onceWord } from './password.js';
@@ -326,11 +326,7 @@ export class AccountService {
 
   /** Whoever the account is for must have a place in the caller's ground, of the kind its role has. */
   private async checkPlace(tx: Tx, { role, division }: NewAccount): Promise<void> {
-    if (!division.startsWith(tx.caller.division))
-      throw new DomainError(
-        'out-of-scope',
-        `您的辖区是 ${tx.caller.division}。 · Your ground is ${tx.caller.division}.`,
-      );
+    if (!division.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division);
     const wanted = placesOf[role];
     if (!wanted.includes(division.length))
       throw new DomainError('validation-failed', '地区与角色不相符。 · The place does not fit the role.', [

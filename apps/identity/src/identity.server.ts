@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { type RunningService, startService, tellUnparsed } from '#platform';
+import { notFound, tellPlain, type RunningService, startService, tellUnparsed } from '#platform';
 import pg from 'pg';
 import { type Logger } from 'pino';
 import { type IdentityConfig } from './identity.config.js';
@@ -105,7 +105,7 @@ export async function startIdentity(
         () => answer(response, 503, { status: 'not-ready', database: 'down' }),
       );
     else if (url.startsWith('/identity/')) running.issue(request, response);
-    else answer(response, 404, { status: 404, code: 'not-found' });
+    else tellPlain(response, notFound());
   }
 
   server.on('clientError', tellUnparsed);

@@ -8,7 +8,15 @@ import { dirname, join, resolve } from 'node:path';
 import { type Service } from '#contracts';
 import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
-import { type Role, type RunningService, startService, tellUnparsed } from '#platform';
+import {
+  DomainError,
+  notFound,
+  tellPlain,
+  type Role,
+  type RunningService,
+  startService,
+  tellUnparsed,
+} from '#platform';
 import {
   checkTrigrams,
   type Nats,
@@ -276,6 +284,7 @@ async function start(options: StartOptions): Promise<void> {
 
     const services = new Map<string, RunningService>();
     let issuing: Identity | undefined = undefined;
+    const logLevel = process.env['LOG_LEVEL'] ?? 'warn';
     const server = createServer((request, response) => {
       try {
         const path = request.url ?? '/';
@@ -288,21 +297,18 @@ async function start(options: StartOptions): Promise<void> {
             response.writeHead(500).end(),
           );
         else if (path === '/') response.writeHead(302, { location: '/docs/' }).end();
-        else
-          response
-            .writeHead(404, { 'content-type': 'application/problem+json' })
-            .end('{"status":404,"code":"not-found"}');
-      } catch {
-        if (!response.headersSent) response.writeHead(400);
-        response.end();
-      }
+        else tellPlain(response, notFound());
+      } catch (error) {
+        pino({ level: logLevel }).warn({ err: (error as Error).message }, 'a request that no service takes');
+        if (response.headersSent) response.destroy();
+        else tellPlain(response, new DomainError('bad-request', '请求无法识别,请检查地址。 · The request cannot be read: check its address.'));
+      } // prettier-ignore
     });
     server.on('clientError', tellUnparsed);
     server.requestTimeout = 120_000;
     const port = await listen(server, options);
     const baseUrl = `http://${isIP(options.host) === 6 ? `[${options.host}]` : options.host}:${port}`;
     const issuer = `${baseUrl}/identity`;
-    const logLevel = process.env['LOG_LEVEL'] ?? 'warn';
     for (const definition of definitions) {
       const { service } = definition;
       const config = {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { notFound, tellPlain } from '#platform';
 
 const files = new Map([
   ['swagger-ui.css', 'text/css'],
@@ -29,9 +30,7 @@ export async function serveDocs(
   }
   const type = files.get(name);
   if (!type) {
-    response
-      .writeHead(404, { 'content-type': 'application/problem+json' })
-      .end('{"status":404,"code":"not-found"}');
+    tellPlain(response, notFound());
     return;
   }
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));

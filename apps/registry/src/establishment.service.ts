@@ -1,6 +1,15 @@
 import { EstablishmentChanged, EstablishmentRegistered } from '#contracts';
 import { type Tx } from '#database';
-import { afterOf, DomainError, logChanges, type Page, pageOf, policyOf } from '#platform';
+import {
+  afterOf,
+  DomainError,
+  logChanges,
+  notFound,
+  outOfScope,
+  type Page,
+  pageOf,
+  policyOf,
+} from '#platform';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import {
@@ -88,11 +97,7 @@ export class EstablishmentService {
       where: { id },
       ...(lock ? { lock: { mode: 'pessimistic_write' as const } } : {}),
     });
-    if (!found)
-      throw new DomainError(
-        'not-found',
-        '没有找到,或不在您的范围内。 · Nothing is here, or it is not yours.',
-      );
+    if (!found) throw notFound();
     return found;
   }
 
@@ -126,11 +131,7 @@ export class EstablishmentService {
   }
 
   private async checkVillage(tx: Tx, division: string): Promise<void> {
-    if (!division.startsWith(tx.caller.division))
-      throw new DomainError(
-        'out-of-scope',
-        `您的辖区是 ${tx.caller.division}。 · Your ground is ${tx.caller.division}.`,
-      );
+    if (!division.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division);
     const [village] = await tx.query(
       `select 1 as one from division where division = $1 and level = 'village'`,
       [division],

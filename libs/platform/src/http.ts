@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { type Duplex } from 'node:stream';
 import { CommitUnknown, KeyReused, Repeated } from '#database';
 import { FilesNotConfigured, FilesUnavailable } from '#files';
@@ -16,6 +16,7 @@ import {
   type Bilingual,
   DomainError,
   type FieldError,
+  notFound,
   type ProblemCode,
   problems,
 } from './problem.js';
@@ -239,8 +240,22 @@ function problemOf(
   };
 }
 
+/** For a server that has no routes of ours. */
+export function tellPlain(response: ServerResponse, error: DomainError): void {
+  const traceId = randomBytes(16).toString('hex');
+  const body = problemOf(told_(error), traceId);
+  response
+    .writeHead(body.status, {
+      'content-type': 'application/problem+json; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-trace-id': traceId,
+    })
+    .end(JSON.stringify(body));
+}
+
 /** What Node's parser refuses before there is a request; it would answer with nothing but a status. */
 const unparsed: Partial<Record<string, [ProblemCode, Bilingual]>> = {
+  HPE_INVALID_URL: ['bad-request', '地址中的中文等字符须做百分号编码。 · Percent-encode what is not ASCII in the address.'],
   HPE_HEADER_OVERFLOW: ['headers-too-large', '请求头或地址过长,最多 16 KB。 · Address and headers are too long: at most 16 KB.'],
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', '请求未在时限内发送完毕,请重试。 · The request did not arrive whole in time: send it again.'],
 }; // prettier-ignore
@@ -253,7 +268,7 @@ export function tellUnparsed(error: Error & { code?: string }, socket: Duplex): 
   }
   const [code, detail] = unparsed[error.code ?? ''] ?? [
     'bad-request',
-    '这不是合格的 HTTP 请求;地址中的中文须做百分号编码。 · This is no well-formed HTTP request; percent-encode what is not ASCII in the address.',
+    '这不是合格的 HTTP 请求,请用 HTTP 客户端发送。 · This is no well-formed HTTP request: send it with an HTTP client.',
   ];
   const traceId = randomBytes(16).toString('hex');
   const body = problemOf({ code, detail, errors: [] }, traceId);
@@ -304,12 +319,7 @@ function told_(error: unknown): Problem {
       ? error.getStatus()
       : ((error as { statusCode?: number } | null)?.statusCode ?? 500);
   const detail = error instanceof Error ? error.message : '';
-  if (status === 404)
-    return {
-      code: 'not-found',
-      detail: '没有找到,或不在您的范围内。 · Nothing is here, or it is not yours.',
-      errors: [],
-    };
+  if (status === 404) return told_(notFound());
   if (status === 413)
     return {
       code: 'body-too-large',

@@ -95,13 +95,20 @@ export class DomainError extends Error {
   }
 }
 
+/** Alike for what is absent and what is another's. */
+export const notFound = (): DomainError =>
+  new DomainError(
+    'not-found',
+    '没有找到,或不在您的范围内。 · Nothing is here, or it is not yours.',
+  );
+
+/** @param ground the caller's own */
+export const outOfScope = (ground: string): DomainError =>
+  new DomainError('out-of-scope', `您的辖区是 ${ground}。 · Your ground is ${ground}.`);
+
 /** The one row that was asked for. @throws DomainError `not-found`, alike for what is absent and what is another's. */
 export function oneOf<T>(rows: T[]): T {
   const [row] = rows;
-  if (row === undefined)
-    throw new DomainError(
-      'not-found',
-      '没有找到,或不在您的范围内。 · Nothing is here, or it is not yours.',
-    );
+  if (row === undefined) throw notFound();
   return row;
 }

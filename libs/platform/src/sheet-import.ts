@@ -179,11 +179,6 @@ const partBytes = 1 << 20;
 
 const claimable = `state in ('queued', 'running') and (claimed_until is null or claimed_until < app_now())`;
 
-/** The steps of an upload before its last one: the key stands for the whole of it. */
-function withoutKey({ idempotency: _, ...caller }: Caller): Caller {
-  return caller;
-}
-
 const nothing: ImportCounts = {
   rows: 0, created: 0, updated: 0, unchanged: 0, refused: 0, duplicate: 0, repaired: 0, warned: 0,
 }; // prettier-ignore
@@ -231,11 +226,12 @@ export class SheetImports<Memory, Looked> implements Job {
       throw error instanceof SheetError ? new DomainError(error.code, error.detail) : error;
     });
     const id = uuidv7();
+    const keeping = { ...caller, idempotency: undefined }; // the key stands for the whole
     try {
-      await this.keepFile(caller, id, path);
+      await this.keepFile(keeping, id, path);
       return await this.queueUp(caller, id, { fileName, sha256, rows, dryRun });
     } catch (error) {
-      await this.database.within(withoutKey(caller), (tx) =>
+      await this.database.within(keeping, (tx) =>
         tx.query(`delete from ${this.noun}_part where import_id = $1`, [id]),
       ); // asked before, or refused
       throw error;
@@ -245,7 +241,7 @@ export class SheetImports<Memory, Looked> implements Job {
   private async keepFile(caller: Caller, id: string, path: string): Promise<void> {
     let place = 0;
     for await (const bytes of createReadStream(path, { highWaterMark: partBytes }) as AsyncIterable<Buffer>) {
-      await this.database.within(withoutKey(caller), (tx) =>
+      await this.database.within(caller, (tx) =>
         tx.query(`insert into ${this.noun}_part (import_id, division, place, bytes) values ($1, $2, $3, $4)`, [
           id, caller.division, place, bytes,
         ]),
