@@ -1,4 +1,4 @@
-import { foundationOf, retention } from '#database';
+import { foundationOf, retention, retries } from '#database';
 import {
   ChangeController,
   PolicyController,
@@ -61,6 +61,7 @@ export const assignment: ServiceDefinition = {
     undertakings,
     rosterParts,
     retention('assignment', ['change', 'personal_read']),
+    retries('assignment'),
   ],
   events: [AssignmentEvents],
   jobs: [RosterImports],

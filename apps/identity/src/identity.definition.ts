@@ -1,4 +1,4 @@
-import { accounts, retention, seals } from '#database';
+import { accounts, retention, retries, seals } from '#database';
 import { ChangeController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { AccountController } from './account.controller.js';
@@ -29,6 +29,7 @@ export const identity: ServiceDefinition = {
     accounts('identity'),
     seals('identity'),
     retention('identity', ['change', 'personal_read']),
+    retries('identity'),
   ],
   events: [IdentityEvents],
   jobs: [Sweep],

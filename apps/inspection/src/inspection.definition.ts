@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retries } from '#database';
 import { PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { ChecklistController } from './checklist.controller.js';
@@ -47,7 +47,7 @@ export const inspection: ServiceDefinition = {
   title: '督导整改 · Inspection: visits, findings, corrections',
   module: InspectionModule,
   entities: [],
-  migrations: [...foundationOf('inspection'), visits, evidence, indicators, runs],
+  migrations: [...foundationOf('inspection'), visits, evidence, indicators, runs, retries('inspection')],
   events: [InspectionEvents],
   fileTables: ['evidence'],
   jobs: [ObligationRuns, DeadlineSweep],

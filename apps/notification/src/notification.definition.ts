@@ -1,4 +1,4 @@
-import { foundationOf, retention } from '#database';
+import { foundationOf, retention, retries } from '#database';
 import { PolicyController, policyLoader, type ServiceDefinition, Settings } from '#platform';
 import { Module } from '@nestjs/common';
 import { DeliveryController } from './delivery.controller.js';
@@ -54,6 +54,7 @@ export const notification: ServiceDefinition = {
     channels,
     leavers,
     retention('notification', ['delivery']),
+    retries('notification'),
   ],
   events: [NotificationEvents, SubscriberEvents],
   jobs: [DeliveryRun],

@@ -1,4 +1,4 @@
-import { foundationOf, retention } from '#database';
+import { foundationOf, retention, retries } from '#database';
 import { ChangeController, PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CalendarController } from './calendar.controller.js';
@@ -48,6 +48,7 @@ export const registry: ServiceDefinition = {
     records,
     ledgerParts,
     retention('registry', ['change', 'personal_read']),
+    retries('registry'),
   ],
   events: [RegistryEvents],
   jobs: [LedgerImports, NameSearchSweep],

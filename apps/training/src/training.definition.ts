@@ -1,4 +1,4 @@
-import { foundationOf } from '#database';
+import { foundationOf, retries } from '#database';
 import { PolicyController, policyLoader, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { CertificateController, TraineeController } from './certificate.controller.js';
@@ -25,7 +25,7 @@ export const training: ServiceDefinition = {
   title: '培训 · Training: who was trained before the first visit',
   module: TrainingModule,
   entities: [],
-  migrations: [...foundationOf('training'), sessions],
+  migrations: [...foundationOf('training'), sessions, retries('training')],
   events: [TrainingEvents],
   load: policyLoader(Induction),
 };

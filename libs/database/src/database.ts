@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type DataOf, type EventContract, type Service } from '#contracts';
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler';
 import { FormatRegistry, type TObject } from '@sinclair/typebox';
-import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm';
+import { DataSource, type DataSourceOptions, type EntityManager, type QueryRunner } from 'typeorm';
 import { validate as isUuid } from 'uuid';
 import { newId } from './id.js';
 import { type Caller, scopeOf } from './scope.js';
@@ -38,6 +38,29 @@ export class StaleVersion extends Error {}
 /** COMMIT was not answered COMMIT: nothing is known to be saved. */
 export class CommitUnknown extends Error {}
 
+/** The transaction took longer than its `limitMs`, and was ended. */
+export class TookTooLong extends Error {
+  constructor(limitMs: number) {
+    super(`took longer than ${limitMs / 1000} s · 处理超过 ${limitMs / 1000} 秒`);
+  }
+}
+
+/** It is not this statement that failed: the database is away, stops, starts, or has no room for anybody. */
+export function isAway(error: unknown): boolean {
+  if (error instanceof CommitUnknown) return true;
+  const { code = '', message } = error as Error & { code?: string };
+  return (
+    /^(08...|53...|57P0[1-3]|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST\w+|ENET\w+)$/.test(code) ||
+    // `pg` has no code for a connection that it lost itself.
+    /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect)/.test(message)
+  );
+} // prettier-ignore
+
+/** Another transaction was in the way: the same again is likely to succeed at once. */
+export function isConflict(error: unknown): boolean {
+  return ['40001', '40P01'].includes((error as { code?: string }).code ?? '');
+}
+
 const checks = new Map<string, TypeCheck<TObject>>();
 export function checkerOf(contract: EventContract): TypeCheck<TObject> {
   let check = checks.get(contract.type);
@@ -55,6 +78,12 @@ interface Statement {
 /** What TypeORM's runner lends us of `pg`: statements sent without waiting for the one before. */
 interface Connection {
   query(statement: string | Statement): Promise<{ command: string; rows: unknown[] }>;
+}
+
+/** TypeORM's runner, with what it does not show: it can end its connection instead of giving it back. */
+interface LentRunner extends QueryRunner {
+  isTransactionActive: boolean;
+  releasePostgresConnection(error: Error): Promise<void>;
 }
 
 /** The caller's transaction: what a service method takes first. */
@@ -155,6 +184,9 @@ export class Tx {
   }
 }
 
+/** Connections of one process: some for facts that hang, and enough beside them for requests. */
+const defaultPoolSize = 16;
+
 export interface DatabaseOptions {
   service: Service;
   /** Connects as `<service>_app`. */
@@ -178,7 +210,7 @@ export class Database {
       type: 'postgres',
       url: options.url,
       entities: options.entities,
-      poolSize: options.poolSize ?? 8,
+      poolSize: options.poolSize ?? defaultPoolSize,
       extra: { pipeline: true },
       synchronize: false,
       invalidWhereValuesBehavior: { null: 'throw', undefined: 'throw' },
@@ -230,43 +262,63 @@ export class Database {
   /**
    * Runs `work` in one transaction that sees and changes the rows of the caller's division only.
    * Resolves only when COMMIT was answered COMMIT.
+   * @throws TookTooLong at the caller's `limitMs`; whatever `work` does then reaches no connection
    */
   async within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
-    const scope = scopeOf(caller.division);
-    const runner = this.source.createQueryRunner();
+    const { limitMs } = caller;
+    const runner = this.source.createQueryRunner() as LentRunner;
     const connection = (await runner.connect()) as Connection;
-    const active = runner as { isTransactionActive: boolean };
+    let timer: NodeJS.Timeout | undefined;
+    const begun = performance.now();
     try {
-      active.isTransactionActive = true;
-      const [, { rows }] = await Promise.all([
-        connection.query('begin'),
-        connection.query({
-          name: 'within',
-          text: `select set_config('app.lo', $1, true), set_config('app.hi', $2, true), set_config('app.actor', $3, true),
-                        set_config('app.official', $4, true), set_config('transaction_read_only', $5, true), app_now() as now`,
-          values: [scope.lo, scope.hi, caller.id, caller.official ?? '', caller.readOnly ? 'on' : 'off'],
-        }),
-      ]);
-      const [begun] = rows as [{ now: Date }];
-      const tx = new Tx(runner.manager, caller, begun.now, this.service, connection);
-      if (caller.idempotency) await this.claim(tx, caller.idempotency);
-      const result = await work(tx);
-      const facts = tx.statement();
-      const last = [
-        ...(facts ? [facts] : []),
-        ...(caller.idempotency ? [answered(caller, caller.idempotency, result)] : []),
-      ];
-      await this.commit(connection, tx.sent, last);
-      active.isTransactionActive = false;
-      if (tx.wrote) for (const wake of this.committed) wake();
-      return result;
+      const done = this.transaction(caller, runner, connection, work);
+      if (limitMs === undefined) return await done;
+      const late = new Promise<never>((_, fail) => {
+        timer = setTimeout(() => fail(new TookTooLong(limitMs)), limitMs);
+      });
+      return await Promise.race([done, late]);
     } catch (error) {
+      const late = limitMs !== undefined && (performance.now() - begun >= limitMs || (error as { code?: string }).code === '25P04');
+      if (late) {
+        // PostgreSQL ends the session by itself; without its connection the work that hangs can neither go on nor commit.
+        await runner.releasePostgresConnection(new Error('took too long'));
+        throw new TookTooLong(limitMs);
+      }
       await connection.query('rollback').catch(() => undefined); // the connection itself is gone: nothing was committed on it
-      active.isTransactionActive = false;
+      runner.isTransactionActive = false;
       throw error;
     } finally {
+      clearTimeout(timer);
       await runner.release();
     }
+  } // prettier-ignore
+
+  private async transaction<T>(caller: Caller, runner: LentRunner, connection: Connection, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const scope = scopeOf(caller.division);
+    runner.isTransactionActive = true;
+    const [, { rows }] = await Promise.all([
+      connection.query('begin'),
+      connection.query({
+        name: 'within',
+        text: `select set_config('app.lo', $1, true), set_config('app.hi', $2, true), set_config('app.actor', $3, true),
+                      set_config('app.official', $4, true), set_config('transaction_read_only', $5, true), app_now() as now`,
+        values: [scope.lo, scope.hi, caller.id, caller.official ?? '', caller.readOnly ? 'on' : 'off'],
+      }),
+      ...(caller.limitMs === undefined ? [] : [connection.query({ name: 'limit', text: `select set_config('transaction_timeout', $1, true)`, values: [String(caller.limitMs)] })]),
+    ]);
+    const [begun] = rows as [{ now: Date }];
+    const tx = new Tx(runner.manager, caller, begun.now, this.service, connection);
+    if (caller.idempotency) await this.claim(tx, caller.idempotency);
+    const result = await work(tx);
+    const facts = tx.statement();
+    const last = [
+      ...(facts ? [facts] : []),
+      ...(caller.idempotency ? [answered(caller, caller.idempotency, result)] : []),
+    ];
+    await this.commit(connection, tx.sent, last);
+    runner.isTransactionActive = false;
+    if (tx.wrote) for (const wake of this.committed) wake();
+    return result;
   } // prettier-ignore
 
   /**

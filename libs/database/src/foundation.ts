@@ -74,6 +74,31 @@ grant select, insert, update, delete on missing_fact to ${service}_app;
   };
 }
 
+/** Facts that failed here and are tried again, apart from the broker (ADR 27). */
+export function retries(service: Service): Migration {
+  return {
+    name: '0101-retries',
+    sql: `
+-- Facts whose effect failed and that are tried again at next_at; who tries one holds it until taken_until. tries counts those begun.
+create table waiting_fact (
+  event_id uuid primary key,
+  division text collate "C" not null,
+  type text not null,
+  message jsonb not null,
+  cause text not null,
+  hung boolean not null,
+  tries integer not null default 1,
+  failed_at timestamptz not null default now(),
+  next_at timestamptz not null,
+  taken_until timestamptz
+);
+create index waiting_fact_next on waiting_fact (hung, next_at);
+${ground('waiting_fact', `${service}_app`, 'select, insert, update, delete')}
+create index dead_letter_event on dead_letter (event_id) where event_id is not null;
+`,
+  };
+}
+
 /** The tables every service has: journal, outbox, inbox, dead letters, idempotency keys. */
 export function foundation(service: Service): string {
   const app = `${service}_app`;

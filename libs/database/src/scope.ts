@@ -25,4 +25,6 @@ export interface Caller {
   readonly causationId?: string;
   /** Set by the HTTP layer for a POST that carries an `Idempotency-Key`. */
   readonly idempotency?: { key: string; route: string; bodyHash: string };
+  /** How long the transaction may take, in milliseconds: then it is ended, here and in PostgreSQL. */
+  readonly limitMs?: number;
 }

@@ -63,9 +63,14 @@ const everyMajor = (type: string): string => `evt.${type.replace(/\.v\d+$/, '')}
 
 export const durableOf = (consumer: Service, owner: Service): string => `${consumer}-${owner}`;
 
-/** Back-off between deliveries; the last one repeats. A message that failed `maxDeliver` times becomes a dead letter. */
+/** How long a fact that failed waits before it is tried again; after the last try it is a dead letter. */
 export const backoffMs = [1_000, 5_000, 15_000, 60_000, 180_000, 600_000, 600_000];
-export const maxDeliver = 8;
+export const mostTries = backoffMs.length + 1;
+/** What a fact may take when it comes from the broker. Who needs longer waits beside the others, and may take `handlerLimitMs` there. */
+export const firstLimitMs = 1_000;
+export const defaultHandlerLimitMs = 10_000;
+/** Of one durable, worked on at once. */
+export const placesOfDurable = 6;
 /** What was on its way to a reader whose server or connection died comes again after this; a long handler says that it lives. */
 export const ackWaitMs = 10_000;
 /** Of one durable, under way at once. */
@@ -104,7 +109,7 @@ export async function deployBus(connection: NatsConnection, replicas = 1): Promi
         durable_name: durableOf(consumer as Service, owner),
         ack_policy: AckPolicy.Explicit,
         ack_wait: nanos(ackWaitMs),
-        max_deliver: -1, // counted by the consumer, which must write the dead letter before it lets go
+        max_deliver: -1, // what fails is written down and acknowledged: the broker counts nothing
         max_ack_pending: maxUnacknowledged,
         filter_subjects: subjects,
       };

@@ -19,7 +19,12 @@ import {
 } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { type TObject } from '@sinclair/typebox';
-import { ackWaitMs, backoffMs, durableOf, goneText, maxDeliver, ownersOf } from './bus.js';
+import { validate as isUuid } from 'uuid';
+import {
+  ackWaitMs, defaultHandlerLimitMs, durableOf, firstLimitMs, goneText, mostTries, ownersOf, placesOfDurable,
+} from './bus.js'; // prettier-ignore
+import { Patience } from './patience.js';
+import { Retries, storable } from './retries.js';
 
 const HANDLES = Symbol('handles');
 
@@ -73,6 +78,8 @@ export class Applier {
   constructor(
     readonly service: Service,
     readonly database: Database,
+    /** How long one fact may take, in milliseconds. */
+    readonly limitMs = defaultHandlerLimitMs,
   ) {}
 
   /** @throws Error when handlers and `listeners` differ, or two handlers want one fact. */
@@ -96,38 +103,47 @@ export class Applier {
         );
   }
 
-  /** Checks the envelope against its contract and its publisher. */
+  /** Checks the envelope against its contract and its publisher. @throws Permanent that says what is wrong with it */
   read(subject: string, text: string): Envelope {
-    let event: Envelope;
+    let event: unknown;
     try {
-      event = JSON.parse(text) as Envelope;
+      event = JSON.parse(text);
     } catch {
-      throw new Permanent('not JSON');
+      throw new Permanent('not JSON · 不是 JSON');
     }
-    const contract = contracts.get(event.type);
-    if (!contract) throw new Permanent(`unknown type or version ${event.type}`);
-    if (event.source !== `/services/${contract.owner}`)
-      throw new Permanent(`${event.type} does not come from its owner`);
-    if (subject !== subjectOf(event.type, event.division))
-      throw new Permanent('subject and division differ');
+    const wrong = wrongPart(event);
+    if (wrong) throw new Permanent(`no fact: ${wrong} is missing or wrong · 不是事实:${wrong} 缺失或有误`);
+    const fact = event as Envelope;
+    const contract = contracts.get(fact.type);
+    if (!contract)
+      throw new Permanent(`unknown type or version ${fact.type.slice(0, 120)}: bring this service up to date, then replay · 未知的类型或版本:请先升级本服务,再重新处理`);
+    if (fact.source !== `/services/${contract.owner}`)
+      throw new Permanent(`${fact.type} does not come from its owner · 不是由其所有者发布`);
+    if (subject !== subjectOf(fact.type, fact.division))
+      throw new Permanent('subject and division differ · 主题与行政区划不一致');
     const check = checkerOf(contract);
-    if (!check.Check(event.data)) {
-      const first = check.Errors(event.data).First();
-      throw new Permanent(`bad data: ${first?.path ?? ''} ${first?.message ?? ''}`);
+    if (!check.Check(fact.data)) {
+      const first = check.Errors(fact.data).First();
+      throw new Permanent(`bad data: ${first?.path ?? ''} ${first?.message ?? ''} · 数据不符合约定`);
     }
-    return event;
-  }
+    return fact;
+  } // prettier-ignore
 
-  /** @param and more work of the same transaction */
-  async apply(event: Envelope, and?: (tx: Tx) => Promise<void>): Promise<void> {
+  /**
+   * @param limitMs it is ended when it takes longer
+   * @param and more work of the same transaction
+   */
+  async apply(event: Envelope, limitMs: number, and?: (tx: Tx) => Promise<void>): Promise<void> {
     const handler = this.handlers.get(event.type);
-    if (!handler && !this.hears(event.type)) throw new Permanent(`no handler for ${event.type}`);
+    if (!handler && !this.hears(event.type))
+      throw new Permanent(`no handler for ${event.type} · 本服务不处理该类型`);
     // A handler is no person: it works in the scope of the fact's county.
     const caller = {
       id: `service:${this.service}`,
       division: event.division.slice(0, 6),
       correlationId: event.correlationid,
       causationId: event.id,
+      limitMs,
     };
     await this.database.within(caller, async (tx) => {
       await and?.(tx);
@@ -160,47 +176,59 @@ export class Applier {
     return row?.n ?? 0;
   }
 
-  /** Sets a message aside, with the cause. */
-  async bury(subject: string, text: string, event: Envelope | undefined, cause: Error): Promise<void> {
+  /** Sets a message aside, with the cause: a fact once, however often it came. */
+  async bury(subject: string, text: string, id: string | undefined, cause: string): Promise<void> {
     const place = /\.(\d{6})\.(?:\d{3}|_)$/.exec(subject)?.[1] ?? '';
-    await this.database.within(
-      { id: `service:${this.service}`, division: place, correlationId: event?.correlationid ?? randomUUID() },
-      (tx) =>
-        tx.query(
-          // Sent again by the reconciler while it failed, a fact is set aside once.
-          `insert into dead_letter (id, division, consumer, event_id, type, cause, message) select $1, $2, $3, $4::uuid, $5, $6, $7
-           where not exists (select 1 from dead_letter where event_id = $4::uuid and replayed_at is null)`,
-          [randomUUID(), place || '0', this.service, event?.id ?? null, event?.type ?? typeIn(subject), cause.message, JSON.stringify({ subject, text })],
-        ),
-    );
+    const message = JSON.stringify({ subject, text: storable(text) });
+    await this.database.within({ id: `service:${this.service}`, division: place, correlationId: randomUUID() }, async (tx) => {
+      if (id) {
+        await tx.query('select pg_advisory_xact_lock(7032, hashtext($1))', [id]); // of several at once, one writes
+        await tx.query('delete from waiting_fact where event_id = $1', [id]);
+      }
+      await tx.query(
+        `insert into dead_letter (id, division, consumer, event_id, type, cause, message) select $1, $2, $3, $4::uuid, $5, $6, $7
+         where not exists (select 1 from dead_letter where event_id = $4::uuid and replayed_at is null)`,
+        [randomUUID(), place || '0', this.service, id ?? null, typeIn(subject), storable(cause), message],
+      );
+    });
   } // prettier-ignore
 
   /**
    * Applies dead letters again, oldest first, each through the same inbox in a transaction of its own.
    * @param scope '' for every county
+   * @param most how many are tried at most
    * @returns those that took effect, and the causes of those that failed again
    */
-  async replay(scope: string, filter: ReplayFilter): Promise<{ replayed: number; failed: { id: string; cause: string }[] }> {
+  async replay(scope: string, filter: ReplayFilter, most = 1000): Promise<{ replayed: number; failed: { id: string; cause: string }[] }> {
     const caller = { id: `service:${this.service}`, division: scope, correlationId: randomUUID() };
-    const letters = await this.database.within(caller, (tx) =>
-      tx.query<{ id: string; message: { subject: string; text: string } }>(
-        `select id, message from dead_letter where replayed_at is null and ($1::uuid is null or id = $1) and ($2::text is null or type = $2)
-           and ($3::text is null or starts_with(division, $3)) and failed_at >= coalesce($4, '-infinity'::timestamptz) and failed_at < coalesce($5, 'infinity'::timestamptz)
-         order by failed_at, id limit 1000`,
-        [filter.id ?? null, filter.type ?? null, filter.division ?? null, filter.since ?? null, filter.until ?? null],
-      ),
-    );
+    const next = (after: string | undefined): Promise<{ id: string; message: { subject: string; text: string } }[]> =>
+      this.database.within(caller, (tx) =>
+        tx.query(
+          `select id, message from dead_letter where replayed_at is null and ($1::uuid is null or id = $1) and ($2::text is null or type = $2)
+             and ($3::text is null or starts_with(division, $3)) and failed_at >= coalesce($4, '-infinity'::timestamptz) and failed_at < coalesce($5, 'infinity'::timestamptz)
+             and ($6::uuid is null or (failed_at, id) > (select failed_at, id from dead_letter where id = $6))
+           order by failed_at, id limit 100`,
+          [filter.id ?? null, filter.type ?? null, filter.division ?? null, filter.since ?? null, filter.until ?? null, after ?? null],
+        ),
+      );
     let replayed = 0;
+    let seen = 0;
+    let last: string | undefined;
     const failed: { id: string; cause: string }[] = [];
-    for (const { id, message } of letters)
-      try {
-        await this.apply(this.read(message.subject, message.text), async (tx) => {
-          await tx.query(`update dead_letter set replayed_at = now() where id = $1`, [id]);
-        });
-        replayed += 1;
-      } catch (error) {
-        failed.push({ id, cause: (error as Error).message });
-      }
+    do {
+      const letters = await next(last);
+      last = letters.at(-1)?.id;
+      for (const { id, message } of letters.slice(0, most - seen))
+        try {
+          seen += 1;
+          await this.apply(this.read(message.subject, message.text), this.limitMs, async (tx) => {
+            await tx.query(`update dead_letter set replayed_at = now() where id = $1`, [id]);
+          });
+          replayed += 1;
+        } catch (error) {
+          failed.push({ id, cause: (error as Error).message });
+        }
+    } while (last && seen < most);
     return { replayed, failed };
   } // prettier-ignore
 }
@@ -212,7 +240,8 @@ export class Consumers {
   private stopped = false;
   private stop_: (() => void) | undefined;
   private readonly stopping = new Promise<void>((done) => (this.stop_ = done));
-  deadLetters = 0;
+  private readonly patience: Patience;
+  readonly retries: Retries;
   /** The last trouble of each durable; none when all is well. */
   readonly troubles = new Map<string, string>();
 
@@ -220,17 +249,22 @@ export class Consumers {
     private readonly applier: Applier,
     private readonly connection: NatsConnection,
     private readonly log: (line: string, error?: unknown) => void,
-  ) {}
+  ) {
+    this.patience = new Patience(applier.database, log);
+    this.retries = new Retries(applier, this.patience, log);
+  }
 
   start(): void {
+    this.retries.start();
     for (const owner of ownersOf(this.applier.service)) this.loops.push(this.supervise(owner));
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     this.stop_?.();
+    this.patience.stop();
     for (const messages of this.open.values()) await messages.close();
-    await Promise.all(this.loops);
+    await Promise.all([...this.loops, this.retries.stop()]);
   }
 
   /** What the broker still holds for this service, by publisher: not delivered, and delivered without an acknowledgement. */
@@ -259,7 +293,7 @@ export class Consumers {
           for await (const message of messages) {
             const work: Promise<void> = this.take(message).finally(() => running.delete(work));
             running.add(work);
-            if (running.size >= 8) await Promise.race(running);
+            if (running.size >= placesOfDurable) await Promise.race(running);
           }
           await Promise.all(running);
         } finally {
@@ -277,32 +311,37 @@ export class Consumers {
   }
 
   private async take(message: JsMsg): Promise<void> {
-    let event: Envelope | undefined;
     const alive = setInterval(() => message.working(), ackWaitMs / 3);
     try {
-      event = this.applier.read(message.subject, message.string());
-      await this.applier.apply(event);
+      await this.settle(message);
       message.ack();
     } catch (error) {
-      const attempt = message.info.deliveryCount;
-      const permanent = error instanceof Permanent || attempt >= maxDeliver;
-      this.log(`${message.subject}: ${(error as Error).message} (delivery ${attempt})`, error);
-      if (!permanent) {
-        message.nak(backoffMs[attempt - 1] ?? 600_000);
-        return;
-      }
-      try {
-        await this.applier.bury(message.subject, message.string(), event, error as Error);
-        this.deadLetters++;
-        message.ack();
-      } catch (burial) {
-        this.log(`dead letter not written: ${(burial as Error).message}`, burial);
-        message.nak(30_000); // never let go of a message whose dead letter is not saved
-      }
+      if (!this.patience.stopped) this.log(`${message.subject}: ${(error as Error).message}`, error);
+      message.nak(); // this process stops, and wrote nothing down: another takes it
     } finally {
       clearInterval(alive);
     }
   }
+
+  /** Resolves when a fact has taken effect, waits to be tried again, or was set aside: then the broker may forget it. */
+  private async settle(message: JsMsg): Promise<void> {
+    const { subject } = message;
+    const text = message.string();
+    let event: Envelope | undefined;
+    try {
+      event = this.applier.read(subject, text);
+      const fact = event;
+      if (message.info.deliveryCount > mostTries)
+        throw new Error('came again and again without an outcome: perhaps it ends the process · 多次投递均无结果,可能导致进程退出');
+      await this.patience.step(() => this.applier.apply(fact, Math.min(firstLimitMs, this.applier.limitMs)));
+    } catch (error) {
+      if (this.patience.stopped) throw error;
+      const { message: said } = error as Error;
+      this.log(`${subject}: ${said} (${idIn(text) ?? 'no id'})`, error);
+      if (!event || error instanceof Permanent) await this.retries.bury(subject, text, idIn(text), said);
+      else await this.retries.wait(subject, text, event, error as Error);
+    }
+  } // prettier-ignore
 }
 
 /** What a message says it is, where it could not be read. */
@@ -316,11 +355,30 @@ const isGone = (error: unknown): boolean =>
     (code) => code === error.code,
   );
 
-/** The time inside a UUIDv7: the same for one fact whenever it comes. @throws Permanent for another kind of id. */
-function madeAt(id: string): Date {
-  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(id)) throw new Permanent(`${id} is no UUIDv7`);
-  return new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
+/** Which part of an envelope does not fit: what is read here of a message was written by anybody. */
+function wrongPart(event: unknown): string | undefined {
+  const { id, type, subject, division, sequence, correlationid } = Object(event) as Partial<Record<keyof Envelope, unknown>>;
+  if (typeof id !== 'string' || !isUuid(id) || id[14] !== '7') return 'id';
+  if (typeof type !== 'string') return 'type';
+  if (typeof subject !== 'string' || !isUuid(subject)) return 'subject';
+  if (typeof division !== 'string' || !/^(|\d{2}|\d{4}|\d{6}|\d{9}|\d{12})$/.test(division)) return 'division';
+  if (!Number.isInteger(sequence)) return 'sequence';
+  return typeof correlationid === 'string' ? undefined : 'correlationid';
+} // prettier-ignore
+
+/** The id of a fact that cannot be read otherwise: it is one fact, however often it comes. */
+function idIn(text: string): string | undefined {
+  try {
+    const { id } = Object(JSON.parse(text)) as { id?: unknown };
+    return typeof id === 'string' && isUuid(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
-/** No later delivery can help: straight to the dead letters. */
+/** The time inside a UUIDv7: the same for one fact whenever it comes. */
+const madeAt = (id: string): Date =>
+  new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
+
+/** No later try can help: straight to the dead letters. */
 export class Permanent extends Error {}

@@ -223,7 +223,7 @@ export class Reconciler {
         `insert into missing_fact (event_id, owner, type, seal, cause)
          select f.id, $2, f.type, f.seal, f.cause from jsonb_to_recordset($1) as f(id uuid, type text, seal bigint, cause text)
            left join lateral (select true as here from inbox i where i.consumer = $3 and i.event_id = f.id and i.event_at = uuid_extract_timestamp(f.id) limit 1) applied on true
-         where applied.here is null and not exists (select 1 from dead_letter d where d.event_id = f.id)
+         where applied.here is null and not exists (select 1 from dead_letter d where d.event_id = f.id) and not exists (select 1 from waiting_fact w where w.event_id = f.id)
          on conflict do nothing`,
         [JSON.stringify(sent), owner, this.service],
       );
@@ -250,7 +250,7 @@ export class Reconciler {
     const types = (listeners[this.service] ?? []).map(({ type }) => type);
     const { arrived, missing, asked, doubt, again } = await this.database.everywhere('compares what was missing with its inbox', async (tx) => {
       const gone = await tx.query<{ asked: number }>(
-        `delete from missing_fact m where m.owner = $1 and (m.type <> all($3) or exists (select 1 from dead_letter d where d.event_id = m.event_id)
+        `delete from missing_fact m where m.owner = $1 and (m.type <> all($3) or exists (select 1 from dead_letter d where d.event_id = m.event_id) or exists (select 1 from waiting_fact w where w.event_id = m.event_id)
            or exists (select 1 from inbox i where i.consumer = $2 and i.event_id = m.event_id and i.event_at = uuid_extract_timestamp(m.event_id)))
          returning asked`,
         [owner, this.service, types],

@@ -117,7 +117,7 @@ export async function startService(
   });
   await database.open();
 
-  const applier = new Applier(service, database);
+  const applier = new Applier(service, database, config.handlerLimitMs);
   const files = filesOf(config.files, service);
   const served = new Served();
   const arrivals = new Arrivals();
@@ -284,10 +284,13 @@ export async function startService(
   gauge(
     'foodwarden_dead_letters',
     'Facts set aside since start',
-    () => consumers?.deadLetters ?? 0,
+    () => consumers?.retries.deadLetters ?? 0,
   );
   gauge('foodwarden_dead_letters_waiting', 'Facts set aside and not applied since, in all', () =>
     applier.waiting(),
+  );
+  gauge('foodwarden_facts_waiting', 'Facts that failed here and are tried again, in all', () =>
+    consumers?.retries.waiting(),
   );
   gauge(
     'foodwarden_facts_sent_again',
@@ -454,7 +457,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
       ...filter,
       since: since ? new Date(since) : undefined,
       until: until ? new Date(until) : undefined,
-    });
+    }, Infinity);
     return `${replayed} replayed, ${failed.length} failed again${failed.map(({ id, cause }) => `\n${id}: ${cause}`).join('')}`;
   } finally {
     await close();

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Service } from '#contracts';
-import { type BusAccess, publicKeyOf } from '#messaging';
+import { type BusAccess, defaultHandlerLimitMs, publicKeyOf } from '#messaging';
 import { defaultLimits, type Limits } from './limits.js';
 import { type FilesConfig } from '#files';
 
@@ -22,6 +22,8 @@ export interface Config {
   limits?: Limits;
   /** How long a request may take to arrive whole; two minutes without it. */
   requestTimeoutMs?: number;
+  /** How long the effect of one fact may take; ten seconds without it. */
+  handlerLimitMs?: number;
   /** Where uploaded files are kept; without it the routes that take or give files answer `files-not-configured`. */
   files: FilesConfig | undefined;
   /** Where a service reads what it alone needs: `Settings`. */
@@ -84,6 +86,7 @@ export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: stri
       uploads: count('LIMIT_UPLOADS', defaultLimits.uploads),
     },
     requestTimeoutMs: count('REQUEST_TIMEOUT_MS', defaultRequestTimeoutMs),
+    handlerLimitMs: count('HANDLER_LIMIT_MS', defaultHandlerLimitMs),
     files: filesFrom(env, need),
     env,
   };
