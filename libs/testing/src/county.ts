@@ -201,6 +201,8 @@ export class County extends Apis {
           if (outbox?.n) left.push(`${service}: ${outbox.n} facts unsent`);
           const open = await this.rows<{ query: string }>(service, `select query from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`); // prettier-ignore
           for (const { query } of open) left.push(`${service}: a transaction open after ${query.slice(0, 80)}`); // prettier-ignore
+          const [failing] = await this.rows<{ n: number }>(service, 'select count(*)::int as n from waiting_fact'); // prettier-ignore
+          if (failing?.n) left.push(`${service}: ${failing.n} facts failed and wait`);
           const body = await this.read(service, '/metrics');
           for (const [line, count] of body.matchAll(/^foodwarden_consumer_lag\{.*\} (\d+)$/gm))
             if (Number(count) > 0) left.push(`${service}: ${line}`);

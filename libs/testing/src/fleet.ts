@@ -312,7 +312,7 @@ export class Fleet extends Apis {
     return found;
   }
 
-  /** Waits until every fact is sent, delivered and applied, also those that facts cause. */
+  /** Waits until every fact is sent, delivered and applied, also those that facts cause and those that are tried again. */
   async quiet(withinMs = 60_000): Promise<void> {
     const bus = await this.bus('deploy');
     try {
@@ -333,11 +333,13 @@ export class Fleet extends Apis {
           const after = await this.facts();
           return {
             unsent: after.unsent + before.unsent,
+            failing: after.failing,
             meanwhile: after.written - before.written,
             waiting,
           };
         },
-        ({ unsent, meanwhile, waiting }) => unsent === 0 && meanwhile === 0 && waiting.length === 0,
+        ({ unsent, failing, meanwhile, waiting }) =>
+          unsent + failing === 0 && meanwhile === 0 && waiting.length === 0,
         withinMs,
       );
     } finally {
@@ -345,16 +347,17 @@ export class Fleet extends Apis {
     }
   }
 
-  /** How many facts there are, and how many of them the broker has not acknowledged. */
-  private async facts(): Promise<{ written: number; unsent: number }> {
-    const sum = { written: 0, unsent: 0 };
+  /** How many facts there are, how many of them the broker has not acknowledged, and how many failed and wait. */
+  private async facts(): Promise<{ written: number; unsent: number; failing: number }> {
+    const sum = { written: 0, unsent: 0, failing: 0 };
     for (const service of this.services) {
-      const [counts] = await this.rows<{ written: number; unsent: number }>(
+      const [counts] = await this.rows<typeof sum>(
         service,
-        'select (select count(*)::int from journal) as written, (select count(*)::int from outbox) as unsent',
+        'select (select count(*)::int from journal) as written, (select count(*)::int from outbox) as unsent, (select count(*)::int from waiting_fact) as failing',
       );
       sum.written += counts?.written ?? 0;
       sum.unsent += counts?.unsent ?? 0;
+      sum.failing += counts?.failing ?? 0;
     }
     return sum;
   }
