@@ -3,7 +3,16 @@ import { eventually, Fleet, randomFrom, shuffled } from '#testing';
 import { jetstream } from '@nats-io/jetstream';
 import { type NatsConnection } from '@nats-io/transport-node';
 import { Database, TookTooLong } from '#database';
-import { backlog, type Fact, fact, heal, plant, poison, registered, subjectFor } from './poison.mjs';
+import {
+  backlog,
+  type Fact,
+  fact,
+  heal,
+  plant,
+  poison,
+  registered,
+  subjectFor,
+} from './poison.mjs';
 
 /*
  * Poison and storms, in short; with a backlog of 200,000 and real outages: npm run storms. Assignment is poisoned, inspection
@@ -104,7 +113,9 @@ describe('poison', () => {
     ];
     expect(causes(throws)).toEqual([expect.stringMatching(/^no room for .*tried 8 times.*已尝试 8 次/)]); // prettier-ignore
     expect(causes(hangs)).toEqual([expect.stringMatching(/^took longer than 0.5 s .*处理超过 0.5 秒.*tried 8 times/)]); // prettier-ignore
-    expect(causes(badSchema)).toEqual([expect.stringMatching(/^bad data: \/tier .*数据不符合约定/)]);
+    expect(causes(badSchema)).toEqual([
+      expect.stringMatching(/^bad data: \/tier .*数据不符合约定/),
+    ]);
     expect(causes(futureVersion)).toEqual([expect.stringMatching(/^unknown type or version registry\.establishment\.registered\.v9.*升级/)]); // prettier-ignore
   }, 60_000);
 
@@ -114,7 +125,9 @@ describe('poison', () => {
     const [one] = await fleet.rows<{ id: string }>('assignment', 'select id from dead_letter where event_id = $1', [throws[0]!.id]); // prettier-ignore
     expect(await fleet.call('assignment', 'POST', `/v1/dead-letters/${one!.id}/replay`, { token })).toMatchObject({ status: 200, body: { replayed: 1, failed: [] } }); // prettier-ignore
     const again = await fleet.step('assignment', ['replay', '--type', registered], { DATABASE_URL: fleet.url('assignment', 'app') }); // prettier-ignore
-    expect(again).toMatch(new RegExp(`${throws.length + hangs.length - 1} replayed, 5 failed again`));
+    expect(again).toMatch(
+      new RegExp(`${throws.length + hangs.length - 1} replayed, 5 failed again`),
+    );
     expect(await copies([...throws, ...hangs])).toEqual(all([...throws, ...hangs]));
     // The same facts once more, as from a journal: nothing more happens.
     await publish([...throws, ...hangs]);

@@ -69,7 +69,7 @@ export function checkerOf(contract: EventContract): TypeCheck<TObject> {
 }
 
 /** Prepared once a connection, under its name. */
-interface Statement {
+export interface Statement {
   name: string;
   text: string;
   values: unknown[];
@@ -262,16 +262,17 @@ export class Database {
   /**
    * Runs `work` in one transaction that sees and changes the rows of the caller's division only.
    * Resolves only when COMMIT was answered COMMIT.
+   * @param first a statement that is sent along with the beginning; how many rows it answered comes to `work`
    * @throws TookTooLong at the caller's `limitMs`; whatever `work` does then reaches no connection
    */
-  async within<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
+  async within<T>(caller: Caller, work: (tx: Tx, rows: number) => Promise<T>, first?: Statement): Promise<T> {
     const { limitMs } = caller;
     const runner = this.source.createQueryRunner() as LentRunner;
     const connection = (await runner.connect()) as Connection;
     let timer: NodeJS.Timeout | undefined;
     const begun = performance.now();
     try {
-      const done = this.transaction(caller, runner, connection, work);
+      const done = this.transaction(caller, runner, connection, work, first);
       if (limitMs === undefined) return await done;
       const late = new Promise<never>((_, fail) => {
         timer = setTimeout(() => fail(new TookTooLong(limitMs)), limitMs);
@@ -293,10 +294,10 @@ export class Database {
     }
   } // prettier-ignore
 
-  private async transaction<T>(caller: Caller, runner: LentRunner, connection: Connection, work: (tx: Tx) => Promise<T>): Promise<T> {
+  private async transaction<T>(caller: Caller, runner: LentRunner, connection: Connection, work: (tx: Tx, rows: number) => Promise<T>, first?: Statement): Promise<T> {
     const scope = scopeOf(caller.division);
     runner.isTransactionActive = true;
-    const [, { rows }] = await Promise.all([
+    const [, { rows }, , sent] = await Promise.all([
       connection.query('begin'),
       connection.query({
         name: 'within',
@@ -304,12 +305,13 @@ export class Database {
                       set_config('app.official', $4, true), set_config('transaction_read_only', $5, true), app_now() as now`,
         values: [scope.lo, scope.hi, caller.id, caller.official ?? '', caller.readOnly ? 'on' : 'off'],
       }),
-      ...(caller.limitMs === undefined ? [] : [connection.query({ name: 'limit', text: `select set_config('transaction_timeout', $1, true)`, values: [String(caller.limitMs)] })]),
+      caller.limitMs === undefined ? undefined : connection.query({ name: 'limit', text: `select set_config('transaction_timeout', $1, true)`, values: [String(caller.limitMs)] }),
+      first ? connection.query(first) : undefined,
     ]);
     const [begun] = rows as [{ now: Date }];
     const tx = new Tx(runner.manager, caller, begun.now, this.service, connection);
     if (caller.idempotency) await this.claim(tx, caller.idempotency);
-    const result = await work(tx);
+    const result = await work(tx, sent?.rows.length ?? 0);
     const facts = tx.statement();
     const last = [
       ...(facts ? [facts] : []),

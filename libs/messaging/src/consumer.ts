@@ -145,19 +145,21 @@ export class Applier {
       causationId: event.id,
       limitMs,
     };
-    await this.database.within(caller, async (tx) => {
+    const seen = {
+      name: 'inbox',
+      text: `insert into inbox (consumer, event_id, event_at) values ($1, $2, $3) on conflict do nothing returning 1 as one`,
+      values: [this.service, event.id, madeAt(event.id)],
+    };
+    const work = async (tx: Tx, isNew: number): Promise<void> => {
       await and?.(tx);
-      const first = await tx.query(
-        `insert into inbox (consumer, event_id, event_at) values ($1, $2, $3) on conflict do nothing returning 1 as one`,
-        [this.service, event.id, madeAt(event.id)],
-      );
-      if (first.length === 0) {
+      if (isNew === 0) {
         this.repeated++;
         return;
       }
       await handler?.(event as Envelope<never>, tx);
       this.applied++;
-    });
+    };
+    await this.database.within(caller, work, seen);
   }
 
   /** A major that this service knows of and does not listen to, beside one that it does: noted, and nothing to do. */
@@ -316,7 +318,8 @@ export class Consumers {
       await this.settle(message);
       message.ack();
     } catch (error) {
-      if (!this.patience.stopped) this.log(`${message.subject}: ${(error as Error).message}`, error);
+      if (!this.patience.stopped)
+        this.log(`${message.subject}: ${(error as Error).message}`, error);
       message.nak(); // this process stops, and wrote nothing down: another takes it
     } finally {
       clearInterval(alive);

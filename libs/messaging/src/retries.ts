@@ -144,4 +144,3 @@ export class Retries {
 
 /** PostgreSQL holds no NUL. */
 export const storable = (text: string): string => text.replaceAll('\u0000', '\ufffd');
-
