@@ -1,4 +1,4 @@
-// Facts as the registry publishes them, sound and poisoned, for storms.spec.ts and storms.mjs. The handler that throws or
+// Facts as the registry publishes them, sound and poisoned, for proofs/storms.spec.ts and storms.mjs. The handler that throws or
 // hangs is no switch in the product: the database of the listener gets a trigger that does either for certain names, as a
 // constraint that somebody added or a lock that somebody holds would.
 import { randomUUID } from 'node:crypto';

@@ -15,8 +15,8 @@ import { training } from '../apps/training/src/training.definition.js';
  * may do it to is judged by walls-sql.spec.ts; what is allowed is said here a second time, apart from the migrations.
  */
 
-/** What an app role may delete: answers older than a day, facts found again, bytes of a landed file, what an issuer forgets. A record never. */
-const forgotten = new Set(['idempotency_key', 'missing_fact', 'registry.ledger_import_part', 'assignment.roster_import_part', 'identity.address_guard', 'identity.oidc_payload', 'identity.recovery_code', 'identity.sign_in', 'identity.sign_in_guard', 'identity.totp']); // prettier-ignore
+/** What an app role may delete: answers older than a day, facts found again or tried again, bytes of a landed file, what an issuer forgets. A record never. */
+const forgotten = new Set(['idempotency_key', 'missing_fact', 'waiting_fact', 'registry.ledger_import_part', 'assignment.roster_import_part', 'identity.address_guard', 'identity.oidc_payload', 'identity.recovery_code', 'identity.sign_in', 'identity.sign_in_guard', 'identity.totp']); // prettier-ignore
 /** Written once: nobody changes them afterwards, not even the service. */
 const onceOnly = ['journal', 'inbox', 'change', 'personal_read', 'policy', 'inspection.inspection', 'inspection.evidence', 'inspection.checklist', 'training.attendance', 'training.certificate', 'assignment.undertaking_copy', 'registry.ledger_import_effect']; // prettier-ignore
 

@@ -144,6 +144,7 @@ create table dead_letter (
   replayed_at timestamp with time zone,
   constraint dead_letter_pkey PRIMARY KEY (id)
 );
+CREATE INDEX dead_letter_event ON public.dead_letter USING btree (event_id) WHERE (event_id IS NOT NULL);
 alter table dead_letter enable row level security;
 alter table dead_letter force row level security;
 create policy ground_delete on dead_letter for delete to identity_app
@@ -429,6 +430,32 @@ create policy account_update on totp for update to identity_app
    FROM account
   WHERE (account.id = totp.account_id))));
 
+create table waiting_fact (
+  event_id uuid not null,
+  division text collate "C" not null,
+  type text not null,
+  message jsonb not null,
+  cause text not null,
+  hung boolean not null,
+  tries integer default 1 not null,
+  failed_at timestamp with time zone default now() not null,
+  next_at timestamp with time zone not null,
+  taken_until timestamp with time zone,
+  constraint waiting_fact_pkey PRIMARY KEY (event_id)
+);
+CREATE INDEX waiting_fact_next ON public.waiting_fact USING btree (hung, next_at);
+alter table waiting_fact enable row level security;
+alter table waiting_fact force row level security;
+create policy ground_delete on waiting_fact for delete to identity_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on waiting_fact for insert to identity_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on waiting_fact for select to identity_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on waiting_fact for update to identity_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table watermark (
   owner text not null,
   seal bigint default 0 not null,
@@ -471,5 +498,6 @@ grant delete, insert, select on sign_in to identity_app;
 grant delete, insert, select, update on sign_in_guard to identity_app;
 grant insert, select on signing_key to identity_app;
 grant delete, insert, select, update on totp to identity_app;
+grant delete, insert, select, update on waiting_fact to identity_app;
 grant insert, select, update on watermark to identity_app;
 grant select on watermark to identity_relay;

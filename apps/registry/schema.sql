@@ -113,6 +113,7 @@ create table dead_letter (
   replayed_at timestamp with time zone,
   constraint dead_letter_pkey PRIMARY KEY (id)
 );
+CREATE INDEX dead_letter_event ON public.dead_letter USING btree (event_id) WHERE (event_id IS NOT NULL);
 alter table dead_letter enable row level security;
 alter table dead_letter force row level security;
 create policy ground_delete on dead_letter for delete to registry_app
@@ -498,6 +499,32 @@ create table seal (
   constraint seal_pkey PRIMARY KEY (number)
 );
 
+create table waiting_fact (
+  event_id uuid not null,
+  division text collate "C" not null,
+  type text not null,
+  message jsonb not null,
+  cause text not null,
+  hung boolean not null,
+  tries integer default 1 not null,
+  failed_at timestamp with time zone default now() not null,
+  next_at timestamp with time zone not null,
+  taken_until timestamp with time zone,
+  constraint waiting_fact_pkey PRIMARY KEY (event_id)
+);
+CREATE INDEX waiting_fact_next ON public.waiting_fact USING btree (hung, next_at);
+alter table waiting_fact enable row level security;
+alter table waiting_fact force row level security;
+create policy ground_delete on waiting_fact for delete to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on waiting_fact for insert to registry_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on waiting_fact for select to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on waiting_fact for update to registry_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table watermark (
   owner text not null,
   seal bigint default 0 not null,
@@ -542,5 +569,6 @@ grant delete, select on outbox to registry_relay;
 grant insert, select on personal_read to registry_app;
 grant insert, select on policy to registry_app;
 grant insert, select on seal to registry_relay;
+grant delete, insert, select, update on waiting_fact to registry_app;
 grant insert, select, update on watermark to registry_app;
 grant select on watermark to registry_relay;

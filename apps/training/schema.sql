@@ -96,6 +96,7 @@ create table dead_letter (
   replayed_at timestamp with time zone,
   constraint dead_letter_pkey PRIMARY KEY (id)
 );
+CREATE INDEX dead_letter_event ON public.dead_letter USING btree (event_id) WHERE (event_id IS NOT NULL);
 alter table dead_letter enable row level security;
 alter table dead_letter force row level security;
 create policy ground_delete on dead_letter for delete to training_app
@@ -277,6 +278,32 @@ create policy ground_update on session for update to training_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table waiting_fact (
+  event_id uuid not null,
+  division text collate "C" not null,
+  type text not null,
+  message jsonb not null,
+  cause text not null,
+  hung boolean not null,
+  tries integer default 1 not null,
+  failed_at timestamp with time zone default now() not null,
+  next_at timestamp with time zone not null,
+  taken_until timestamp with time zone,
+  constraint waiting_fact_pkey PRIMARY KEY (event_id)
+);
+CREATE INDEX waiting_fact_next ON public.waiting_fact USING btree (hung, next_at);
+alter table waiting_fact enable row level security;
+alter table waiting_fact force row level security;
+create policy ground_delete on waiting_fact for delete to training_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_insert on waiting_fact for insert to training_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_select on waiting_fact for select to training_app
+  using (((division >= app_lo()) AND (division < app_hi())));
+create policy ground_update on waiting_fact for update to training_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table watermark (
   owner text not null,
   seal bigint default 0 not null,
@@ -310,5 +337,6 @@ grant delete, select on outbox to training_relay;
 grant insert, select on policy to training_app;
 grant insert, select on seal to training_relay;
 grant insert, select on session to training_app;
+grant delete, insert, select, update on waiting_fact to training_app;
 grant insert, select, update on watermark to training_app;
 grant select on watermark to training_relay;

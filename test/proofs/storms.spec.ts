@@ -12,7 +12,7 @@ import {
   poison,
   registered,
   subjectFor,
-} from './poison.mjs';
+} from '../poison.mjs';
 
 /*
  * Poison and storms, in short; with a backlog of 200,000 and real outages: npm run storms. Assignment is poisoned, inspection
