@@ -105,7 +105,6 @@ async function main() {
   await admin.end();
   await fleet.startNats();
   await fleet.deployBus();
-  await fleet.load();
   await Promise.all(services.map((one) => fleet.run(one)));
   await fleet.enrol([{ name: 'county', role: 'county-admin', division: '371425' }]);
   const [owner, deploy] = [await fleet.bus('registry'), await fleet.bus('deploy')];

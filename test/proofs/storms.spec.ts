@@ -66,7 +66,6 @@ beforeAll(async () => {
   fleet = await Fleet.make(['registry', 'assignment', 'inspection', 'identity'], { HANDLER_LIMIT_MS: '500' }); // prettier-ignore
   await fleet.startNats();
   await fleet.deployBus();
-  await fleet.load();
   await Promise.all(fleet.services.map((service) => fleet.run(service)));
   await fleet.enrol([{ name: 'county', role: 'county-admin', division: '371425' }]);
   bus = await fleet.bus('registry');

@@ -1,5 +1,6 @@
 export * from './bus.js';
 export * from './relay.js';
+export * from './applier.js';
 export * from './consumer.js';
 export * from './patience.js';
 export * from './retries.js';

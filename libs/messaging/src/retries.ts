@@ -1,7 +1,7 @@
 import { type Envelope } from '#contracts';
 import { type Database, TookTooLong } from '#database';
+import { type Applier, Permanent, storable } from './applier.js';
 import { backoffMs, mostTries } from './bus.js';
-import { type Applier, Permanent } from './consumer.js';
 import { type Patience } from './patience.js';
 
 /** Of each kind, those that failed and those that hung, tried at once: who hangs holds up none that would go through. */
@@ -108,7 +108,10 @@ export class Retries {
   private async again({ id, message: { subject, text }, cause, tries, since }: Waiting): Promise<void> {
     const after = `(tried ${mostTries} times since ${since.toISOString()} · 自此已尝试 ${mostTries} 次)`;
     try {
-      if (tries > mostTries) return await this.bury(subject, text, id, `${cause} ${after}`); // whoever tried it last died
+      if (tries > mostTries) {
+        await this.bury(subject, text, id, `${cause} ${after}`); // whoever tried it last died
+        return;
+      }
       await this.patience.step(() =>
         this.applier.apply(this.applier.read(subject, text), this.applier.limitMs, async (tx) => {
           await tx.query('delete from waiting_fact where event_id = $1', [id]);
@@ -141,6 +144,3 @@ export class Retries {
     return row?.n ?? 0;
   }
 }
-
-/** PostgreSQL holds no NUL. */
-export const storable = (text: string): string => text.replaceAll('\u0000', '\ufffd');
