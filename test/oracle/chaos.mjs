@@ -17,7 +17,7 @@ export const tables = {
   inspection: ['premises', 'responsibility', 'qualification', 'calendar_year', 'calendar_gap', 'obligation_run', 'obligation', 'inspection', 'evidence', 'corrective_action'],
   training: ['official', 'certificate'],
   notification: ['message', 'delivery', 'subscriber_official', 'subscriber_account'],
-  identity: ['account', 'official_copy'],
+  identity: ['official_copy'], // an account itself holds secrets: its facts speak for it
 }; // prettier-ignore
 /** What every service's file has to hold beside. */
 export const everywhere = ['journal', 'outbox', 'inbox', 'dead_letter', 'missing_fact', 'idempotency_key', 'account_cutoff']; // prettier-ignore
@@ -114,7 +114,7 @@ function groups(all, keyOf) {
  */
 const nouns = {
   'registry.establishment': { table: 'establishment', first: ['registered'], only: ['registered'], dense: true },
-  'registry.divisions': { table: 'division', dense: true, keyIn: 'division', apart: ['below', 'name'], told: (row) => Number(row.version) > 0 },
+  'registry.divisions': { table: 'division', dense: true, keyIn: ['division', 'division'], apart: ['below', 'name'], told: (row) => Number(row.version) > 0 },
   'registry.calendar': { table: 'calendar_year', dense: true },
   'assignment.official': { table: 'official', dense: true },
   'assignment.assignment': { table: 'assignment', first: ['made'], only: ['made'], dense: true },
@@ -127,7 +127,7 @@ const nouns = {
   'training.certificate': { table: 'certificate', dense: true },
   'notification.message': { table: 'message', apart: ['readAt'] },
   'notification.delivery': { table: 'delivery', apart: ['deliveredAt', 'failedAt', 'attempts', 'cause', 'messageVersion'] },
-  'identity.account': { table: 'account', dense: true },
+  'identity.account': { table: 'account_cutoff', keyIn: ['accountId', 'account_id'], dense: true },
 }; // prettier-ignore
 /** `notification.message.delivered` tells of a delivery: its subject is one. */
 const nounOf = (type) => {
@@ -173,6 +173,7 @@ function worldOf({ run, history, final, indicators }, listeners) {
     stepsOf: (service, aggregate) => steps.get(`${service} ${aggregate}`) ?? [],
     steps,
     rows,
+    byKey: new Map(),
     establishments: rows('registry', 'establishment'),
     inspections: rows('inspection', 'inspection'),
     actions: rows('inspection', 'corrective_action'),
@@ -547,12 +548,10 @@ function* order({ steps }) {
 
 /** Where each row stands: what a fact's aggregate is called in the owner's table. */
 function rowOf(world, noun, fact) {
-  const { table, keyIn } = nouns[noun];
+  const { table, keyIn: [property, key] = [null, 'id'] } = nouns[noun];
   const owner = noun.split('.')[0];
-  world.byKey ??= new Map();
-  const index = `${owner}.${table} ${keyIn ?? 'id'}`;
-  if (!world.byKey.has(index)) world.byKey.set(index, world.rows(owner, table, keyIn ?? 'id'));
-  return world.byKey.get(index).get(keyIn ? fact.data[keyIn] : fact.aggregate);
+  if (!world.byKey.has(noun)) world.byKey.set(noun, world.rows(owner, table, key));
+  return world.byKey.get(noun).get(property ? fact.data[property] : fact.aggregate);
 }
 
 /** Versions are dense, each has its fact, and the newest fact says what the row says. */
@@ -590,7 +589,7 @@ function* versions(world) {
     if ((what.dense || what.once) && newest.sequence === version)
       for (const [property, value] of Object.entries(newest.data)) {
         if (what.apart?.includes(property)) continue;
-        const own = !(column(property) in row) && property.endsWith('Id') && value === row.id;
+        const own = !(column(property) in row);
         const kept = property.endsWith('On') ? day(row[column(property)]) : row[column(property)];
         if (!own && !same(kept, value) && !(kept === null && value === ''))
           yield { rule: 'fact-differs', where, say: `${property} is ${told(value)} in the newest fact, ${told(kept)} in the row` }; // prettier-ignore
@@ -687,7 +686,8 @@ function* copied(world) {
   for (const { of, in: at, key, by, which = () => true, version = 'sequence', columns } of copies) {
     const [[owner, table], [holder, name]] = [of.split('.'), at.split('.')];
     if (!ran.has(owner) || !ran.has(holder)) continue;
-    const originals = new Map(world.table(owner, table).filter(which).map((row) => [by ? by(row) : row.id, row])); // prettier-ignore
+    const owned = of === 'identity.account' ? accountsOf(world) : world.table(owner, table);
+    const originals = new Map(owned.filter(which).map((row) => [by ? by(row) : row.id, row]));
     const held = new Map(world.table(holder, name).map((row) => [by ? by(row) : row[key], row]));
     for (const [id, row] of originals) {
       const copy = held.get(id);
@@ -710,6 +710,14 @@ function* copied(world) {
       if (!originals.has(id)) yield { where: `${at} ${id}`, say: `is there, and ${of} has none` };
   }
   yield* earliest(world);
+}
+
+/** Accounts as their newest facts tell of them: the rows themselves hold secrets, and are not dumped. */
+function accountsOf({ steps }) {
+  const newest = [...steps.values()].map((facts) => facts.at(-1));
+  return newest
+    .filter(({ noun }) => noun === 'identity.account')
+    .map(({ aggregate, sequence, data }) => ({ ...data, id: aggregate, version: sequence }));
 }
 
 /** Copies that are a sum of many facts: the newest visit, the earliest certificate. */
