@@ -55,9 +55,9 @@ export interface Verdict {
 
 export type Listeners = ReadonlyMap<string, readonly string[]>;
 
-/** What a dump has to hold beside journal, outbox, inbox and their like. */
-export const tables: Record<string, string[]>;
-export const everywhere: string[];
+/** service → table → what no two of its rows share: what a dump has to hold, beside what every service has. */
+export const tables: Record<string, Record<string, string[]>>;
+export const everywhere: Record<string, string[]>;
 export const enough: {
   acknowledged: number;
   ofEachKind: number;

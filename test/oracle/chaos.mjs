@@ -10,17 +10,17 @@ import { pathToFileURL } from 'node:url';
 import { recount } from './indicators.mjs';
 import { addWorkingDays } from './working-days.mjs';
 
-/** What `final/<service>.json` has to hold; a service that did not run has no file. */
+/** What `final/<service>.json` has to hold, and what no two rows of it share; a service that did not run has no file. */
 export const tables = {
-  registry: ['establishment', 'establishment_visit', 'ledger_import', 'ledger_import_effect', 'division', 'calendar_year'],
-  assignment: ['premises', 'official', 'assignment', 'proposal', 'proposal_line', 'undertaking', 'undertaking_copy', 'division_list'],
-  inspection: ['premises', 'responsibility', 'qualification', 'calendar_year', 'calendar_gap', 'obligation_run', 'obligation', 'inspection', 'evidence', 'corrective_action'],
-  training: ['official', 'certificate'],
-  notification: ['message', 'delivery', 'subscriber_official', 'subscriber_account'],
-  identity: ['official_copy'], // an account itself holds secrets: its facts speak for it
+  registry: { establishment: ['id'], establishment_visit: ['establishment_id'], ledger_import: ['id'], ledger_import_effect: ['import_id', 'establishment_id', 'version'], division: ['division'], calendar_year: ['division', 'year'] },
+  assignment: { premises: ['establishment_id'], official: ['id'], assignment: ['id'], proposal: ['id'], proposal_line: ['proposal_id', 'establishment_id'], undertaking: ['id'], undertaking_copy: ['id'], division_list: ['division'] },
+  inspection: { premises: ['establishment_id'], responsibility: ['assignment_id'], qualification: ['official_id'], calendar_year: ['division', 'year'], calendar_gap: ['id'], obligation_run: ['division', 'period'], obligation: ['id'], inspection: ['id'], evidence: ['id'], corrective_action: ['id'] },
+  training: { official: ['official_id'], certificate: ['id'] },
+  notification: { message: ['id'], delivery: ['id'], subscriber_official: ['official_id'], subscriber_account: ['account_id'] },
+  identity: { official_copy: ['official_id'] }, // an account itself holds secrets: its facts speak for it
 }; // prettier-ignore
 /** What every service's file has to hold beside. */
-export const everywhere = ['journal', 'outbox', 'inbox', 'dead_letter', 'missing_fact', 'idempotency_key', 'account_cutoff']; // prettier-ignore
+export const everywhere = { journal: ['id'], outbox: ['journal_id'], inbox: ['event_id', 'event_at'], dead_letter: ['id'], missing_fact: ['event_id'], idempotency_key: ['actor', 'route', 'key'], account_cutoff: ['account_id'] }; // prettier-ignore
 const needed = ['registry', 'assignment', 'inspection', 'notification'];
 
 /** What makes a run count (the issue's words are its numbers; 'well represented' is ours). */
@@ -118,7 +118,7 @@ const nouns = {
   'registry.calendar': { table: 'calendar_year', dense: true },
   'assignment.official': { table: 'official', dense: true },
   'assignment.assignment': { table: 'assignment', first: ['made'], only: ['made'], dense: true },
-  'assignment.undertaking': { table: 'undertaking', first: ['opened'], apart: ['state', 'establishments', 'added', 'removed'] },
+  'assignment.undertaking': { table: 'undertaking', first: ['opened'], apart: ['state', 'establishments', 'added', 'removed', 'staleReason'] },
   'inspection.obligation': { table: 'obligation', first: ['opened'], dense: true, apart: ['establishmentName'] },
   'inspection.inspection': { table: 'inspection', dense: true, apart: ['failed', 'findings'] },
   'inspection.evidence': { table: 'evidence', dense: true },
@@ -202,11 +202,19 @@ function* dumped({ final, services, run }) {
         say: 'is not there: nothing of this service is known',
       };
   for (const service of services)
-    for (const name of [...everywhere, ...(tables[service] ?? [])])
+    for (const name of Object.keys({ ...everywhere, ...tables[service] }))
       if (!Array.isArray(final[service][name]))
         yield { where: `final/${service}.json`, say: `has no table ${name}` };
   if (!Number.isFinite(ms(run.startedAt)) || !Number.isFinite(ms(run.endedAt)))
     yield { where: 'run.json', say: 'does not say when it started and ended' };
+}
+
+/** No table holds two rows for one thing. */
+function* unique(world) {
+  for (const service of world.services)
+    for (const [name, key] of Object.entries({ ...everywhere, ...tables[service] }))
+      for (const [what, those] of groups(world.table(service, name), (row) => key.map((one) => row[one]).join(' '))) // prettier-ignore
+        if (those.length > 1) yield { where: `${service}.${name} ${what}`, say: `is there ${those.length} times` }; // prettier-ignore
 }
 
 /** The clients wrote down what can be judged: one operation at a time, each with a mark and a key of its own. */
@@ -356,7 +364,7 @@ function operations(world) {
       find('acknowledged-lost', 'its Idempotency-Key is not there');
     if (keyRows.length > 1) find(most, `its Idempotency-Key is kept ${keyRows.length} times`);
     const answer = keyRows[0]?.answer;
-    if (op.outcome === 'acknowledged' && answer?.id && op.got?.id && answer.id !== op.got.id)
+    if (op.outcome === 'acknowledged' && answer && op.got?.id && answer.id !== op.got.id)
       find('acknowledged-twice', `answered ${op.got.id}, and ${answer.id} is kept under its key`);
     if (op.outcome === 'unknown' && keyRows.length === 0) {
       if (carried.length > 0)
@@ -390,7 +398,10 @@ function operations(world) {
         find(most, `rows with its mark came without it: ${told(there.filter((one) => !here.has(one)).slice(0, 3))}`); // prettier-ignore
     } else if (op.kind === 'propose') {
       made.propose.add(id);
-      if (!world.proposals.has(id)) find(lost, `no proposal ${id}`);
+      const proposal = world.proposals.get(id);
+      if (!proposal) find(lost, `no proposal ${id}`);
+      else if (op.sent?.division && proposal.division !== op.sent.division)
+        find('fields', `${id} is of ${proposal.division}, not ${op.sent.division}`);
     } else if (op.kind === 'approve') {
       const proposal = op.sent?.id ?? op.sent?.proposalId ?? id;
       if (made.approve.has(proposal)) find(most, `${proposal} was approved twice`);
@@ -458,8 +469,10 @@ function* invented(world, { owed, made, stepOwed, marks }) {
         yield { where: `inspection.corrective_action ${row.id}`, say: `nobody asked for its ${step.act} of ${step.at}` }; // prettier-ignore
 }
 
+/** What a registration may leave unsaid, and what is kept then. */
+const unsaid = { uscc: null, licence: null, area: null, diners: null, large: false, latitude: null, longitude: null }; // prettier-ignore
+const said = ['name', 'address', 'kind', 'division', 'status', ...Object.keys(unsaid)];
 /** What was sent is what the journal says of that version, and what the row holds unless a later version said otherwise. */
-const sentColumns = { name: 'name', address: 'address', kind: 'kind', area: 'area', diners: 'diners', large: 'large', uscc: 'uscc', licence: 'licence', division: 'division', status: 'status', latitude: 'latitude', longitude: 'longitude' }; // prettier-ignore
 function* fields(world, { owed }) {
   const alike = (name, one, other) =>
     typeof one === 'string' && typeof other === 'string' && ['uscc', 'licence', 'name', 'address'].includes(name)
@@ -475,9 +488,10 @@ function* fields(world, { owed }) {
         if (Number(version) > known) last.set(`${id} *`, { version: Number(version) });
         continue;
       }
-      const sent = op.kind === 'close' ? { status: 'closed', ...fieldsOf(op) } : fieldsOf(op);
+      const implied = { close: { status: 'closed' }, register: { status: 'open', ...unsaid } };
+      const sent = { ...implied[op.kind], ...fieldsOf(op) };
       const fact = world.stepsOf('registry', id).find(({ sequence }) => sequence === Number(version)); // prettier-ignore
-      for (const name of Object.keys(sentColumns)) {
+      for (const name of said) {
         if (!(name in sent)) continue;
         if (fact && name in fact.data && !alike(name, sent[name], fact.data[name]))
           yield { where: namedOf(op), say: `sent ${name} ${told(sent[name])}, and version ${version} of ${id} says ${told(fact.data[name])}` }; // prettier-ignore
@@ -491,8 +505,8 @@ function* fields(world, { owed }) {
     const [id, name] = step.split(' ');
     const row = world.establishments.get(id);
     if (!op || !row || version < (last.get(`${id} *`)?.version ?? 0)) continue;
-    if (!alike(name, value ?? null, row[sentColumns[name]]))
-      yield { where: namedOf(op), say: `sent ${name} ${told(value)}, and ${id} has ${told(row[sentColumns[name]])}` }; // prettier-ignore
+    if (name in row && !alike(name, value ?? null, row[name]))
+      yield { where: namedOf(op), say: `sent ${name} ${told(value)}, and ${id} has ${told(row[name])}` }; // prettier-ignore
   }
 }
 
@@ -613,6 +627,12 @@ function* sparse(world) {
     const wanted = ['opened', ...(row.signed_at ? ['signed'] : []), ...(row.stale_at && row.stale_reason !== 'official-left' ? ['stale'] : [])].sort().join(' '); // prettier-ignore
     if (verbs('assignment', row.id) !== wanted)
       yield { where, say: `the journal says ${verbs('assignment', row.id)}, the row ${wanted}` };
+    const { data = {} } = world.stepsOf('assignment', row.id).at(-1) ?? {};
+    const silent = row.stale_reason === 'official-left'; // his leaving is its own fact
+    const is = { officialId: row.official_id, division: row.division, listSha256: row.list_sha256, documentSha256: row.document_sha256, establishments: row.establishments.length, signedAt: row.signed_at }; // prettier-ignore
+    if (!silent) Object.assign(is, { state: row.state === 'superseded' ? 'stale' : row.state, staleAt: row.stale_at, staleReason: row.stale_reason, added: row.stale_added, removed: row.stale_removed }); // prettier-ignore
+    for (const [name, value] of Object.entries(is))
+      if (!same(value, data[name])) yield { where, say: `${name} is ${told(data[name])} in the newest fact, ${told(value)} in the row` }; // prettier-ignore
     const steps = 1 + [row.signed_at, row.stale_at, row.superseded_at].filter(Boolean).length + (copies.get(row.id)?.length ?? 0); // prettier-ignore
     if (Number(row.version) !== steps)
       yield { where, say: `is at version ${row.version} after ${steps} steps` };
@@ -730,7 +750,17 @@ function* earliest(world) {
     const where = `registry.establishment_visit ${id}`;
     if (!row || ms(row.submitted_at) !== newest)
       yield { where, say: `says ${told(row?.submitted_at)}, and the newest visit is of ${told(newest)}` }; // prettier-ignore
-    else if (ms(world.inspections.get(row.inspection_id)?.submitted_at) !== newest)
+    else if (
+      !visits
+        .get(id)
+        .some(
+          (visit) =>
+            visit.id === row.inspection_id &&
+            ms(visit.submitted_at) === newest &&
+            visit.division === row.division,
+        )
+    )
+      // prettier-ignore
       yield { where, say: `names ${row.inspection_id}, which is not the newest visit` };
   }
   if (!world.services.includes('training')) return;
@@ -738,10 +768,11 @@ function* earliest(world) {
   const qualified = world.rows('inspection', 'qualification', 'official_id');
   const officials = world.rows('assignment', 'official');
   for (const id of new Set([...certified.keys(), ...qualified.keys(), ...officials.keys()])) {
-    const all = (certified.get(id) ?? []).map((row) => ms(row.issued_at));
-    const first = all.length > 0 ? Math.min(...all) : null;
-    if (ms(qualified.get(id)?.qualified_at) !== first)
-      yield { where: `inspection.qualification ${id}`, say: `says ${told(qualified.get(id)?.qualified_at)}, the first certificate ${told(first)}` }; // prettier-ignore
+    const all = certified.get(id) ?? [];
+    const first = all.length > 0 ? Math.min(...all.map((row) => ms(row.issued_at))) : null;
+    const copy = qualified.get(id);
+    if (ms(copy?.qualified_at) !== first || (copy && !all.some(({ division }) => division === copy.division))) // prettier-ignore
+      yield { where: `inspection.qualification ${id}`, say: `says ${told(copy?.qualified_at)}, the first certificate ${told(first)}` }; // prettier-ignore
     if (officials.has(id) && ms(officials.get(id).qualified_at) !== first)
       yield { where: `assignment.official ${id}`, say: `qualified at ${told(officials.get(id).qualified_at)}, the first certificate ${told(first)}` }; // prettier-ignore
   }
@@ -752,7 +783,10 @@ function* earliest(world) {
 const periodOf = (date) => `${date.slice(0, 4)}-Q${Math.ceil(Number(date.slice(5, 7)) / 3)}`;
 /** The day of an instant in the county (Asia/Shanghai). */
 const countyDay = (instant) => new Date(ms(instant) + 8 * 3600_000).toISOString().slice(0, 10);
-const lastDayOf = (period) => new Date(Date.UTC(Number(period.slice(0, 4)), Number(period.slice(6)) * 3, 0)).toISOString().slice(0, 10); // prettier-ignore
+const lastDayOf = (period) => {
+  const [, year, quarter] = /^(\d{4})-Q([1-4])$/.exec(period) ?? [];
+  return year ? new Date(Date.UTC(Number(year), Number(quarter) * 3, 0)).toISOString().slice(0, 10) : null; // prettier-ignore
+};
 
 /** Who answers for each establishment now. */
 function answering(world) {
@@ -801,6 +835,9 @@ function* obligations(world) {
     const still = row.state === 'open' || row.state === 'overdue';
     if (still && (row.establishment_name !== establishment.name || row.tier !== establishment.tier))
       yield { where, say: `names ${row.establishment_name} ${row.tier}, which is ${establishment.name} ${establishment.tier}` }; // prettier-ignore
+    const last = world.stepsOf('inspection', row.id).at(-1);
+    if (!still && row.establishment_name !== last?.data.establishmentName)
+      yield { where, say: `names ${row.establishment_name}, and its last fact ${last?.data.establishmentName}` }; // prettier-ignore
     const now = answers.get(row.establishment_id)?.[0]?.official_id ?? null;
     if (still && row.official_id !== now) yield { where, say: `is ${row.official_id}'s, and ${now} answers` }; // prettier-ignore
     const visit = row.inspection_id === null ? null : world.inspections.get(row.inspection_id);
@@ -817,7 +854,9 @@ function* obligations(world) {
   }
   const ids = world.rows('inspection', 'obligation');
   for (const visit of world.inspections.values())
-    if (visit.obligation_id !== null && ids.get(visit.obligation_id)?.inspection_id !== visit.id)
+    if (visit.obligation_id !== null && !visit.counts)
+      yield { where: `inspection.inspection ${visit.id}`, say: `settles obligation ${visit.obligation_id}, and does not count` }; // prettier-ignore
+    else if (visit.obligation_id !== null && ids.get(visit.obligation_id)?.inspection_id !== visit.id)
       yield { where: `inspection.inspection ${visit.id}`, say: `settles obligation ${visit.obligation_id}, which says otherwise` }; // prettier-ignore
 }
 
@@ -912,6 +951,8 @@ function* assignments(world) {
   for (const proposal of world.proposals.values()) {
     const where = `assignment.proposal ${proposal.id}`;
     const mine = lines.get(proposal.id) ?? [];
+    for (const { establishment_id: id } of mine)
+      if (!world.establishments.has(id)) yield { where, say: `has a line for ${id}, which is not there` }; // prettier-ignore
     const given = mine.filter(({ official_id: official }) => official !== null);
     if (mine.length !== proposal.counts.establishments || given.length !== proposal.counts.assigned)
       yield { where, say: `counts ${proposal.counts.assigned} of ${proposal.counts.establishments}, and has ${given.length} of ${mine.length}` }; // prettier-ignore
@@ -967,9 +1008,14 @@ function* messages(world) {
     if (rows.length === 0) continue;
     if (Number(rows[0].sequence) !== fact.sequence)
       yield { where, say: `tells of version ${rows[0].sequence}, and the newest is ${fact.sequence}` }; // prettier-ignore
-    for (const [name, value] of Object.entries(rows[0].about))
-      if (name in fact.data && !same(fact.data[name], value))
-        yield { where, say: `says ${name} ${told(value)}, the fact ${told(fact.data[name])}` };
+    if (rows[0].division !== fact.data.division)
+      yield { where, say: `is of ${rows[0].division}, the fact of ${fact.data.division}` };
+    const about = Object.entries(rows[0].about);
+    if (about.length === 0) yield { where, say: 'says nothing' };
+    for (const [name, value] of about) {
+      const meant = fact.data[name === 'reason' ? 'staleReason' : name];
+      if (!same(meant, value)) yield { where, say: `says ${name} ${told(value)}, the fact ${told(meant)}` }; // prettier-ignore
+    }
   }
   for (const key of there.keys())
     if (!wanted.has(key))
@@ -1089,6 +1135,7 @@ export function judge(given, listeners) {
   const complete = findings.length === 0;
   if (complete) {
     take('history', written(world));
+    take('row-twice', unique(world));
     const done = operations(world);
     take('operations', done.findings);
     take('invented', invented(world, done));
