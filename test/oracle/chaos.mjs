@@ -92,7 +92,16 @@ function same(one, other) {
   return false;
 }
 const told = (value) => JSON.stringify(value ?? null);
-const column = (property) => property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const columns = new Map();
+/** `madeAt` → `made_at` */
+function column(property) {
+  if (!columns.has(property))
+    columns.set(
+      property,
+      property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    );
+  return columns.get(property);
+}
 
 function groups(all, keyOf) {
   const found = new Map();
@@ -245,10 +254,11 @@ const plain = /[0-9A-Za-z]/;
 /** Finds marks in texts, where they may be followed by something more; `a-1` is not found within `a-11`. */
 function finderOf(marks) {
   const lengths = [...new Set([...marks].map((mark) => mark.length))].sort((a, b) => b - a);
+  const firsts = new Set([...marks].map(([first]) => first));
   return (text) => {
     const found = new Set();
     for (let at = 0; at < text.length; at++) {
-      if (at > 0 && plain.test(text[at - 1]) && plain.test(text[at])) continue;
+      if (!firsts.has(text[at]) || (at > 0 && plain.test(text[at - 1]) && plain.test(text[at]))) continue; // prettier-ignore
       for (const length of lengths) {
         const mark = text.slice(at, at + length);
         if (!marks.has(mark) || /[0-9]/.test(text[at + length] ?? '')) continue;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { everywhere, judge, listenersIn, tables } from './chaos.mjs';
-import type { ChaosRun, Operation, Row } from './chaos.mjs';
+import type { ChaosRun, Fault, Operation, Row } from './chaos.mjs';
 import { recount } from './indicators.mjs';
 import type { CountedRows } from './indicators.mjs';
 
@@ -328,7 +328,6 @@ function countedOf({ final }: Pick<ChaosRun, 'final'>): CountedRows {
 }
 
 const rulesOf = (run: ChaosRun): string[] => Object.keys(judge(run, listeners).counts.findings);
-const clone = (run: ChaosRun): ChaosRun => structuredClone(run);
 const is = (run: ChaosRun, service: string, table: string, at_ = 0): Row =>
   run.final[service]![table]!.at(at_)!;
 
@@ -377,12 +376,10 @@ const damages: Damage[] = [
   ['acknowledged-lost', 'a correction’s version is gone', (run) => drop(run, 'registry', 'journal', ({ sequence, type }) => sequence === 2 && (type as string).includes('changed'))],
   ['acknowledged-twice', 'the key is kept for two rows', (run) => copyOf(run, 'registry', 'idempotency_key')],
   ['acknowledged-twice', 'a retry registered it again', (run) => {
-    const row = is(run, 'registry', 'establishment');
     copyOf(run, 'registry', 'establishment', { id: 'again' });
     const fact = factsOf(run, 'registry', 'registered')[0]!;
     const event = structuredClone(fact['event']) as Row;
     run.final['registry']!['journal']!.push({ ...fact, id: 99, event_id: 'e', aggregate_id: 'again', event: { ...event, id: 'e', subject: 'again', data: { ...(event['data'] as Row), name: `店 ${run.history[0]!.mark}` } } });
-    void row;
   }],
   ['acknowledged-twice', 'a response was written down twice', (run) => {
     const steps = is(run, 'inspection', 'corrective_action')['steps'] as Row[];
@@ -506,7 +503,7 @@ const unjudged: Record<string, string[]> = {
   inspection: ['operator'],
   message: ['id', 'version'],
 }; // prettier-ignore
-const ofSheet = (row: Row): boolean => /^c0x4zr/.test(`${row['name'] as string}`); // what a sheet said is not in the history
+const ofSheet = (row: Row): boolean => String(row['name']).startsWith('c0x4zr'); // what a sheet said is not in the history
 
 it('finds each row that is gone, is there twice or holds something else', () => {
   const whole = good();
@@ -563,8 +560,8 @@ it('counts a run only when it was long, broad and cruel enough', () => {
     kind: kinds[n % kinds.length]!,
   }));
   const commit = is(run, 'registry', 'journal')['committed_at'] as number;
-  const kill = (away: number): object => ({ kind: 'kill', target: 'registry', at: commit + away });
-  run.run.faults = [kill(-50), kill(-9000), kill(-9000), kill(-9000), kill(-9000)] as never;
+  const kill = (away: number): Fault => ({ kind: 'kill', target: 'registry', at: commit + away });
+  run.run.faults = [kill(-50), kill(-9000), kill(-9000), kill(-9000), kill(-9000)];
   expect(judge(run, listeners).notCountedBecause).toEqual([]);
   run.run.faults[0]!.at -= 1;
   expect(judge(run, listeners).notCountedBecause).toEqual([
