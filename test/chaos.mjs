@@ -4,7 +4,7 @@
 // only, NATS is away for minutes and a stream is full. The judge is test/oracle/chaos.mjs: it reads only the folder that a
 // run leaves, and shares no code with apps and libs. Ends with 1 where it says broken, or where the run does not count.
 //   npm run chaos -- [--kills 50] [--seconds <of faults>] [--seed n] [--faults kill,stop,cut,delay,oneway,nats-away,store-full]
-//                    [--rate 24] [--acknowledged 5000] [--away 120] [--quiet 300] [--out <folder>] [--json <file>]
+//                    [--rate 40] [--acknowledged 5000] [--away 120] [--quiet 300] [--out <folder>] [--json <file>]
 //   npm run chaos -- --planted <bug>|all    with that bug in a copy of the product: ends with 1 where the judge does not find it
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     faults: { type: 'string', default: kinds.join(',') },
-    rate: { type: 'string', default: '24' },
+    rate: { type: 'string', default: '40' },
     acknowledged: { type: 'string', default: '5000' },
     away: { type: 'string', default: '120' },
     quiet: { type: 'string', default: '300' },
@@ -51,7 +51,7 @@ const { listeners } = await load('libs/contracts/src/index.js');
 const { randomFrom, shuffled } = await load('libs/testing/src/random.js');
 const seed = Number(values.seed);
 const kills = Number(values.kills);
-const seconds = Number(values.seconds ?? kills * 9);
+const seconds = Number(values.seconds ?? kills * 10);
 const asked = values.faults.split(',');
 const random = randomFrom(seed); // the timetable of faults alone draws from it, so that it is the same for the same seed
 const chance = randomFrom(seed + 1); // all that depends on when answers come
@@ -66,10 +66,10 @@ const faults = [];
 
 /** PostgreSQL of this run: what was committed is on the disk, and it can be killed. */
 class Postgres {
-  async start() {
-    for (let left = 10; ; left--)
+  async start(durable = true) {
+    for (let left = 20; ; left--)
       try {
-        this.server = await startPostgres({ dataDir: this.dataDir, settings: ['track_commit_timestamp=on', 'checkpoint_timeout=30s'] }); // prettier-ignore
+        this.server = await startPostgres({ dataDir: this.dataDir, durable, settings: ['track_commit_timestamp=on', 'checkpoint_timeout=30s'] }); // prettier-ignore
         return;
       } catch (error) {
         // Its old processes may not have noticed yet that their parent was killed.
@@ -142,7 +142,7 @@ function begin(slot) {
 
 async function servers() {
   undo.push(() => rm(join(postgres.dataDir, '..'), { recursive: true, force: true }));
-  await postgres.start();
+  await postgres.start(false); // what is laid before the load need not survive anything
   undo.push(async () => {
     postgres.signal('SIGCONT');
     await postgres.server.stop();
@@ -159,8 +159,8 @@ async function servers() {
   fleet = await Fleet.make(services, { REQUEST_TIMEOUT_MS: '30000' });
   undo.push(() => fleet.stop());
   await fleet.startNats();
-  await fleet.deployBus();
-  await fleet.load();
+  const loads = services.slice(0, -1).map((one) => fleet.step(one, ['load', 'apps/platform/sample'], { DATABASE_URL: fleet.url(one, 'app') })); // prettier-ignore
+  await Promise.all([fleet.deployBus(), ...loads]);
   const natsPort = Number(new URL(fleet.natsUrl).port);
   for (const { name } of slots) {
     lines.set(`${name}→postgres`, await new Line(`${name}→postgres`, () => postgres.port).open());
@@ -168,6 +168,8 @@ async function servers() {
   }
   undo.push(() => Promise.all([...lines.values()].map((line) => line.close())));
   await audit();
+  await postgres.server.stop();
+  await postgres.start();
   await Promise.all(slots.map(begin));
 }
 
@@ -506,7 +508,7 @@ async function main() {
     code, name, villages: rows.filter(([, , , parent]) => parent === code).map(([code, name]) => ({ code, name })),
   })); // prettier-ignore
   const take = () => townships.shift();
-  const visited = Array.from({ length: values.short ? 2 : 4 }, take);
+  const visited = Array.from({ length: values.short ? 2 : 5 }, take);
   const assigned = Array.from({ length: values.short ? 1 : 2 }, take);
   const imported = Array.from({ length: values.short ? 1 : 2 }, take);
   const [registered] = [take()];
@@ -564,7 +566,7 @@ async function main() {
   // The load.
   startedAt = Date.now();
   say(`the ground is laid after ${startedAt - begun} ms`);
-  const offices = Number(bug ? (planted[bug].offices ?? 3) : values.short ? 3 : 3);
+  const offices = Number(bug ? (planted[bug].offices ?? 3) : values.short ? 3 : 4);
   const codes = (township) => township.villages.map(({ code }) => code);
   const clients = [
     ...Array.from({ length: offices }, (_, n) => loaded.office(`o${n}`, { account: officeOf(registered), villages: codes(registered) })),

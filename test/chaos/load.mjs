@@ -7,7 +7,9 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 /** A request without an answer for so long is given up: what became of it is not known. */
 const patienceMs = 6_000;
 /** So often one operation is sent before its client gives up. */
-const mostAttempts = 10;
+const mostAttempts = 12;
+/** So long a client waits for a process that it could ask. */
+const absenceMs = 60_000;
 
 /** What clients of the county do over HTTP, and the histories that they keep of it. Each changes only rows of its own. */
 export class Load extends EventEmitter {
@@ -75,10 +77,11 @@ export class Load extends EventEmitter {
       let attempts = 0;
       let answer;
       while (attempts < mostAttempts) {
+        for (const until = Date.now() + absenceMs; this.where(service) === undefined && Date.now() < until; ) await pause(100);
         attempts += 1;
         answer = await this.ask(account, service, method, path, body, headers).catch(() => undefined);
         if (answer && answer.status < 500) break;
-        await pause(100 + this.random() * 200 * attempts);
+        await pause(100 + this.random() * 300 * attempts);
       }
       n += 1;
       const { status, body: got } = answer ?? {};
