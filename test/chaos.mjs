@@ -595,14 +595,14 @@ async function main() {
     ]);
     // What is slower than wanted takes longer; a client waits for its rate, not for us.
     const wanted = Number(values.acknowledged);
-    for (const until = Date.now() + (values.short ? 0 : 300_000); loaded.counts.acknowledged < wanted && Date.now() < until; ) await pause(500); // prettier-ignore
+    for (const until = Date.now() + (values.short ? 0 : 900_000); loaded.counts.acknowledged < wanted && Date.now() < until; ) await pause(500); // prettier-ignore
   }
   loaded.going = false;
   await working;
   const stopped = Date.now();
   say(`load over after ${Math.round((stopped - startedAt) / 1000)} s: ${JSON.stringify(loaded.counts)} ${JSON.stringify(loaded.refusals)}`); // prettier-ignore
   await Promise.all(slots.map((slot) => slot.starting ?? (up(slot) ? undefined : begin(slot))));
-  const notQuiet = await quiet(Number(values.quiet) * 1000);
+  const notQuiet = await quiet(bug ? 30_000 : Number(values.quiet) * 1000);
   const quietMs = Date.now() - stopped;
   loaded.emit('over');
   await Promise.all(watchers);
@@ -643,14 +643,14 @@ async function dump(divisions, loaded, notQuiet, quietMs) {
       indicators.push({ service, division, at: Date.now(), body });
     }
   writeFileSync(join(out, 'final/indicators.json'), JSON.stringify(indicators));
-  const secret = ['account', 'client', 'signing_key', 'totp', 'recovery_code', 'oidc_payload', 'sign_in', 'migration', 'ledger_import_part', 'roster_import_part']; // prettier-ignore
+  const secret = ['client', 'signing_key', 'totp', 'recovery_code', 'oidc_payload', 'sign_in', 'migration', 'ledger_import_part', 'roster_import_part']; // prettier-ignore
   for (const service of services) {
     const names = await fleet.rows(service, `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`); // prettier-ignore
     const tables = {};
     for (const { name } of names.filter((one) => !secret.includes(one.name))) {
       const more = name === 'journal' ? `|| jsonb_build_object('committed_at', extract(epoch from pg_xact_commit_timestamp(t.xmin)) * 1000)` : ''; // prettier-ignore
       const order = name === 'journal' ? 'order by t.id' : '';
-      tables[name] = (await fleet.rows(service, `select to_jsonb(t) ${more} as row from ${name} t ${order}`)).map(({ row }) => row); // prettier-ignore
+      tables[name] = (await fleet.rows(service, `select to_jsonb(t) - 'password_hash' ${more} as row from ${name} t ${order}`)).map(({ row }) => row); // prettier-ignore
     }
     // Of the test's own triggers: in how many committed transactions something was written for each fact.
     tables.chaos_written = await fleet.rows(service, `select event_id, count(distinct tx)::int as times from chaos.seen join chaos.wrote using (tx) group by event_id`); // prettier-ignore
@@ -707,8 +707,7 @@ try {
   const { loaded, notQuiet, quietMs, seconds: lasted } = await main();
   await finish();
   const { verdict, findings, counts, counted, notCountedBecause } = judge(out);
-  const rules = {};
-  for (const { rule } of findings) rules[rule] = (rules[rule] ?? 0) + 1;
+  const rules = counts.findings;
   const recovery = {};
   for (const { kind, target, recoveryMs } of faults) {
     const of = (recovery[kind === 'kill' || kind === 'stop' ? `${kind} ${target}` : kind] ??= { faults: 0, ms: [] }); // prettier-ignore
@@ -732,7 +731,7 @@ try {
     writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
   }
   console.log(JSON.stringify(result, null, 2));
-  good = bug ? verdict === 'broken' : verdict === 'ok' && (counted || values.short);
+  good = bug ? Object.keys(rules).some((rule) => rule !== 'dump' && rule !== 'history') : verdict === 'ok' && (counted || values.short);
   if (good && !values.out) await rm(out, { recursive: true, force: true });
   else say(`what was seen lies in ${out}`);
 } catch (error) {

@@ -149,7 +149,7 @@ export class Load extends EventEmitter {
           for (const until = Date.now() + 120_000; Date.now() < until; await pause(300)) {
             const row = await this.read(account, 'registry', `/v1/ledger-imports/${id}`, 10);
             if (row?.state === 'done') return { row };
-            if (row?.state === 'failed') return { row, outcome: 'refused' };
+            if (row?.state === 'failed') return { row, outcome: 'unknown' };
           }
           return { row: { id }, outcome: 'unknown' };
         },
