@@ -676,6 +676,11 @@ function* inboxes(world) {
         yield { rule: 'fact-not-applied', where, say: `${service} has not applied version ${fact.sequence} of ${fact.aggregate}` }; // prettier-ignore
       if (times > 1) yield { rule: 'fact-applied-twice', where, say: `${service} has applied it ${times} times` }; // prettier-ignore
     }
+  // Where the runner's triggers counted the transactions that wrote something for a fact: an effect that its guards made void
+  // the second time leaves no other trace.
+  for (const service of world.services)
+    for (const { event_id: id, times } of world.table(service, 'chaos_written'))
+      if (times > 1) yield { rule: 'fact-applied-twice', where: `${service} ${id}`, say: `wrote for it in ${times} transactions` }; // prettier-ignore
   for (const [service, inbox] of world.inboxes)
     for (const id of inbox.keys()) {
       const fact = known.get(id);
