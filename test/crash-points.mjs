@@ -31,7 +31,13 @@ const { startPostgres, obtainNatsServer } = await load('libs/servers/src/index.j
 const say = (line) => process.stderr.write(`crash-points: ${line}\n`);
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const undo = [];
-const whens = ['before', 'during', 'after'];
+/** `during` where what was begun is a statement or a message, whose outcome a dead process does not know. */
+const whensOf = (name) =>
+  /^(database|relay|seal)\.js .*: await/.test(name)
+    ? ['before', 'during', 'after']
+    : ['before', 'after'];
+/** Which hit it is to be: an early one, not always the first. What a clock sets going comes too seldom to choose. */
+const mostHits = (name) => (/^(watermarks|reconciler)/.test(name) ? 1 : 3);
 const village = '371425101201';
 const patienceMs = 60_000;
 
@@ -129,9 +135,14 @@ async function main() {
   }
   async function register(name) {
     const body = { division: village, address: `${name}号`, kind: 'catering', area: 120, name };
-    const { status, row } = await surely('POST', '/v1/establishments', body, { 'idempotency-key': randomUUID() }); // prettier-ignore
+    const key = { 'idempotency-key': randomUUID() };
+    const { status, row } = await surely('POST', '/v1/establishments', body, key);
     if (status !== 201) throw new Error(`${name} was answered ${status}: ${JSON.stringify(row)}`);
     acknowledged.push(row);
+    // As from a client that did not hear the answer.
+    const again = await surely('POST', '/v1/establishments', body, key);
+    if (again.status !== 201 || again.row.id !== row.id)
+      throw new Error(`${name} was answered ${again.status} ${again.row.id}, and before ${row.id}`);
     return row;
   }
   async function correct({ id, version }, change) {
@@ -231,22 +242,20 @@ async function main() {
     }
   const reached = (index) => points[index].ends.some((service) => hits[service].has(index));
   const strange = points.map((_, index) => index).filter((index) => !reached(index) && !excused(points[index].name)); // prettier-ignore
-  const needless = points.map((_, index) => index).filter((index) => reached(index) && excused(points[index].name)); // prettier-ignore
-
   const plans = [];
   for (const [index, { name, ends }] of points.entries())
     for (const service of ends) {
       const known = hits[service].get(index);
       if (!known || !name.includes(values.only)) continue;
-      for (const when of whens) {
+      for (const when of whensOf(name)) {
         const lot = lotOf(`${service} ${name} ${when}`);
         if (lot % Math.round(1 / Number(values.share)) !== 0) continue;
         const mode = known.armed > 0 ? 'armed' : 'start';
-        const nth = 1 + (lot % Math.min(known[mode], 3));
+        const nth = 1 + (lot % Math.min(known[mode], mostHits(name)));
         plans.push({ service, index, name, when, mode, nth });
       }
     }
-  say(`${points.length} points, ${points.length - strange.length - points.filter((_, index) => !reached(index)).length + strange.length} reached; ${plans.length} rounds`); // prettier-ignore
+  say(`${points.length} points, ${points.filter((_, index) => reached(index)).length} reached; ${plans.length} rounds`); // prettier-ignore
 
   // -------------------------------------------------------------------------------------------------------- the rounds
   const failures = [];
@@ -293,7 +302,7 @@ async function main() {
       const wrong = await verdictOf(ids);
       if (wrong.length > 0) failures.push({ where, wrong });
       roundsDone += 1;
-      if (wrong.length > 0 || roundsDone % 25 === 0)
+      if (wrong.length > 0 || roundsDone % 10 === 0)
         say(`${roundsDone} of ${plans.length}: ${wrong.length > 0 ? `${where}: ${wrong.join('; ')}` : 'well'}`); // prettier-ignore
     }
 
@@ -311,7 +320,7 @@ async function main() {
     crashes: roundsDone - unhit.length,
     writes: acknowledged.length,
     neverReached: told(strange),
-    excusedButReached: told(needless),
+    excused: points.filter(({ name }, index) => !reached(index) && excused(name)).length,
     notHitInItsRound: unhit,
     failures,
     wrong,
@@ -319,7 +328,7 @@ async function main() {
   await mkdir(join(values.json, '..'), { recursive: true });
   await writeFile(values.json, `${JSON.stringify(result, null, 2)}\n`);
   console.log(JSON.stringify(result, null, 2));
-  return strange.length + needless.length + unhit.length + failures.length + wrong.length === 0;
+  return strange.length + unhit.length + failures.length + wrong.length === 0;
 }
 
 const finish = async () => {
