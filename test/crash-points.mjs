@@ -79,7 +79,6 @@ async function main() {
   undo.push(() => fleet.stop());
   await fleet.startNats();
   await fleet.deployBus();
-  await fleet.load();
   // What a dead reader held comes again soon: here alone, so that a round takes seconds.
   const bus = await fleet.bus('deploy');
   undo.push(() => bus.close());
