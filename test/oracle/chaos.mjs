@@ -698,6 +698,8 @@ function* quiet(world) {
     if (waiting > 0) yield { rule: 'outbox-left', where: `${service}.outbox`, say: `${waiting} facts are unsent` }; // prettier-ignore
     for (const row of world.table(service, 'dead_letter'))
       yield { rule: 'dead-letter', where: `${service}.dead_letter ${row.id}`, say: `${row.type}: ${row.cause}${row.replayed_at ? ' (replayed)' : ''}` }; // prettier-ignore
+    for (const row of world.table(service, 'waiting_fact'))
+      yield { rule: 'fact-waiting', where: `${service}.waiting_fact ${row.event_id}`, say: `${row.type}: ${row.cause}` }; // prettier-ignore
     for (const row of world.table(service, 'missing_fact'))
       yield { rule: 'fact-missed', where: `${service}.missing_fact ${row.event_id}`, say: `${row.type} of ${row.owner} is missed since ${row.found_at}` }; // prettier-ignore
   }

@@ -442,6 +442,7 @@ const damages: Damage[] = [
   ['applied-without-fact', 'a fact that is none of its business', (run) => copyOf(run, 'training', 'inbox', { event_id: factsOf(run, 'registry', 'registered')[0]!['event_id'] })],
   ['outbox-left', 'a fact that was not sent', (run) => void run.final['registry']!['outbox']!.push({ journal_id: 1 })],
   ['dead-letter', 'a fact that was set aside', (run) => void run.final['assignment']!['dead_letter']!.push({ id: 'd', type: 't', cause: 'c', replayed_at: null })],
+  ['fact-waiting', 'a fact that failed and waits to be tried again', (run) => void (run.final['assignment']!['waiting_fact'] = [{ event_id: 'e', type: 't', cause: 'c' }])],
   ['fact-missed', 'a fact that is known to be missed', (run) => void run.final['assignment']!['missing_fact']!.push({ event_id: 'e', owner: 'registry', type: 't' })],
   ['copy', 'an old copy', (run) => void (is(run, 'assignment', 'premises')['sequence'] = 1)],
   ['copy', 'a copy of nothing', (run) => copyOf(run, 'inspection', 'premises', { establishment_id: 'none' })],
