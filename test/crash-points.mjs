@@ -4,8 +4,8 @@
 //
 // The points are enumerated by the code itself: a copy of what was built is rewritten so that each `await`, each turn of a
 // `for await` and each callback of a promise tells a counter (crash-points/rewrite.mjs); a new await is a new point. Product
-// code has no switch. At each point the process ends with SIGKILL to itself: `before` the promise is settled and nothing that was
-// begun has gone out yet or all of it has, `during` it, when what was begun is on its way, `after` it is settled.
+// code has no switch. At each point the process ends with SIGKILL to itself: `before` anything else is done once the step is
+// begun, `during` it, when what it sent is on its way and no answer is here, `after` it is settled.
 // A point that no run reaches fails the command, unless `unreached` says why.
 import { randomUUID } from 'node:crypto';
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
