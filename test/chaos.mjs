@@ -204,7 +204,8 @@ async function leaderOf(service) {
   const [row] = await fleet.rows(service, `select a.client_port as port from pg_locks l join pg_stat_activity a using (pid)
      where l.locktype = 'advisory' and l.classid = 7031 and l.objid = 2 and l.granted and a.datname = current_database() and a.application_name = 'relay'`); // prettier-ignore
   return slots.find(
-    (slot) => slot.service === service && row && lines.get(`${slot.name}→postgres`).carries(row.port),
+    (slot) =>
+      slot.service === service && row && lines.get(`${slot.name}→postgres`).carries(row.port),
   );
 }
 
@@ -258,7 +259,7 @@ async function kill(wanted, loaded) {
   slot.replica = undefined;
   const at = Date.now();
   replica.child.kill('SIGKILL');
-  const fault = note({ kind: 'kill', target: wanted === slot.name ? wanted : wanted, process: slot.name, at }); // prettier-ignore
+  const fault = note({ kind: 'kill', target: wanted, process: slot.name, at }); // prettier-ignore
   watch(fault, loaded);
   void (async () => {
     await replica.gone;
@@ -397,7 +398,9 @@ function watch(fault, loaded) {
   const from = fault.until ?? fault.at;
   const target = fault.target.replace(/^relay:/, '');
   const place = /^([a-z]+)(-\d)?(→|$)/.exec(target)?.[1] ?? '';
-  const hit = target.includes('→') ? place : (/^EVT_(.*)$/.exec(target)?.[1].toLowerCase() ?? target);
+  const hit = target.includes('→')
+    ? place
+    : (/^EVT_(.*)$/.exec(target)?.[1].toLowerCase() ?? target);
   const wanted = needs[hit === 'nats-away' ? 'nats' : hit];
   const watcher = (async () => {
     const limit = () => Date.now() - from > 180_000 || ending;
@@ -566,7 +569,7 @@ async function main() {
   // The load.
   startedAt = Date.now();
   say(`the ground is laid after ${startedAt - begun} ms`);
-  const offices = Number(bug ? (planted[bug].offices ?? 3) : values.short ? 3 : 4);
+  const offices = (bug && planted[bug].offices) || (values.short || bug ? 3 : 4);
   const codes = (township) => township.villages.map(({ code }) => code);
   const clients = [
     ...Array.from({ length: offices }, (_, n) => loaded.office(`o${n}`, { account: officeOf(registered), villages: codes(registered) })),
@@ -584,7 +587,8 @@ async function main() {
   if (bug)
     for (const step of [{ pause: 3 }, ...planted[bug].steps, { pause: 3 }]) {
       if (step.pause) await pause(step.pause * 1000);
-      else if (step.kind === 'kill') await Promise.all(step.targets.map((target) => kill(target, loaded))); // prettier-ignore
+      else if (step.kind === 'kill')
+        await Promise.all(step.targets.map((target) => kill(target, loaded))); // prettier-ignore
       else await disturb(step, loaded);
     }
   else {
@@ -702,6 +706,12 @@ const finish = async () => {
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, () => void finish().then(() => process.exit(1)));
 
+// Nothing of this run outlives it.
+process.once('uncaughtException', (error) => {
+  say(error.stack);
+  void finish().then(() => process.exit(1));
+});
+
 let good = false;
 try {
   const { loaded, notQuiet, quietMs, seconds: lasted } = await main();
@@ -731,7 +741,9 @@ try {
     writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
   }
   console.log(JSON.stringify(result, null, 2));
-  good = bug ? Object.keys(rules).some((rule) => rule !== 'dump' && rule !== 'history') : verdict === 'ok' && (counted || values.short);
+  good = bug
+    ? Object.keys(rules).some((rule) => rule !== 'dump' && rule !== 'history')
+    : verdict === 'ok' && (counted || values.short);
   if (good && !values.out) await rm(out, { recursive: true, force: true });
   else say(`what was seen lies in ${out}`);
 } catch (error) {
