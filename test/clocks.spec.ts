@@ -44,7 +44,6 @@ beforeAll(async () => {
   fleet = await Fleet.make(services);
   await fleet.startNats();
   await fleet.deployBus();
-  await fleet.load();
   // One identity: a port of its own. The others twice.
   await Promise.all([
     fleet.run('identity', -10 * minutes),

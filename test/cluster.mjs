@@ -54,7 +54,6 @@ async function main() {
   undo.push(() => fleet.stop());
   await fleet.startNats();
   await fleet.deployBus();
-  await fleet.load();
   await Promise.all(
     ['registry', 'registry', ...consumers, 'identity'].map((one) => fleet.run(one)),
   );

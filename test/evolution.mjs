@@ -78,7 +78,6 @@ async function main() {
   undo.push(() => fleet.stop());
   await fleet.startNats();
   await fleet.deployBus();
-  await fleet.load();
   for (const service of publishers) {
     if (!existsSync(join(previous, `apps/${service}/src/main.ts`))) continue;
     const said = await fleet.step(service, ['migrate'], { DATABASE_OWNER_URL: fleet.url(service, 'owner') }, '', previous); // prettier-ignore

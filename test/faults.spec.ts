@@ -142,7 +142,6 @@ describe('facts delivered twice, shuffled or late', () => {
   } // prettier-ignore
 
   beforeAll(async () => {
-    await fleet.load();
     await Promise.all([...owners, 'identity' as const].map((service) => fleet.run(service)));
     await fleet.enrol([
       { name: 'county', role: 'county-admin', division: '371425' },
@@ -212,7 +211,6 @@ describe('facts delivered twice, shuffled or late', () => {
     other = await Fleet.make(consumers);
     await other.startNats();
     await other.deployBus();
-    await other.load();
     await Promise.all([...consumers, 'assignment' as const, 'inspection' as const].map((service) => other.run(service))); // prettier-ignore
     for (const owner of owners) buses.set(owner, await other.bus(owner));
     say(`${facts.length} facts of ${Object.keys(orderly).map((table) => `${orderly[table]!.length} ${table}`).join(', ')}`); // prettier-ignore

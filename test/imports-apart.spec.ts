@@ -6,7 +6,6 @@ import { eventually, Fleet, freshTownship, type Landed, type Replica } from '#te
 let fleet: Fleet;
 beforeAll(async () => {
   fleet = await Fleet.make(['registry', 'identity']);
-  await fleet.load();
   await fleet.run('identity');
   await fleet.enrol([{ name: 'office', role: 'office', division: township.code }]);
 }, 60_000);

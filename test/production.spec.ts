@@ -34,7 +34,6 @@ beforeAll(async () => {
   fleet = await Fleet.make(['registry', 'assignment', 'identity']);
   await fleet.startNats();
   await fleet.deployBus();
-  await fleet.load();
   await Promise.all([fleet.run('registry'), fleet.run('assignment'), fleet.run('identity')]);
   await fleet.enrol([{ name: 'office', role: 'office', division: '371425101' }]);
 }, 120_000);

@@ -145,7 +145,6 @@ for (const [name, files] of Object.entries(ledgers)) {
       begun = Date.now();
       const seed = Number(process.env['FOODWARDEN_SEED'] ?? Date.now() % 1_000_000);
       fleet = await Fleet.make(services);
-      await fleet.load();
       // Any start order will do: several processes of two services, all of them before there is any NATS.
       const order = shuffled([...services, 'assignment', 'inspection'] as const, randomFrom(seed));
       say(`${name}: seed ${seed}, started as ${order.join(', ')}, nats`);

@@ -81,7 +81,6 @@ beforeAll(async () => {
   fleet = await Fleet.make(owners);
   await fleet.startNats();
   await fleet.deployBus();
-  await fleet.load();
   await Promise.all(owners.map((service) => fleet.run(service)));
   await fleet.enrol([{ name: 'county', role: 'county-admin', division: '371425' }]);
   await register(3);

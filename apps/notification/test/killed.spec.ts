@@ -24,7 +24,6 @@ beforeAll(async () => {
     WEBHOOK_ALLOW_HTTP: 'true',
     WEBHOOK_PORTS: String(receiver.port),
   });
-  await fleet.load();
   await fleet.startNats();
   await fleet.deployBus();
 }, 120_000);

@@ -52,23 +52,25 @@ export abstract class Apis {
   /** `http://host:port/api/<service>` of one that is running. */
   protected abstract baseOf(service: Service): string;
 
-  /** A database of its own, cloned from a template that is migrated once a run. */
+  /**
+   * A database of its own, cloned from a template that is made once on each PostgreSQL: migrated, with the sample county loaded.
+   * @param prepare makes the template of it
+   */
   protected async clone(
     service: Service,
-    migrateTemplate: (ownerUrl: string) => Promise<unknown>,
+    prepare: (urls: { owner: string; app: string }) => Promise<unknown>,
   ): Promise<void> {
     const admin = new pg.Client({ connectionString: this.servers.postgres });
     await admin.connect();
     try {
       await admin.query('select pg_advisory_lock(7031, 3)');
       const template = `template_${service}`;
-      await provision(
-        this.servers.postgres,
-        service,
-        { owner: password, app: password, relay: password },
-        template,
-      );
-      await migrateTemplate(this.urlOf(service, 'owner', template));
+      const { rows } = await admin.query(`select 1 from pg_database where datname = $1 and shobj_description(oid, 'pg_database') = 'ready'`, [template]); // prettier-ignore
+      if (rows.length === 0) {
+        await provision(this.servers.postgres, service, { owner: password, app: password, relay: password }, template); // prettier-ignore
+        await prepare({ owner: this.urlOf(service, 'owner', template), app: this.urlOf(service, 'app', template) }); // prettier-ignore
+        await admin.query(`comment on database ${template} is 'ready'`);
+      }
       const name = `${service}_${randomBytes(6).toString('hex')}`;
       await admin.query(`create database ${name} template ${template} owner ${service}_owner`);
       this.databases.set(service, name);

@@ -116,19 +116,13 @@ export class County extends Apis {
     await deployBus(deploy);
     await deploy.close();
     for (const definition of definitions) {
-      await county.clone(definition.service, (url) => migrate(url, definition.migrations));
-      await county.load(definition);
+      await county.clone(definition.service, async ({ owner, app }) => {
+        await migrate(owner, definition.migrations);
+        await load(definition, app);
+      });
       county.running.push(await county.run(definition));
     }
     return county;
-  }
-
-  /** The deploy step `load`, with the sample county. */
-  private async load({ service, load }: ServiceDefinition): Promise<void> {
-    if (!load) return;
-    const database = new Database({ service, url: this.url(service, 'app'), entities: [] });
-    await database.open();
-    await load(database, 'apps/platform/sample').finally(() => database.close());
   }
 
   private run(definition: ServiceDefinition): Promise<RunningService> {
@@ -190,7 +184,7 @@ export class County extends Apis {
 
   /**
    * What must be so after a test: every fact sent, applied and acknowledged, and no transaction left open.
-   * @throws Error that names what is left after ten seconds
+   * @throws Error that names what is left after a minute
    */
   async quiet(): Promise<void> {
     await eventually(
@@ -208,6 +202,7 @@ export class County extends Apis {
         return left;
       },
       (left) => left.length === 0,
+      60_000,
     );
   }
 
@@ -224,4 +219,12 @@ export class County extends Apis {
     for (const folder of this.folders) await rm(folder, { recursive: true, force: true });
     this.confess();
   }
+}
+
+/** The deploy step `load`, with the sample county. */
+async function load({ service, load: loader }: ServiceDefinition, url: string): Promise<void> {
+  if (!loader) return;
+  const database = new Database({ service, url, entities: [] });
+  await database.open();
+  await loader(database, 'apps/platform/sample').finally(() => database.close());
 }

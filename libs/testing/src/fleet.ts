@@ -63,7 +63,7 @@ export class Fleet extends Apis {
   }
 
   /**
-   * Databases, migrated by each service's own step; no process yet.
+   * Databases, migrated and loaded by each service's own steps; no process yet.
    * @param env what every process finds in its environment beside what it needs
    * @param natsServers 1, or 3: a cluster, whose streams have three replicas
    */
@@ -78,20 +78,15 @@ export class Fleet extends Apis {
       ports.push({ client: await freePort(), route: await freePort() });
     const fleet = new Fleet(services, storeDir, ports, await freePort(), env);
     for (const service of services)
-      await fleet.clone(service, (url) =>
-        fleet.step(service, ['migrate'], { DATABASE_OWNER_URL: url }),
-      );
+      await fleet.clone(service, async ({ owner, app }) => {
+        await fleet.step(service, ['migrate'], { DATABASE_OWNER_URL: owner });
+        if (loading.includes(service)) await fleet.step(service, ['load', 'apps/platform/sample'], { DATABASE_URL: app }); // prettier-ignore
+      });
     return fleet;
   }
 
   get issuer(): string {
     return `http://127.0.0.1:${this.identityPort}/identity`;
-  }
-
-  /** The deploy step `load`. */
-  async load(folder = 'apps/platform/sample'): Promise<void> {
-    for (const service of this.services.filter((one) => loading.includes(one)))
-      await this.step(service, ['load', folder], { DATABASE_URL: this.url(service, 'app') });
   }
 
   /** Starts every nats-server that is not running, on what it kept; always at the same address. */
