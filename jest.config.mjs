@@ -1,4 +1,5 @@
-// Three projects: `unit` (entities and pure rules), `service` (one app, real PostgreSQL and NATS), `system` (every service as its own process).
+// `unit` (entities and pure rules), `service` (one app, real PostgreSQL and NATS), `system` (every service as its own process); `proofs`,
+// the short forms of the commands that prove the bus, run after them (npm run proofs).
 const base = {
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
@@ -12,23 +13,19 @@ const base = {
   setupFiles: ['reflect-metadata'],
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/.cache', '<rootDir>/.data'],
 };
+const served = (displayName, files) => ({
+  ...base,
+  displayName,
+  testMatch: [`<rootDir>/${files}`],
+  globalSetup: '<rootDir>/libs/testing/src/global-setup.mjs',
+  globalTeardown: '<rootDir>/libs/testing/src/global-teardown.mjs',
+});
 export default {
   testTimeout: 60_000, // for a busy machine; nothing is asserted about time
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs}/*/src/**/*.spec.ts'] },
-    {
-      ...base,
-      displayName: 'service',
-      testMatch: ['<rootDir>/{apps,libs}/*/test/**/*.spec.ts'],
-      globalSetup: '<rootDir>/libs/testing/src/global-setup.mjs',
-      globalTeardown: '<rootDir>/libs/testing/src/global-teardown.mjs',
-    },
-    {
-      ...base,
-      displayName: 'system',
-      testMatch: ['<rootDir>/test/**/*.spec.ts'],
-      globalSetup: '<rootDir>/libs/testing/src/global-setup.mjs',
-      globalTeardown: '<rootDir>/libs/testing/src/global-teardown.mjs',
-    },
+    served('service', '{apps,libs}/*/test/**/*.spec.ts'),
+    served('system', 'test/{,oracle/}*.spec.ts'),
+    served('proofs', 'test/proofs/*.spec.ts'),
   ],
 };

@@ -1,4 +1,5 @@
-// npm test: install, build, run every Jest project; ends with `tests: N passed, N failed`.
+// npm test: install, build, run the Jest projects unit, service and system; npm run proofs: the project of that name. Ends with
+// `tests: N passed, N failed`.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,9 @@ const jest = spawnSync(
     '--maxWorkers=2',
     '--json',
     `--outputFile=${file}`,
+    ...(process.argv.some((word) => word.startsWith('--selectProjects'))
+      ? []
+      : ['--selectProjects', 'unit', 'service', 'system', '--']),
     ...process.argv.slice(2),
   ],
   { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
