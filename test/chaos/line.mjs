@@ -6,6 +6,8 @@ import { connect, createServer } from 'node:net';
  */
 export class Line {
   delayMs = 0;
+  /** How much it carries in a second, in each direction of each connection. */
+  bytesPerSecond = Infinity;
   /** 'up' (to the server) or 'down': bytes in this direction are swallowed. */
   deaf = undefined;
   refuses = false;
@@ -55,12 +57,17 @@ export class Line {
       }
       if (onItsWay.length > 0) timer = setTimeout(deliver, onItsWay[0].at - Date.now());
     };
+    let last = 0;
     const put = (chunk) => {
       if (this.deaf === direction) return;
-      onItsWay.push({ chunk, at: Date.now() + this.delayMs });
+      last = Math.max(last, Date.now() + this.delayMs) + ((chunk?.length ?? 0) * 1000) / this.bytesPerSecond; // prettier-ignore
+      onItsWay.push({ chunk, at: last });
       if (!timer) deliver();
     };
-    from.on('data', put);
+    from.on('data', (chunk) => {
+      const piece = this.bytesPerSecond === Infinity ? chunk.length : 256;
+      for (let at = 0; at < chunk.length; at += piece) put(chunk.subarray(at, at + piece));
+    });
     from.on('end', () => put(undefined));
     to.on('drain', () => from.resume());
     to.once('close', () => clearTimeout(timer));

@@ -118,7 +118,12 @@ export class Load extends EventEmitter {
     const { operate, mark } = this.client(name);
     for (let turn = 0; this.going; turn++) {
       const division = villages[turn % villages.length];
-      const body = () => ({ division, address: `${mark()}号`, kind: 'small-catering', name: mark() });
+      const body = () => ({
+        division,
+        address: `${mark()}号`,
+        kind: 'small-catering',
+        name: mark(),
+      });
       let row = await operate('register', { account, service: 'registry', path: '/v1/establishments', body: body(), sent: body() }); // prettier-ignore
       const steps = 1 + Math.floor(this.random() * 3);
       for (let step = 0; row && step <= steps && this.going; step++) {
@@ -134,7 +139,8 @@ export class Load extends EventEmitter {
   /** The county: ledger sheets of some dozen rows. */
   async importer(name, { account, township, villages, rows }) {
     const { operate, mark } = this.client(name);
-    const titles = '主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态,经营面积(㎡)';
+    const titles =
+      '主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态,经营面积(㎡)';
     while (this.going) {
       const count = rows[0] + Math.floor(this.random() * (rows[1] - rows[0] + 1));
       const lines = Array.from({ length: count }, (_, index) => {

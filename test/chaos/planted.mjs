@@ -25,8 +25,8 @@ export const planted = {
     ],
     offices: 16,
     rate: 0,
-    // The answers of commits are slow: the order in which they come is not that of the ids.
-    steps: [{ kind: 'delay', lines: ['registry-1→postgres'], ms: 30, seconds: 20 }],
+    // Over a narrow line a transaction has drawn its ids some time before its COMMIT arrives; those of the other commit meanwhile.
+    steps: [{ kind: 'delay', lines: ['registry-1→postgres'], bytes: 20_000, seconds: 25 }],
   },
   'new-id': {
     say: 'what was not acknowledged is sent again under a new id',
