@@ -172,8 +172,9 @@ describe('visits due', () => {
     expect(opened).toMatchObject({ state: 'open', officialId: null });
     await call('registry', 'PATCH', `/v1/establishments/${id}`, office, { status: 'closed' }, { 'if-match': '"1"' }); // prettier-ignore
     await eventually(() => obligations(`?establishment=${id}`), ([one]) => one?.state === 'withdrawn'); // prettier-ignore
-    await call('registry', 'PATCH', `/v1/establishments/${id}`, office, { status: 'open' }, { 'if-match': '"2"' }); // prettier-ignore
-    await eventually(() => obligations(`?establishment=${id}`), ([one]) => one?.state === 'open'); // prettier-ignore
+    await call('registry', 'PATCH', `/v1/establishments/${id}`, office, { status: 'open', name: '新店(重开)' }, { 'if-match': '"2"' }); // prettier-ignore
+    const [again] = await eventually(() => obligations(`?establishment=${id}`), ([one]) => one?.state === 'open'); // prettier-ignore
+    expect(again).toMatchObject({ id: opened!.id, establishmentName: '新店(重开)' }); // not as it was called before it closed
     await call('registry', 'PATCH', `/v1/establishments/${id}`, office, { status: 'closed' }, { 'if-match': '"3"' }); // prettier-ignore
     await eventually(() => obligations(`?establishment=${id}`), ([one]) => one?.state === 'withdrawn'); // prettier-ignore
   });

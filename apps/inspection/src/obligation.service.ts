@@ -116,7 +116,8 @@ export class ObligationService {
        from obligation_run run left join ${answersNow('$1')} r on true
        where run.division = left($2, 6) and run.period >= $6
        on conflict (establishment_id, period) do update
-         set state = 'open', version = o.version + 1, official_id = excluded.official_id, official_name = excluded.official_name
+         set state = 'open', version = o.version + 1, establishment_name = excluded.establishment_name, tier = excluded.tier,
+             official_id = excluded.official_id, official_name = excluded.official_name
          where o.state = 'withdrawn'
        returning ${columns}`,
       [establishmentId, premises.division, premises.name, premises.tier, tx.now, periodOf(tx.now)],

@@ -31,6 +31,8 @@ export interface PostgresOptions {
   dataDir: string;
   /** false: for tests only, nothing survives a power failure. */
   durable?: boolean;
+  /** More of its settings, `name=value`. */
+  settings?: string[];
   /** true: what the folder holds is thrown away first. */
   fresh?: boolean;
   log?: (line: string) => void;
@@ -95,6 +97,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
         ? ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off']
         : []),
       ...(tls ? ['-c', 'ssl=on'] : []),
+      ...(options.settings ?? []).flatMap((one) => ['-c', one]),
     ]; // prettier-ignore
     // Its own session: Ctrl-C in a terminal reaches the whole group, and the database must outlive the services.
     const child = spawn(bin('postgres'), ['-D', dataDir, ...settings], {

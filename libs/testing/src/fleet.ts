@@ -117,6 +117,17 @@ export class Fleet extends Apis {
     return join(this.storeDir, 'nats-0', 'jetstream', '$G', 'streams');
   }
 
+  /** Of the one server, or the first of a cluster: for signals that it cannot refuse. */
+  get natsPid(): number | undefined {
+    return this.nats[0]?.pid;
+  }
+
+  /** Ends every server without a word of warning; `startNats` brings them back. */
+  async killNats(): Promise<void> {
+    await Promise.all(this.nats.map(async (one) => one?.kill()));
+    this.nats.length = 0;
+  }
+
   async stopNats(): Promise<void> {
     await Promise.all(this.nats.map(async (one) => one?.stop()));
     this.nats.length = 0;
@@ -219,14 +230,20 @@ export class Fleet extends Apis {
    * Starts one more process of a service; resolves when it listens.
    * @param clockMs how far its machine's clock is off
    * @param root the folder of the code that it runs: a worktree of another commit, built
+   * @param env what this process alone finds in its environment, before all else: another way to its servers
    */
-  async run(service: Service, clockMs = 0, root?: string): Promise<Replica> {
+  async run(
+    service: Service,
+    clockMs = 0,
+    root?: string,
+    env: Record<string, string> = {},
+  ): Promise<Replica> {
     this.refuseIfStopped();
     const off = {
       CLOCK_MS: String(clockMs),
       NODE_OPTIONS: '--import ./libs/testing/src/wrong-clock.mjs',
     };
-    const child = this.spawn(service, [], { ...this.environmentOf(service), ...(clockMs ? off : {}) }, root); // prettier-ignore
+    const child = this.spawn(service, [], { ...this.environmentOf(service), ...(clockMs ? off : {}), ...env }, root); // prettier-ignore
     const gone = new Promise<void>((done) => child.once('close', () => done()));
     const replica: Replica = { service, child, port: 0, gone };
     this.replicas.push(replica);
