@@ -12,6 +12,7 @@ const files = [
   { file: 'libs/messaging/src/seal.js', ends: registry },
   { file: 'libs/messaging/src/watermarks.js', ends: registry },
   { file: 'libs/messaging/src/consumer.js', ends: assignment },
+  { file: 'libs/messaging/src/applier.js', ends: assignment },
   { file: 'libs/messaging/src/patience.js', ends: assignment },
   { file: 'libs/messaging/src/retries.js', ends: assignment },
   { file: 'libs/messaging/src/reconciler.js', ends: assignment },
@@ -33,13 +34,13 @@ export const unreached = {
     'consumer.js Consumers.supervise: await Promise.all(running)', 'consumer.js Consumers.supervise: await Promise.race([ this.stopping',
   ],
   'a question of metrics or health: nothing is written': [
-    'database.js Database.ping', 'relay.js Relay.depth', 'consumer.js Applier.waiting', 'consumer.js Consumers.lag', 'establishment.service.js EstablishmentService.page',
+    'database.js Database.ping', 'relay.js Relay.depth', 'applier.js Applier.waiting', 'consumer.js Consumers.lag', 'establishment.service.js EstablishmentService.page',
   ],
   'something else had failed before, which a specification of its own brings about (test/faults.spec.ts)': [
     'database.js Tx.send: catch', 'database.js Database.open: catch', 'database.js Database.within: catch', 'database.js Database.commit: catch',
     'relay.js Relay.run: await this.pause(1000)', 'relay.js Relay.send: then (error)', 'watermarks.js Watermarks.begin: then (error)',
   ],
-  'a handler had failed, which a specification of its own brings about (test/one-fact.spec.ts)': ['consumer.js Applier.bury', 'consumer.js Applier.replay', 'consumer.js Consumers.take: await this.applier.bury'],
+  'a handler had failed, which a specification of its own brings about (test/one-fact.spec.ts)': ['applier.js Applier.bury', 'applier.js Applier.replay'],
   'the broker had lost what it acknowledged (test/silent-loss.spec.ts)': [
     'watermarks.js Watermarks.answer: await this.sendAgain', 'watermarks.js Watermarks.sendAgain', 'reconciler.js Reconciler.look: await this.placeIn',
     'reconciler.js Reconciler.look: await this.recheck', 'reconciler.js Reconciler.recheck', 'reconciler.js Reconciler.compare: await this.tellBroken', 'reconciler.js Reconciler.tellBroken',
