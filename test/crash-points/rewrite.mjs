@@ -30,17 +30,21 @@ export const beside = {
 /** Points that are not reached while nothing else fails, and why: the first words of their names. */
 export const unreached = {
   'at an orderly end: whoever is killed does not come here': [
-    'database.js Database.close', 'relay.js Relay.stop', 'watermarks.js Watermarks.stop', 'consumer.js Consumers.stop', 'reconciler.js Reconciler.stop',
+    'database.js Database.close', 'retries.js Retries.stop', 'relay.js Relay.stop', 'watermarks.js Watermarks.stop', 'consumer.js Consumers.stop', 'reconciler.js Reconciler.stop',
     'consumer.js Consumers.supervise: await Promise.all(running)', 'consumer.js Consumers.supervise: await Promise.race([ this.stopping',
   ],
   'a question of metrics or health: nothing is written': [
-    'database.js Database.ping', 'relay.js Relay.depth', 'applier.js Applier.waiting', 'consumer.js Consumers.lag', 'establishment.service.js EstablishmentService.page',
+    'database.js Database.ping', 'relay.js Relay.depth', 'applier.js Applier.waiting', 'retries.js Retries.waiting', 'consumer.js Consumers.lag', 'establishment.service.js EstablishmentService.page',
   ],
   'something else had failed before, which a specification of its own brings about (test/faults.spec.ts)': [
     'database.js Tx.send: catch', 'database.js Database.open: catch', 'database.js Database.within: catch', 'database.js Database.commit: catch',
     'relay.js Relay.run: await this.pause(1000)', 'relay.js Relay.send: then (error)', 'watermarks.js Watermarks.begin: then (error)',
   ],
-  'a handler had failed, which a specification of its own brings about (test/one-fact.spec.ts)': ['applier.js Applier.bury', 'applier.js Applier.replay'],
+  'a handler had failed or hung, or the database was away, which a specification of its own brings about (test/proofs/storms.spec.ts)': [
+    'applier.js Applier.bury', 'applier.js Applier.replay', 'database.js Database.within: await runner.releasePostgresConnection', 'consumer.js Consumers.settle: await this.retries',
+    'patience.js Patience.step: await this', 'patience.js Patience.surely', 'patience.js Patience.back', 'patience.js Patience.watch',
+    'retries.js Retries.wait: ', 'retries.js Retries.bury', 'retries.js Retries.again', 'retries.js Retries.run: finally', 'retries.js Retries.run: await Promise.race',
+  ],
   'the broker had lost what it acknowledged (test/silent-loss.spec.ts)': [
     'watermarks.js Watermarks.answer: await this.sendAgain', 'watermarks.js Watermarks.sendAgain', 'reconciler.js Reconciler.look: await this.placeIn',
     'reconciler.js Reconciler.look: await this.recheck', 'reconciler.js Reconciler.recheck', 'reconciler.js Reconciler.compare: await this.tellBroken', 'reconciler.js Reconciler.tellBroken',
