@@ -7,6 +7,7 @@
 //                    [--rate 24] [--acknowledged 5000] [--away 120] [--quiet 300] [--out <folder>] [--json <file>]
 //   npm run chaos -- --planted <bug>|all    with that bug in a copy of the product: ends with 1 where the judge does not find it
 import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -546,10 +547,16 @@ async function main() {
     },
     tokenOf: (account) => fleet.token(account),
   });
+  /** What the load stands on: sent again, with its key, until a slow machine answers. */
   const must = async (account, service, method, path, body) => {
-    const { status, body: row } = await loaded.ask(account, service, method, path, body, { 'idempotency-key': crypto.randomUUID() }); // prettier-ignore
-    if (status >= 300) throw new Error(`${service} ${path}: ${status} ${JSON.stringify(row)}`);
-    return row;
+    const headers = { 'idempotency-key': randomUUID() };
+    for (let left = 10; ; left--) {
+      const answer = await loaded.ask(account, service, method, path, body, headers).catch((error) => ({ error })); // prettier-ignore
+      if (answer.status < 300) return answer.body;
+      const again = answer.error !== undefined || answer.status >= 500;
+      if (!again || left === 0) throw new Error(`${service} ${path}: ${answer.error ?? `${answer.status} ${JSON.stringify(answer.body)}`}`); // prettier-ignore
+      await pause(500);
+    }
   };
   const land = async (service, path, text) => {
     const form = new FormData();

@@ -45,7 +45,7 @@ export const planted = {
   'ack-before-commit': {
     say: 'a fact is acknowledged before its effects are committed (and the reconciler asks for nothing)',
     files: [
-      [consumer, 'await this.applier.apply(event);\n            message.ack();', 'message.ack();\n            await this.applier.apply(event);'],
+      [consumer, 'await this.settle(message);\n            message.ack();', 'message.ack();\n            await this.settle(message);'],
       ['libs/messaging/src/reconciler.js', `this.ask(owner, {\n            again: bySeal\n        });`, ''],
     ],
     steps: inTurn(4, () => [
@@ -56,7 +56,7 @@ export const planted = {
   },
   'no-inbox': {
     say: 'a fact that was applied is applied again when it comes again',
-    files: [[consumer, 'if (first.length === 0) {\n                this.repeated++;\n                return;\n            }', '']],
+    files: [['libs/messaging/src/applier.js', 'if (isNew === 0) {\n                this.repeated++;\n                return;\n            }', '']],
     steps: inTurn(3, () => [
       { kind: 'oneway', way: 'up', lines: ['assignment→nats', 'inspection→nats', 'notification→nats'], seconds: 4 },
       { pause: 4 },
