@@ -33,14 +33,14 @@ export class Line {
     const far = connect({ host: '127.0.0.1', port: this.target(), noDelay: true });
     const pair = { near, far };
     this.pairs.add(pair);
-    for (const socket of [near, far]) {
+    for (const [socket, other] of [[near, far], [far, near]]) {
       socket.on('error', () => undefined); // 'close' follows
-      socket.once('close', () => {
-        near.destroy();
-        far.destroy();
-        this.pairs.delete(pair);
+      // Who hung up orderly is followed by his last bytes, as `pump` brings them: a reset would overtake them.
+      socket.once('close', (broken) => {
+        if (broken) other.resetAndDestroy();
+        if (socket.closed && other.closed) this.pairs.delete(pair);
       });
-    }
+    } // prettier-ignore
     this.pump(near, far, 'up');
     this.pump(far, near, 'down');
   }
