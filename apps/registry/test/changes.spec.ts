@@ -7,7 +7,7 @@ import { registry } from '../src/registry.definition.js';
 let county: County;
 beforeAll(async () => {
   county = await County.start([registry]);
-}, 60_000);
+});
 afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 

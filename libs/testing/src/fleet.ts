@@ -325,7 +325,7 @@ export class Fleet extends Apis {
   }
 
   /** Waits until every fact is sent, delivered and applied, also those that facts cause and those that are tried again. */
-  async quiet(withinMs = 60_000): Promise<void> {
+  async quiet(withinMs = 240_000): Promise<void> {
     const bus = await this.bus('deploy');
     try {
       const manager = await jetstreamManager(bus);
