@@ -48,7 +48,7 @@ beforeAll(async () => {
   admin = await county.token('county-admin', '371425');
   second = await county.token('county-admin', '371425');
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(() => county.stop());
 
 const get = async <T>(path: string, token = admin): Promise<T> =>

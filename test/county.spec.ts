@@ -36,7 +36,7 @@ const ended = (one: ChildProcess): Promise<number | null> =>
 
 async function start(...args: string[]): Promise<Run> {
   child = launch('--county', '371425', '--port', String(port), ...args);
-  await eventually(async () => said, (text) => text.includes('for scripts') || child.exitCode !== null, 60_000); // prettier-ignore
+  await eventually(async () => said, (text) => text.includes('for scripts') || child.exitCode !== null); // prettier-ignore
   expect(said).toContain('for scripts');
   return JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as Run;
 }

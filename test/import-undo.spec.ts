@@ -17,7 +17,7 @@ let county: County;
 beforeAll(async () => {
   county = await County.start([registry, inspection]);
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(() => county.stop());
 
 interface Shop {

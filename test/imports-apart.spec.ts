@@ -43,11 +43,11 @@ describe.each(['SIGKILL', 'SIGTERM'] as const)('an import whose service gets %s'
     const { id } = body as Landed;
     const doneRows = async (): Promise<number> =>
       (await fleet.rows<{ done: number }>('registry', 'select done_rows as done from ledger_import where id = $1', [id]))[0]!.done; // prettier-ignore
-    await eventually(doneRows, (done) => done > 0, 60_000);
+    await eventually(doneRows, (done) => done > 0);
     const [apart] = childrenOf(registry);
     expect(apart).toBeGreaterThan(0);
     await fleet.kill(registry, signal);
-    await eventually(async () => alive(apart!), (lives) => !lives, 60_000); // prettier-ignore
+    await eventually(async () => alive(apart!), (lives) => !lives); // prettier-ignore
     const reached = await doneRows();
     expect(reached).toBeLessThan(rows);
     const [claim] = await fleet.rows<{ open: boolean }>('registry', `select claimed_until is null as open from ledger_import where id = $1`, [id]); // prettier-ignore

@@ -52,7 +52,7 @@ const done = async (service: Service, method: string, path: string, token: strin
 const count = async (service: Service, what: string): Promise<number> =>
   (await county.rows<{ n: number }>(service, `select count(*)::int as n from ${what}`))[0]!.n;
 const reaches = (service: Service, what: string, n: number): Promise<number> =>
-  eventually(() => count(service, what), (found) => found === n, 60_000); // prettier-ignore
+  eventually(() => count(service, what), (found) => found === n); // prettier-ignore
 const numbers = async (service: Service, query: string, token = admin): Promise<Indicator[]> => {
   const answer = await call(service, 'GET', `/v1/indicators${query}`, token);
   expect([service, query, answer.status]).toEqual([service, query, 200]);
@@ -155,7 +155,7 @@ beforeAll(async () => {
   await visit('乙店', '甲', [{ workingDays: 20 }]);
   await county.quiet();
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(() => county.stop());
 
 describe('an indicator', () => {

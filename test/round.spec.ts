@@ -168,7 +168,7 @@ for (const [name, files] of Object.entries(ledgers)) {
         for (const { port } of fleet.running(service)) {
           const ready = async (): Promise<number> =>
             (await fetch(`http://127.0.0.1:${port}${service === 'identity' ? '' : '/api'}/${service}/health/ready`)).status; // prettier-ignore
-          expect([service, await eventually(ready, (status) => status === 200, 60_000)]).toEqual([service, 200]); // prettier-ignore
+          expect([service, await eventually(ready, (status) => status === 200)]).toEqual([service, 200]); // prettier-ignore
         }
       expect(['assignment', 'inspection', 'registry'].map((one) => fleet.running(one as Service).length)).toEqual([2, 2, 1]); // prettier-ignore
       const lists = await eventually(
@@ -219,7 +219,7 @@ for (const [name, files] of Object.entries(ledgers)) {
     });
 
     it('names somebody who answers for each establishment, with the word of a second person', async () => {
-      await eventually(gaps, ({ length }) => length === establishments.length, 60_000);
+      await eventually(gaps, ({ length }) => length === establishments.length);
       const made = await call('county', 'assignment', 'POST', '/v1/proposals', { division: '371425' }); // prettier-ignore
       expect(made.status).toBe(201);
       const { id, counts } = made.body as Proposal;
@@ -254,7 +254,7 @@ for (const [name, files] of Object.entries(ledgers)) {
         ...all.filter(({ establishmentId, officialId }) => officialId !== (answers.get(establishmentId) ?? null)),
         ...all.filter(({ dueOn, state }) => dueOn !== to || state !== 'open'),
       ]; // prettier-ignore
-      expect(judge(await eventually(read, (all) => judge(all).length === 0, 60_000))).toEqual([]);
+      expect(judge(await eventually(read, (all) => judge(all).length === 0))).toEqual([]);
     });
 
     let actions: Action[];
@@ -326,7 +326,7 @@ for (const [name, files] of Object.entries(ledgers)) {
 
     it('certifies the induction, and the warning is gone', async () => {
       const known = (): Promise<{ officialId: string }[]> => every('office', 'training', '/v1/officials'); // prettier-ignore
-      const there = (await eventually(known, (all) => all.some(({ officialId }) => officialId === visitor.id), 60_000)).slice(0, 2000).map(({ officialId }) => officialId); // prettier-ignore
+      const there = (await eventually(known, (all) => all.some(({ officialId }) => officialId === visitor.id))).slice(0, 2000).map(({ officialId }) => officialId); // prettier-ignore
       const held = await call('office', 'training', 'POST', '/v1/sessions', { title: '岗前培训', place: '会议室', heldAt: new Date(Date.now() - 3_600_000).toISOString() }); // prettier-ignore
       expect(held.status).toBe(201);
       const attended = await call('office', 'training', 'POST', `/v1/sessions/${(held.body as { id: string }).id}/attendances`, { officials: there }); // prettier-ignore

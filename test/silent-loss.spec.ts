@@ -31,7 +31,7 @@ async function register(count: number): Promise<void> {
 const unsent = async (service: Service): Promise<number> =>
   (await fleet.rows<{ n: number }>(service, 'select count(*)::int as n from outbox'))[0]?.n ?? 0;
 const sent = (service: Service): Promise<number> =>
-  eventually(() => unsent(service), (n) => n === 0, 60_000); // prettier-ignore
+  eventually(() => unsent(service), (n) => n === 0); // prettier-ignore
 
 /** Facts of any journal that a listener of this fleet has not applied, and what it holds of establishments. */
 async function behind(): Promise<string[]> {
@@ -68,13 +68,13 @@ async function comesRight(what: string, mark: number, alarms: RegExp[]): Promise
   const begun = performance.now();
   const since = (): string => `${((performance.now() - begun) / 1000).toFixed(1)} s`;
   // What one listener asks for comes to all of them: who is second finds nothing missing.
-  await eventually(async () => saidSince(mark), (lines) => alarms.every((alarm) => alarm.test(lines)), 60_000); // prettier-ignore
+  await eventually(async () => saidSince(mark), (lines) => alarms.every((alarm) => alarm.test(lines))); // prettier-ignore
   const found = since();
-  await eventually(behind, (left) => left.length === 0, 60_000);
+  await eventually(behind, (left) => left.length === 0);
   say(`${what}: found after ${found}, repaired after ${since()}`);
   await copies();
   for (const consumer of ears)
-    await eventually(() => health(consumer), ({ status }) => status === 'ok', 60_000); // prettier-ignore
+    await eventually(() => health(consumer), ({ status }) => status === 'ok'); // prettier-ignore
 }
 
 beforeAll(async () => {
@@ -102,7 +102,7 @@ it('finds what one wiped stream held, after it said which command makes the stre
   await startEars();
   await register(2); // they wait in the outbox
   for (const service of ['registry', ...ears] as const) {
-    const told = await eventually(() => health(service), ({ status }) => status === 'degraded', 60_000); // prettier-ignore
+    const told = await eventually(() => health(service), ({ status }) => status === 'degraded'); // prettier-ignore
     expect(`${told['relay']} ${told['consumers']}`).toMatch(/EVT_REGISTRY is gone: run deploy-bus .*不存在/);
   }
   await fleet.deployBus();
@@ -218,12 +218,12 @@ describe('npm run journal:verify', () => {
     await change(`update journal set actor = 'nobody' where id = (select max(id) from journal)`);
     await change('truncate seal');
     await fleet.run('registry'); // seals all of it anew, as if it came from before there were seals
-    const { code, said } = await eventually(() => verify(), (answer) => /seal \d+ is not the one/.test(answer.said), 60_000); // prettier-ignore
+    const { code, said } = await eventually(() => verify(), (answer) => /seal \d+ is not the one/.test(answer.said)); // prettier-ignore
     expect(code).toBe(1);
     expect(said).not.toMatch(/CHANGED/);
     expect(said).toMatch(/registry: seal \d+ is not the one that inspection saw .*被改写/);
-    await eventually(async () => saidSince(mark), (lines) => /the journal of registry is not the one that was seen here up to seal \d+/.test(lines), 60_000); // prettier-ignore
-    await eventually(() => health('inspection'), ({ reconciler }) => /run npm run journal:verify/.test(reconciler ?? ''), 60_000); // prettier-ignore
+    await eventually(async () => saidSince(mark), (lines) => /the journal of registry is not the one that was seen here up to seal \d+/.test(lines)); // prettier-ignore
+    await eventually(() => health('inspection'), ({ reconciler }) => /run npm run journal:verify/.test(reconciler ?? '')); // prettier-ignore
     await fleet.stopNats();
     await register(1);
     expect((await verify()).said).toMatch(/registry: .* 1 unsealed/);

@@ -47,7 +47,7 @@ beforeAll(async () => {
   admin = await county.token('county-admin', countyCode);
   second = await county.token('county-admin', countyCode);
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(async () => {
   await bus?.close();
   await county?.stop();

@@ -114,7 +114,7 @@ beforeAll(async () => {
     ([row]) => row?.n === shops.length,
   );
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(() => county.stop());
 
 const shop = (name: string): string => shops.find((one) => one.name === name)!.id;

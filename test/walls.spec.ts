@@ -241,15 +241,15 @@ beforeAll(async () => {
   expect([roster.state, ledger.state]).toEqual(['done', 'done']);
   const establishments = await count('registry', 'establishment');
   for (const service of ['assignment', 'inspection'] as const)
-    await eventually(() => count(service, 'premises'), (n) => n === establishments, 60_000); // prettier-ignore
+    await eventually(() => count(service, 'premises'), (n) => n === establishments); // prettier-ignore
   for (const [service, table] of [['training', 'official'], ['identity', 'official_copy']] as const)
-    await eventually(() => count(service, table), (n) => n === roster.counts['created'], 60_000); // prettier-ignore
+    await eventually(() => count(service, table), (n) => n === roster.counts['created']); // prettier-ignore
 
   const proposal = await call('assignment', 'POST', '/v1/proposals', admin, { division: countyCode }); // prettier-ignore
   const approval = await call('assignment', 'POST', `/v1/proposals/${(proposal.body as { id: string }).id}/approval`, second); // prettier-ignore
   expect(approval.status).toBe(200);
   const assigned = await count('assignment', 'assignment');
-  await eventually(() => count('inspection', 'responsibility'), (n) => n === assigned, 60_000); // prettier-ignore
+  await eventually(() => count('inspection', 'responsibility'), (n) => n === assigned); // prettier-ignore
   const run = await call('inspection', 'POST', '/v1/obligation-runs', admin, { period: '2026-Q4' });
   await eventually(
     async () => (await call('inspection', 'GET', `/v1/obligation-runs/${(run.body as { id: string }).id}`, admin)).body as { state: string }, // prettier-ignore

@@ -140,7 +140,7 @@ describe('poison', () => {
     const js = jetstream(bus);
     const texts = ['null', '{"a":"\u0000', JSON.stringify(fact('x', { id: 'no uuid' })), JSON.stringify(fact('x', { division: 7 })), JSON.stringify(fact('x', { type: 'a\u0000b' }))]; // prettier-ignore
     for (const text of texts) await js.publish(`evt.${registered}.371425.101`, text);
-    const found = await eventually(letters, (rows) => rows.length >= before + texts.length, 60_000);
+    const found = await eventually(letters, (rows) => rows.length >= before + texts.length);
     expect(found.length).toBe(before + texts.length);
     expect(found.every(({ cause }) => /[一-龥]/.test(cause))).toBe(true);
     // Sound when the registry wrote it, not for who hears it: it was sent, it is a dead letter, it is not lost.
@@ -148,7 +148,7 @@ describe('poison', () => {
       select ($1::jsonb->>'id')::uuid, $2, '371425101201', ($1::jsonb->>'subject')::uuid, 1, 'storm', $1 returning id, recorded_at), o as (insert into outbox select id, recorded_at from w) select id from w`, [JSON.stringify(poison.badSchema(99)), registered]); // prettier-ignore
     expect(known).toBeDefined();
     const [mark] = await eventually(() => fleet.rows<{ n: string }>('registry', 'select number as n from seal where $1 = any(journal_ids)', [known!.id]), (rows) => rows.length === 1); // prettier-ignore
-    await eventually(() => fleet.rows<{ seal: string }>('assignment', `select seal from watermark where owner = 'registry'`), ([row]) => Number(row?.seal ?? 0) >= Number(mark!.n), 60_000); // prettier-ignore
+    await eventually(() => fleet.rows<{ seal: string }>('assignment', `select seal from watermark where owner = 'registry'`), ([row]) => Number(row?.seal ?? 0) >= Number(mark!.n)); // prettier-ignore
     expect(await fleet.rows('assignment', 'select * from missing_fact')).toEqual([]);
     expect((await letters()).length).toBe(before + texts.length + 1);
   });
@@ -161,9 +161,9 @@ it('counts no failure while PostgreSQL takes nobody, and goes on when it does', 
   await fleet.rows('assignment', `alter database ${name} connection limit 0`);
   await fleet.rows('assignment', `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename like 'assignment%'`); // prettier-ignore
   await publish(those);
-  await eventually(async () => fleet.log.slice(mark), (said) => /database is away/.test(said), 60_000); // prettier-ignore
+  await eventually(async () => fleet.log.slice(mark), (said) => /database is away/.test(said)); // prettier-ignore
   // Long enough for several tries of one that counts them.
-  await eventually(async () => fleet.log.slice(mark).match(/too many connections/g)?.length ?? 0, (count) => count > 0, 60_000); // prettier-ignore
+  await eventually(async () => fleet.log.slice(mark).match(/too many connections/g)?.length ?? 0, (count) => count > 0); // prettier-ignore
   await fleet.rows('assignment', `alter database ${name} connection limit -1`);
   expect(await applied(those)).toEqual(all(those));
   // A busy machine may be too slow for the limit of this test, which is a failure of its own.
@@ -174,7 +174,7 @@ it('counts no failure while PostgreSQL takes nobody, and goes on when it does', 
 it('drains what came while a listener was away, while new facts go on, and takes each once', async () => {
   await fleet.kill('assignment', 'SIGTERM');
   await fleet.rows('registry', backlog, [3000, '积压店']);
-  await eventually(() => fleet.rows<{ n: number }>('registry', 'select count(*)::int as n from outbox'), ([row]) => row?.n === 0, 60_000); // prettier-ignore
+  await eventually(() => fleet.rows<{ n: number }>('registry', 'select count(*)::int as n from outbox'), ([row]) => row?.n === 0); // prettier-ignore
   await fleet.run('assignment');
   const token = await fleet.token('county');
   for (let n = 0; n < 20; n++) {

@@ -30,7 +30,7 @@ let county: County;
 beforeAll(async () => {
   county = await County.start([assignment]);
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(() => county?.stop());
 
 const town = freshTownship();

@@ -20,7 +20,7 @@ beforeAll(async () => {
   const id = randomUUID();
   official = { id, token: await county.official(id, '371425101') };
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(() => county.stop());
 
 interface Reply {

@@ -74,7 +74,7 @@ describe.each([
   beforeAll(async () => {
     desk = await Desk.start(settings());
   });
-  afterEach(() => desk.county.quiet(), 15_000);
+  afterEach(() => desk.county.quiet());
   afterAll(() => desk.county.stop());
 
   it('comes back byte for byte, as an attachment of the type that was found, under our name', async () => {
@@ -171,7 +171,7 @@ describe('evidence', () => {
   beforeAll(async () => {
     desk = await Desk.start();
   });
-  afterEach(() => desk.county.quiet(), 15_000);
+  afterEach(() => desk.county.quiet());
   afterAll(() => desk.county.stop());
 
   it.each([

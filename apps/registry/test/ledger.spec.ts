@@ -14,7 +14,7 @@ beforeAll(async () => {
   county = await County.start([registry]);
   admin = await county.token('county-admin', '371425');
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(() => county.stop());
 
 const land = (file: Uint8Array, name: string, query = '', token = admin): Promise<Landed> =>
@@ -125,7 +125,7 @@ it('goes on where it was when the worker loses it, and takes each row once', asy
     (await county.rows<{ done: number }>('registry', 'select done_rows as done from ledger_import where id = $1', [id]))[0]!.done; // prettier-ignore
   let thefts = 0;
   for (const least of [1000, 6000, 11_000]) {
-    await eventually(doneRows, (done) => done >= least, 60_000);
+    await eventually(doneRows, (done) => done >= least);
     const stolen = await county.rows('registry', `update ledger_import set claim = gen_random_uuid(), claimed_until = now() - interval '1 second' where id = $1 and state = 'running' returning 1 as one`, [id]); // prettier-ignore
     thefts += stolen.length;
   }

@@ -9,7 +9,7 @@ let county: County;
 beforeAll(async () => {
   county = await County.start([registry]);
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(() => county.stop());
 
 interface Shop {

@@ -11,7 +11,7 @@ beforeAll(async () => {
   county = await County.start([registry]);
   admin = await county.token('county-admin', '371425');
 });
-afterEach(() => county.quiet(), 15_000);
+afterEach(() => county.quiet());
 afterAll(() => county.stop());
 
 const head = ['序号', '主体名称', '统一社会信用代码', '许可证(登记证)编号', '经营场所', '所属乡镇(街道)', '所属村(社区)', '主体业态', '经营面积(㎡)', '就餐人数', '纬度(WGS84)', '经度(WGS84)']; // prettier-ignore

@@ -252,7 +252,6 @@ export class Fleet extends Apis {
     const port = await eventually(
       async () => /"listening":(\d+)/.exec(said)?.[1] ?? (ended(child) ? 'ended' : ''),
       (found) => found !== '',
-      60_000,
     );
     if (port === 'ended') throw new Error(`${service} ended at its start:\n${this.log}`);
     replica.port = Number(port);
