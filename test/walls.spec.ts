@@ -241,15 +241,15 @@ beforeAll(async () => {
   expect([roster.state, ledger.state]).toEqual(['done', 'done']);
   const establishments = await count('registry', 'establishment');
   for (const service of ['assignment', 'inspection'] as const)
-    await eventually(() => count(service, 'premises'), (n) => n === establishments, 60_000); // prettier-ignore
+    await eventually(() => count(service, 'premises'), (n) => n === establishments); // prettier-ignore
   for (const [service, table] of [['training', 'official'], ['identity', 'official_copy']] as const)
-    await eventually(() => count(service, table), (n) => n === roster.counts['created'], 30_000); // prettier-ignore
+    await eventually(() => count(service, table), (n) => n === roster.counts['created']); // prettier-ignore
 
   const proposal = await call('assignment', 'POST', '/v1/proposals', admin, { division: countyCode }); // prettier-ignore
   const approval = await call('assignment', 'POST', `/v1/proposals/${(proposal.body as { id: string }).id}/approval`, second); // prettier-ignore
   expect(approval.status).toBe(200);
   const assigned = await count('assignment', 'assignment');
-  await eventually(() => count('inspection', 'responsibility'), (n) => n === assigned, 60_000); // prettier-ignore
+  await eventually(() => count('inspection', 'responsibility'), (n) => n === assigned); // prettier-ignore
   const run = await call('inspection', 'POST', '/v1/obligation-runs', admin, { period: '2026-Q4' });
   await eventually(
     async () => (await call('inspection', 'GET', `/v1/obligation-runs/${(run.body as { id: string }).id}`, admin)).body as { state: string }, // prettier-ignore
@@ -353,7 +353,7 @@ beforeAll(async () => {
   await readRoutes();
   await gather();
 }, 600_000);
-afterAll(() => county.stop(), 60_000);
+afterAll(() => county.stop());
 
 async function readRoutes(): Promise<void> {
   routes = [];
@@ -766,7 +766,7 @@ describe('the walls between townships', () => {
             empty.push(`${service}.${name} has no row of ${place}`);
       }
     expect(empty).toEqual([]);
-  }, 120_000); // prettier-ignore
+  }); // prettier-ignore
 
   it('hold for every route × every role × foreign ids, and writes through them change nothing', async () => {
     wrong = [];
@@ -908,7 +908,7 @@ describe('the catalogs of all six databases', () => {
       );
       expect([database, wide]).toEqual([database, []]);
     }
-  }, 120_000);
+  });
 
   it('have one policy for each command that the app may use, by place, the same for reading and writing', async () => {
     const letters = { r: 'SELECT', a: 'INSERT', w: 'UPDATE', d: 'DELETE' } as const;
@@ -942,7 +942,7 @@ describe('the catalogs of all six databases', () => {
         ].sort(),
       );
     }
-  }, 120_000);
+  });
 
   it('give the app roles nothing of their own, no way past the walls and no way to another role', async () => {
     for (const { database, all, url } of six) {
@@ -982,7 +982,7 @@ describe('the catalogs of all six databases', () => {
       await expect(ask(url, `alter table ${table!.name} disable row level security`)).rejects.toThrow(/must be owner/); // prettier-ignore
       await expect(ask(url, 'set row_security = off', `select * from ${table!.name}`)).rejects.toThrow(/row-level security/); // prettier-ignore
     }
-  }, 120_000);
+  });
 
   it('let the search, which runs as the owner, find names of the caller’s own ground alone', async () => {
     const { url } = six.find(({ database }) => database === 'registry')!;
@@ -997,7 +997,7 @@ describe('the catalogs of all six databases', () => {
         const rule = Object.fromEntries([townA, townB, countyCode, foreignCounty].map((place) => [place, town.startsWith(place)]));
         expect([part, by]).toEqual([part, { nobody: false, 'an empty scope': false, ...rule }]);
       }
-  }, 120_000); // prettier-ignore
+  }); // prettier-ignore
 
   it('show the app role no row without a scope, and with one its own alone, of tables that have rows', async () => {
     for (const { database, all, url } of six) {
@@ -1037,5 +1037,5 @@ describe('the catalogs of all six databases', () => {
         const seen = await ask<{ n: number }>(identityUrl, `select set_config('app.lo', '${town}', false), set_config('app.hi', '${town}:', false)`, `select count(*)::int as n from ${table}`);
         expect([table, town, seen]).toEqual([table, town, [{ n }]]);
       }
-  }, 120_000); // prettier-ignore
+  }); // prettier-ignore
 });

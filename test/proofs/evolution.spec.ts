@@ -26,4 +26,4 @@ if (!here)
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}, 240_000); // prettier-ignore
+}); // prettier-ignore

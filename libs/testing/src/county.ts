@@ -184,7 +184,7 @@ export class County extends Apis {
 
   /**
    * What must be so after a test: every fact sent, applied and acknowledged, and no transaction left open.
-   * @throws Error that names what is left after a minute
+   * @throws Error that names what is left after four minutes
    */
   async quiet(): Promise<void> {
     await eventually(
@@ -204,7 +204,6 @@ export class County extends Apis {
         return left;
       },
       (left) => left.length === 0,
-      60_000,
     );
   }
 
