@@ -21,7 +21,7 @@ const served = (displayName, files) => ({
   globalTeardown: '<rootDir>/libs/testing/src/global-teardown.mjs',
 });
 export default {
-  testTimeout: 300_000, // for a busy machine; nothing is asserted about time
+  testTimeout: 60_000, // for a busy machine; nothing is asserted about time
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs}/*/src/**/*.spec.ts'] },
     served('service', '{apps,libs}/*/test/**/*.spec.ts'),

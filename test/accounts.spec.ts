@@ -19,8 +19,8 @@ beforeAll(async () => {
     { name: 'chief', role: 'county-admin', division: '371425' },
     { name: 'watched', role: 'county-admin', division: '371425' },
   ]);
-});
-afterAll(() => fleet.stop());
+}, 180_000);
+afterAll(() => fleet.stop(), 30_000);
 
 interface Shown {
   id: string;
@@ -56,7 +56,7 @@ describe('a change of an account', () => {
     const told = await eventually(() => statuses(token), (found) => Object.values(found).every((one) => one.join() === '401'), 5_000); // prettier-ignore
     expect(told).toEqual(everywhere(401));
     expect(await statuses(await fleet.freshToken('watched'))).toEqual(everywhere(200));
-  });
+  }, 60_000);
 
   it('that is told twice, and late, changes nothing', async () => {
     const { id, version } = await watched();
@@ -73,7 +73,7 @@ describe('a change of an account', () => {
       expect([service, row]).toEqual([service, { version: (renewed.body as Shown).version }]);
     }
     expect(await statuses(token)).toEqual(everywhere(200));
-  });
+  }, 60_000);
 
   it('that closes it leaves no way in', async () => {
     const token = await fleet.freshToken('watched');
@@ -82,7 +82,7 @@ describe('a change of an account', () => {
     await ask('PATCH', `/v1/accounts/${id}`, { active: false, reason: '离任' }, { 'if-match': `"${version}"` }); // prettier-ignore
     await eventually(() => statuses(token), (found) => Object.values(found).every((one) => one.join() === '401'), 5_000); // prettier-ignore
     await expect(fleet.freshToken('watched')).rejects.toThrow('401');
-  });
+  }, 60_000);
 
   it('holds when the fact reached the database and this replica was born later', async () => {
     const [account] = [{ name: `late-${randomUUID().slice(0, 4)}`, role: 'county-admin' as const, division: '371425' }]; // prettier-ignore
@@ -95,5 +95,5 @@ describe('a change of an account', () => {
     await fleet.kill('registry', 'SIGTERM');
     await fleet.run('registry');
     expect((await fleet.call('registry', 'GET', lists['registry']!, { token })).status).toBe(401);
-  });
+  }, 60_000);
 });

@@ -47,8 +47,8 @@ beforeAll(async () => {
   county = await County.start([registry, assignment]);
   admin = await county.token('county-admin', '371425');
   second = await county.token('county-admin', '371425');
-});
-afterEach(() => county.quiet());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 
 const get = async <T>(path: string, token = admin): Promise<T> =>
@@ -104,7 +104,7 @@ it('refuses a roster until the divisions have arrived, and then lands it', async
     'level-mismatch',
     'level-unknown',
   ]);
-});
+}, 60_000);
 
 describe('the assignment of a county', () => {
   let establishments: Establishment[];
@@ -120,7 +120,7 @@ describe('the assignment of a county', () => {
       20_000,
     );
     officials = await county.every<Official>('assignment', '/v1/officials', admin);
-  });
+  }, 60_000);
 
   async function judge(): Promise<void> {
     const assignments = (await current()).map(({ id, establishmentId, officialId, endedAt }) => ({
@@ -147,7 +147,7 @@ describe('the assignment of a county', () => {
     await approve(proposal.id, second);
     const repeated = await county.rows<{ n: number }>('assignment', `select count(*)::int as n from journal where type = 'assignment.assignment.made.v1'`); // prettier-ignore
     expect(repeated).toEqual(made);
-  });
+  }, 60_000);
 
   it('keeps who answers when it is proposed again, also by an office for its own levels', async () => {
     const again = await propose('371425');
@@ -163,13 +163,13 @@ describe('the assignment of a county', () => {
       body: { division: '371425102' },
     });
     expect(refused).toMatchObject({ status: 403, body: { code: 'out-of-scope' } });
-  });
+  }, 60_000);
 
   it('refuses a proposal that was made before another one was approved', async () => {
     const [old, fresh] = [await propose('371425102'), await propose('371425')];
     expect(await approve(fresh.id, second)).toMatchObject({ status: 200 });
     expect(await approve(old.id, second)).toMatchObject({ status: 409, body: { code: 'wrong-state' } }); // prettier-ignore
-  });
+  }, 60_000);
 
   it('ends with the establishment, and shows a changed tier as a gap until it is mended', async () => {
     const [closing, growing] = establishments.filter(({ tier }) => tier === 'D');
@@ -198,7 +198,7 @@ describe('the assignment of a county', () => {
     const mended = await propose('371425');
     expect((await approve(mended.id, second)).status).toBe(200);
     await judge();
-  });
+  }, 60_000);
 
   it('shows an official his own alone, and an office its own ground', async () => {
     const all = await current();
@@ -216,7 +216,7 @@ describe('the assignment of a county', () => {
     expect(grounds.length).toBeGreaterThan(0);
     expect(grounds.every(({ division }) => division.startsWith('371425102'))).toBe(true);
     expect((await gaps(office)).every(({ division }) => division.startsWith('371425102'))).toBe(true); // prettier-ignore
-  });
+  }, 60_000);
 
   it('says at a proposal whether facts of establishments are still on their way', async () => {
     expect((await propose('371425101')).catchingUp).toBe(false);
@@ -234,5 +234,5 @@ describe('the assignment of a county', () => {
     await county.quiet();
     await county.nats.stop();
     expect((await propose('371425101')).catchingUp).toBeNull();
-  });
+  }, 60_000);
 });

@@ -40,11 +40,11 @@ beforeAll(async () => {
     server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`, fetched: 0,
     jwk: { ...(await exportJWK(pair.publicKey)), kid: 'test', alg: 'ES256', use: 'sig' }, privateKey: pair.privateKey,
   }; // prettier-ignore
-});
+}, 60_000);
 afterAll(async () => {
   attacker.server.close();
   await county.stop();
-});
+}, 30_000);
 
 const get = (token: string): Promise<Answer> =>
   county.call('registry', 'GET', '/v1/establishments', { token });
@@ -85,7 +85,7 @@ describe.each(Object.keys(lists) as (keyof typeof lists)[])('the API of %s', (se
     const { port: at } = county.base(service);
     for (const target of spellings(`/api/${service}/v1/${lists[service]}`))
       await noWayIn(Number(at), `GET ${target} HTTP/1.1`);
-  });
+  }, 60_000);
 
   it('asks every operation of its document for a token of the issuer, before it reads anything else', async () => {
     const { document } = await county.contract(service);
@@ -96,7 +96,7 @@ describe.each(Object.keys(lists) as (keyof typeof lists)[])('the API of %s', (se
         for (const token of bad)
           expect([method, at, codeOf(await county.call(service, method.toUpperCase(), at, token ? { token } : {}))]).toEqual([method, at, '401 not-signed-in']); // prettier-ignore
       }
-  });
+  }, 60_000);
 });
 
 it.each(['HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'PROPFIND', 'SEARCH', 'get', 'GET\t', 'FOO'])(
@@ -317,7 +317,7 @@ describe('a token', () => {
     const old = await county.issuer.sign(claims);
     await county.issuer.rotate();
     const fresh = await county.issuer.sign(claims);
-    await eventually(() => get(fresh), ({ status }) => status === 200); // prettier-ignore
+    await eventually(() => get(fresh), ({ status }) => status === 200, 30_000); // prettier-ignore
     expect(codeOf(await get(old))).toBe('401 not-signed-in');
-  });
+  }, 90_000);
 });

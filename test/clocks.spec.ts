@@ -81,8 +81,8 @@ beforeAll(async () => {
     { name: 'county-2', role: 'county-admin', division: '371425' },
     { name: 'office', role: 'office', division: township },
   ]);
-});
-afterAll(() => fleet?.stop());
+}, 120_000);
+afterAll(() => fleet?.stop(), 60_000);
 
 it('goes round, keeps every instant by the database’s clock, and the order of what happened', async () => {
   const name = (await readDivisions('apps/platform/sample/divisions.csv')).find(({ code }) => code === township)!.name; // prettier-ignore
@@ -153,7 +153,7 @@ it('goes round, keeps every instant by the database’s clock, and the order of 
     );
     expect([service, disorder]).toEqual([service, []]);
   }
-});
+}, 120_000);
 
 it('gives tokens their five minutes, and takes none after them', async () => {
   for (const clockMs of [-10 * minutes, 10 * minutes]) {
@@ -184,7 +184,7 @@ it('gives tokens their five minutes, and takes none after them', async () => {
   };
   expect(await asked(60)).toEqual(Array.from({ length: 6 }, () => 200));
   expect(await asked(-30)).toEqual(Array.from({ length: 6 }, () => 401));
-});
+}, 60_000);
 
 it('says whose clock is off, and by how much', async () => {
   for (const service of ['registry', 'inspection'] as const) {
@@ -198,4 +198,4 @@ it('says whose clock is off, and by how much', async () => {
     const ahead = await eventually(() => fleet.metric(service, 'foodwarden_clock_ahead_seconds'), (found) => found.length === 2); // prettier-ignore
     expect(ahead.map((seconds) => Math.round(seconds / 60)).sort((a, b) => a - b)).toEqual([-10, 10]); // prettier-ignore
   }
-});
+}, 60_000);

@@ -36,7 +36,7 @@ const ended = (one: ChildProcess): Promise<number | null> =>
 
 async function start(...args: string[]): Promise<Run> {
   child = launch('--county', '371425', '--port', String(port), ...args);
-  await eventually(async () => said, (text) => text.includes('for scripts') || child.exitCode !== null); // prettier-ignore
+  await eventually(async () => said, (text) => text.includes('for scripts') || child.exitCode !== null, 60_000); // prettier-ignore
   expect(said).toContain('for scripts');
   return JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as Run;
 }
@@ -102,7 +102,7 @@ afterAll(async () => {
   const run = await readFile(join(folder, 'run.json'), 'utf8').then((text) => JSON.parse(text) as Run, () => undefined); // prettier-ignore
   await rm(folder, { recursive: true, force: true });
   if (run && !run.dataDir.startsWith(folder)) await rm(dirname(run.dataDir), { recursive: true, force: true }); // prettier-ignore
-});
+}, 60_000);
 
 describe('npm start -- --county', () => {
   const password = 'the county’s own passphrase';
@@ -136,7 +136,7 @@ describe('npm start -- --county', () => {
       expect([empty, await list(empty)]).toEqual([empty, []]); // prettier-ignore
     for (const full of ['registry/v1/divisions?parent=371425', 'registry/v1/calendar-years', 'registry/v1/policies', 'inspection/v1/checklists'])
       expect([full, (await list(full)).length > 0]).toEqual([full, true]); // prettier-ignore
-  });
+  }, 90_000);
 
   it('shows identity in the menu of services', async () => {
     const run = JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as Run;
@@ -153,7 +153,7 @@ describe('npm start -- --county', () => {
     await start();
     expect(said).not.toContain('one-time password');
     expect(said).not.toContain(word);
-  });
+  }, 90_000);
 
   it('is not thrown away by a demo, and not by --fresh without a further word', async () => {
     child.kill('SIGTERM');
@@ -167,5 +167,5 @@ describe('npm start -- --county', () => {
     expect(await ended(child)).toBe(0);
     await start();
     expect(said).toMatch(/admin has not used the one-time password .* --reset-admin/);
-  });
+  }, 90_000);
 });

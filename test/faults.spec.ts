@@ -82,8 +82,8 @@ beforeAll(async () => {
   divisions = await readDivisions('apps/platform/sample/divisions.csv');
   fleet = await Fleet.make([...owners, 'identity']);
   await fleet.startNats();
-});
-afterAll(() => fleet?.stop());
+}, 120_000);
+afterAll(() => fleet?.stop(), 60_000);
 
 it('takes no fact into a stream before everybody who listens has a place there', async () => {
   const bus = await fleet.bus('registry');
@@ -109,7 +109,7 @@ it('takes no fact into a stream before everybody who listens has a place there',
     expect([consumer, (await manager.consumers.info('EVT_REGISTRY', `${consumer}-registry`)).num_pending]).toEqual([consumer, acknowledged]); // prettier-ignore
   await manager.streams.purge('EVT_REGISTRY');
   await deploy.close();
-});
+}, 60_000);
 
 describe('facts delivered twice, shuffled or late', () => {
   let facts: Envelope[];
@@ -218,7 +218,7 @@ describe('facts delivered twice, shuffled or late', () => {
   afterAll(async () => {
     for (const bus of buses.values()) await bus.close();
     await other?.stop();
-  });
+  }, 60_000);
 
   /** Empty consumers that have what no fact brings: assignment its officials and what it decided, before any fact had its effect. */
   async function begin(): Promise<void> {
@@ -273,18 +273,18 @@ describe('facts delivered twice, shuffled or late', () => {
 
   it('come to the orderly state when they come once, in order', async () => {
     await replay([], facts, []);
-  });
+  }, 60_000);
 
   it.each([0, 1, 2, 3, 4].map((number) => seed + number))('come to the same with the seed %i', async (one) => {
     const random = randomFrom(one);
     const all = shuffled([...facts, ...facts], random);
     const half = Math.floor(random() * all.length);
     await replay(all.slice(0, half), all.slice(half), facts.filter(() => random() < 0.3));
-  }); // prettier-ignore
+  }, 60_000); // prettier-ignore
 
   it('come to the same from the last to the first', async () => {
     await replay([], [...facts].reverse(), facts);
-  });
+  }, 60_000);
 
   describe('of a correction whose deadline is set after the demand', () => {
     let told: [inOrder: Row[], reversed: Row[]];
@@ -304,7 +304,7 @@ describe('facts delivered twice, shuffled or late', () => {
       };
       told = [await tell(false), await tell(true)];
       expect(told.map(({ length }) => length)).toEqual([1, 1]);
-    });
+    }, 60_000);
 
     it('say the same in it, whichever came first', () => {
       expect(told[1]).toEqual(told[0]);

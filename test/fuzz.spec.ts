@@ -173,11 +173,11 @@ beforeAll(async () => {
       for (const [method, operation] of Object.entries(operations))
         targets.push({ service, method: method.toUpperCase(), path, operation, contract });
   }
-});
+}, 120_000);
 afterAll(async () => {
   agent.destroy();
   await county.stop();
-});
+}, 60_000);
 
 /** What no request makes: deliveries that were given up, facts that could not be applied. */
 async function setAside(): Promise<void> {

@@ -95,8 +95,8 @@ beforeAll(async () => {
     'training/sessions': session.id,
     'identity/accounts': account.id,
   });
-});
-afterAll(() => county.stop());
+}, 120_000);
+afterAll(() => county.stop(), 60_000);
 
 async function ok(service: Service, path: string, token: string, body?: unknown): Promise<{ id: string }> {
   const answer = await county.call(service, 'POST', path, { token, ...(body === undefined ? {} : { body }) });
@@ -499,7 +499,7 @@ describe.each(sheets)('an upload to $service$path', ({ service, path, title, row
     // Of all that nothing stays in memory.
     files.length = 0;
     expect(memory() - held).toBeLessThan(150_000_000);
-  });
+  }, 240_000);
 
   it('takes formulas as texts', async () => {
     const parts = workbookParts([title, row('算'), row('=1+1'), row("=cmd|' /C calc'!A0")]);
@@ -508,7 +508,7 @@ describe.each(sheets)('an upload to $service$path', ({ service, path, title, row
     const landed = await county.land(service, path, office, zip({ ...parts, [name]: sheet }));
     expect(landed).toMatchObject({ state: 'done', counts: { rows: 3, created: 3 } });
     expect(await there()).toEqual(expect.arrayContaining(['2', '=1+1', "=cmd|' /C calc'!A0"]));
-  });
+  }, 60_000);
 
   it('is one file in the field file, and nothing else', async () => {
     wrong = [];
@@ -558,7 +558,7 @@ describe.each(sheets)('an upload to $service$path', ({ service, path, title, row
     const good = await county.land(service, path, office, csv([`续${table}`]), 'good.csv');
     expect(good).toMatchObject({ state: 'done', counts: { rows: 1, created: 1 } });
     expect(await there()).not.toContain('断');
-  }); // prettier-ignore
+  }, 60_000); // prettier-ignore
 
   it('keeps of its name what can be shown, and no folder', async () => {
     for (const [name, kept] of [['../../../etc/passwd', 'passwd'], ['C:\\temp\\a.csv', 'a.csv'], ['甲\u0007乙.csv', '甲乙.csv'], ['x'.repeat(250), 'x'.repeat(200)]] as const) {

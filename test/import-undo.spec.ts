@@ -16,8 +16,8 @@ import { registry } from '../apps/registry/src/registry.definition.js';
 let county: County;
 beforeAll(async () => {
   county = await County.start([registry, inspection]);
-});
-afterEach(() => county.quiet());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 
 interface Shop {
@@ -86,7 +86,7 @@ it('refuses with the list when one was changed or visited since, and undoes noth
   expect(await shops(office)).toEqual(before);
   const { body } = await county.call('registry', 'GET', `/v1/ledger-imports/${id}`, { token: office }); // prettier-ignore
   expect(body).toMatchObject({ state: 'done' });
-});
+}, 60_000);
 
 it('does not mind a visit before the import', async () => {
   const town = freshTownship();
@@ -97,4 +97,4 @@ it('does not mind a visit before the import', async () => {
   const second = await land(sheet(town, '甲店,,,一号,@,900'), office);
   expect((await undo(second.id, office)).status).toBe(200);
   expect(await shops(office)).toMatchObject([{ area: 80, status: 'open' }]);
-});
+}, 60_000);

@@ -8,8 +8,8 @@ beforeAll(async () => {
   fleet = await Fleet.make(['registry', 'identity']);
   await fleet.run('identity');
   await fleet.enrol([{ name: 'office', role: 'office', division: township.code }]);
-});
-afterAll(() => fleet.stop());
+}, 60_000);
+afterAll(() => fleet.stop(), 30_000);
 
 const township = freshTownship();
 const rows = 8_000;
@@ -43,11 +43,11 @@ describe.each(['SIGKILL', 'SIGTERM'] as const)('an import whose service gets %s'
     const { id } = body as Landed;
     const doneRows = async (): Promise<number> =>
       (await fleet.rows<{ done: number }>('registry', 'select done_rows as done from ledger_import where id = $1', [id]))[0]!.done; // prettier-ignore
-    await eventually(doneRows, (done) => done > 0);
+    await eventually(doneRows, (done) => done > 0, 30_000);
     const [apart] = childrenOf(registry);
     expect(apart).toBeGreaterThan(0);
     await fleet.kill(registry, signal);
-    await eventually(async () => alive(apart!), (lives) => !lives); // prettier-ignore
+    await eventually(async () => alive(apart!), (lives) => !lives, 30_000); // prettier-ignore
     const reached = await doneRows();
     expect(reached).toBeLessThan(rows);
     const [claim] = await fleet.rows<{ open: boolean }>('registry', `select claimed_until is null as open from ledger_import where id = $1`, [id]); // prettier-ignore
@@ -63,5 +63,5 @@ describe.each(['SIGKILL', 'SIGTERM'] as const)('an import whose service gets %s'
     const [kept] = await fleet.rows<{ shops: number; facts: number }>('registry', `select (select count(*)::int from establishment where starts_with(name, $1)) as shops, (select count(*)::int from journal where starts_with(event->'data'->>'name', $1)) as facts`, [signal]); // prettier-ignore
     expect(kept).toEqual({ shops: rows, facts: rows });
     await fleet.kill('registry', 'SIGTERM');
-  });
+  }, 150_000);
 });

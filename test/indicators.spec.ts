@@ -52,7 +52,7 @@ const done = async (service: Service, method: string, path: string, token: strin
 const count = async (service: Service, what: string): Promise<number> =>
   (await county.rows<{ n: number }>(service, `select count(*)::int as n from ${what}`))[0]!.n;
 const reaches = (service: Service, what: string, n: number): Promise<number> =>
-  eventually(() => count(service, what), (found) => found === n); // prettier-ignore
+  eventually(() => count(service, what), (found) => found === n, 30_000); // prettier-ignore
 const numbers = async (service: Service, query: string, token = admin): Promise<Indicator[]> => {
   const answer = await call(service, 'GET', `/v1/indicators${query}`, token);
   expect([service, query, answer.status]).toEqual([service, query, 200]);
@@ -154,9 +154,9 @@ beforeAll(async () => {
   await visit('甲店', '甲', [{ workingDays: 1 }, { workingDays: 20 }]);
   await visit('乙店', '甲', [{ workingDays: 20 }]);
   await county.quiet();
-});
-afterEach(() => county.quiet());
-afterAll(() => county.stop());
+}, 120_000);
+afterEach(() => county.quiet(), 15_000);
+afterAll(() => county.stop(), 60_000);
 
 describe('an indicator', () => {
   it('of the registry counts open establishments by tier and by kind', async () => {
@@ -295,7 +295,7 @@ describe('each number', () => {
           }
         }
     expect(opened).toBeGreaterThan(60);
-  }); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('is told in words, and so is whose definition it is', async () => {
     for (const service of services)
@@ -424,4 +424,4 @@ it('counts numerator and denominator at one instant, whatever is written meanwhi
   await Promise.all([writer().finally(() => (writing = false)), reader(), reader()]);
   expect(reads).toBeGreaterThan(5);
   expect(seen.size).toBeGreaterThan(3);
-});
+}, 60_000);

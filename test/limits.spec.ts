@@ -16,8 +16,8 @@ describe('the limits of one replica', () => {
 
   beforeAll(async () => {
     county = await County.start([registry], { limits });
-  });
-  afterAll(() => county.stop());
+  }, 60_000);
+  afterAll(() => county.stop(), 30_000);
 
   it('stop one account at its own limit, and tell it when to come again', async () => {
     const [busy, calm] = [await county.token('office', townA), await county.token('office', townA)];
@@ -31,8 +31,8 @@ describe('the limits of one replica', () => {
     expect(seconds).toBeGreaterThanOrEqual(1);
     expect(seconds).toBeLessThanOrEqual(10);
     // The bucket fills again.
-    expect(await eventually(() => ask(busy), (status) => status === 200)).toBe(200);
-  }); // prettier-ignore
+    expect(await eventually(() => ask(busy), (status) => status === 200, 15_000)).toBe(200);
+  }, 30_000); // prettier-ignore
 
   it('stop a township whose accounts together ask too much, and no other', async () => {
     const accounts = await Promise.all(Array.from({ length: 4 }, () => county.token('office', townB))); // prettier-ignore
@@ -75,7 +75,7 @@ describe('the limits of one replica', () => {
     await receiving(0);
     expect(await status(here)).toBe(422);
     expect(await status(third)).toBe(422);
-  });
+  }, 30_000);
 
   it('do not count what nobody signed in for', async () => {
     const answers = await Promise.all(
@@ -90,8 +90,8 @@ describe('the time that a request may take to arrive', () => {
   let county: County;
   beforeAll(async () => {
     county = await County.start([registry], { requestTimeoutMs: 1500 });
-  });
-  afterAll(() => county.stop());
+  }, 60_000);
+  afterAll(() => county.stop(), 30_000);
 
   it('cuts a client that sends a byte now and then, in its head or its body, and serves the others', async () => {
     const token = await county.token('office', townA);
@@ -120,5 +120,5 @@ describe('the time that a request may take to arrive', () => {
     for (const heard of await Promise.all(slow))
       expect(heard).toMatch(/^HTTP\/1\.1 408 [^]*application\/problem\+json[^]*"code":"request-timeout"/);
     expect(await county.rows('registry', 'select 1 as one from establishment')).toEqual([]);
-  }); // prettier-ignore
+  }, 30_000); // prettier-ignore
 });

@@ -56,11 +56,11 @@ beforeAll(async () => {
     () => county.rows<{ n: number }>('assignment', 'select count(*)::int as n from division_list'),
     ([row]) => row?.n === 32,
   );
-});
+}, 120_000);
 afterAll(async () => {
   await county.stop();
   await rm(folder, { recursive: true, force: true });
-});
+}, 60_000);
 
 const ask = (service: Service, method: string, path: string, token: string, body?: unknown): Promise<Answer> =>
   county.call(service, method, `/v1${path}`, { token, ...(body === undefined ? {} : { body }) }); // prettier-ignore
@@ -241,7 +241,7 @@ it('moves from one county to another: nothing of the old one goes with him, and 
   const [next] = await every<Made>('assignment', '/officials?name=赵海刚', people.admin);
   for (const path of ['/corrective-actions', '/obligations?state=open'])
     expect([path, await every('inspection', path, people.admin)]).toEqual([path, [expect.objectContaining({ officialId: next!.id })]]); // prettier-ignore
-});
+}, 180_000);
 
 it('brings somebody back who had left, by a roster alone, and says so', async () => {
   const land = (token = people.admin): ReturnType<County['land']> =>

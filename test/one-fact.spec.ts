@@ -14,8 +14,8 @@ const other = '371425102201';
 
 beforeAll(async () => {
   county = await County.start([registry, assignment]);
-});
-afterAll(() => county.stop());
+}, 120_000);
+afterAll(() => county.stop(), 60_000);
 
 const premises = (id: string): Promise<{ name: string; tier: string; sequence: number }[]> =>
   county.rows(
@@ -197,7 +197,7 @@ describe('one fact across two services', () => {
       (rows) => rows.length === 1,
       30_000,
     );
-  });
+  }, 60_000);
 });
 
 describe('walls', () => {

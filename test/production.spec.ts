@@ -36,12 +36,12 @@ beforeAll(async () => {
   await fleet.deployBus();
   await Promise.all([fleet.run('registry'), fleet.run('assignment'), fleet.run('identity')]);
   await fleet.enrol([{ name: 'office', role: 'office', division: '371425101' }]);
-});
+}, 120_000);
 afterAll(async () => {
   await fleet?.stop();
   await postgres?.stop();
   await rm(folder, { recursive: true, force: true });
-});
+}, 60_000);
 
 const again = { maxReconnectAttempts: 0, waitOnFirstConnect: false, timeout: 5_000 };
 const without = (url: string, parameter: string): string => {

@@ -33,7 +33,7 @@ beforeAll(async () => {
        select gen_random_uuid(), '371425', 1, id, 'email', 'confirmation', $1, 'x', $2, $3, $2 from made`,
       [state, month(ago), next],
     ); // prettier-ignore
-});
+}, 60_000);
 afterAll(() => county.stop());
 
 it('keeps everything where nothing is said', async () => {

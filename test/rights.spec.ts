@@ -47,14 +47,14 @@ beforeAll(async () => {
     await provision(postgres, service, { owner: password, app: password, relay: password }, databaseOf(service)); // prettier-ignore
     await migrate(urlOf(databaseOf(service), `${service}_owner`), steps);
   }
-});
+}, 120_000);
 afterAll(async () => {
   await Promise.all(clients.map((client) => client.end()));
   const admin = new pg.Client({ connectionString: postgres });
   await admin.connect();
   for (const service of publishers) await admin.query(`drop database if exists ${databaseOf(service)}`); // prettier-ignore
   await admin.end();
-});
+}, 60_000);
 
 describe.each([...migrations.keys()])('the roles of %s', (service) => {
   let granted: { role: string; table: string; rights: string[] }[];

@@ -155,8 +155,8 @@ for (const [name, files] of Object.entries(ledgers)) {
         { name: 'county', role: 'county-admin', division: '371425' },
         { name: 'county-2', role: 'county-admin', division: '371425' },
       ]);
-    });
-    afterAll(() => fleet?.stop());
+    }, 180_000);
+    afterAll(() => fleet?.stop(), 60_000);
     beforeEach(() => void (begun ||= Date.now()));
     afterEach(() => {
       say(`${name}: ${((Date.now() - begun) / 1000).toFixed(1)} s ${expect.getState().currentTestName?.replace(/^the round on the \w+ ledger /, '') ?? ''}`); // prettier-ignore
@@ -168,7 +168,7 @@ for (const [name, files] of Object.entries(ledgers)) {
         for (const { port } of fleet.running(service)) {
           const ready = async (): Promise<number> =>
             (await fetch(`http://127.0.0.1:${port}${service === 'identity' ? '' : '/api'}/${service}/health/ready`)).status; // prettier-ignore
-          expect([service, await eventually(ready, (status) => status === 200)]).toEqual([service, 200]); // prettier-ignore
+          expect([service, await eventually(ready, (status) => status === 200, 30_000)]).toEqual([service, 200]); // prettier-ignore
         }
       expect(['assignment', 'inspection', 'registry'].map((one) => fleet.running(one as Service).length)).toEqual([2, 2, 1]); // prettier-ignore
       const lists = await eventually(
@@ -177,7 +177,7 @@ for (const [name, files] of Object.entries(ledgers)) {
         30_000,
       );
       expect(lists).toEqual([{ n: 16 }]);
-    });
+    }, 60_000);
 
     it('lands the ledger', async () => {
       expected = await expectLedgerImport(files.ledger, files.divisions);
@@ -207,7 +207,7 @@ for (const [name, files] of Object.entries(ledgers)) {
       expect(establishments.map((one) => line(one, one.division, one.area)).sort()).toEqual(
         expected.establishments.map((one) => line(one, one.village, one.areaSquareMetres)).sort(),
       );
-    });
+    }, 120_000);
 
     it('lands the roster', async () => {
       const roster = await readRoster(files.roster);
@@ -216,10 +216,10 @@ for (const [name, files] of Object.entries(ledgers)) {
       officials = await every<Official>('county', 'assignment', '/v1/officials');
       const key = (one: Omit<Official, 'id' | 'qualifiedAt'>): string => [one.division, one.level, one.post, one.name].join('|'); // prettier-ignore
       expect(officials.map(key).sort()).toEqual(roster.map(key).sort());
-    });
+    }, 120_000);
 
     it('names somebody who answers for each establishment, with the word of a second person', async () => {
-      await eventually(gaps, ({ length }) => length === establishments.length);
+      await eventually(gaps, ({ length }) => length === establishments.length, 60_000);
       const made = await call('county', 'assignment', 'POST', '/v1/proposals', { division: '371425' }); // prettier-ignore
       expect(made.status).toBe(201);
       const { id, counts } = made.body as Proposal;
@@ -234,7 +234,7 @@ for (const [name, files] of Object.entries(ledgers)) {
       const at = new Map(establishments.map((one) => [one.id, one.division]));
       expect(made_.filter((one) => own.get(one.official as string) === at.get(one.establishment as string))).toHaveLength(round.ownVillage); // prettier-ignore
       assignments = await every<Assignment>('county', 'assignment', '/v1/assignments');
-    });
+    }, 120_000);
 
     it('opens the visits due in this quarter, each with who answers', async () => {
       const date = dateOf(new Date());
@@ -254,8 +254,8 @@ for (const [name, files] of Object.entries(ledgers)) {
         ...all.filter(({ establishmentId, officialId }) => officialId !== (answers.get(establishmentId) ?? null)),
         ...all.filter(({ dueOn, state }) => dueOn !== to || state !== 'open'),
       ]; // prettier-ignore
-      expect(judge(await eventually(read, (all) => judge(all).length === 0))).toEqual([]);
-    });
+      expect(judge(await eventually(read, (all) => judge(all).length === 0, 60_000))).toEqual([]);
+    }, 120_000);
 
     let actions: Action[];
     const act = (
@@ -313,7 +313,7 @@ for (const [name, files] of Object.entries(ledgers)) {
         expect(one.deadline.skipped.map(({ on }) => on)).toEqual(skipped);
       }
       actions.sort((one) => (one.inspectionId === visit.id ? -1 : 1));
-    });
+    }, 120_000);
 
     it('sees the correction through to its closure, verified by somebody else', async () => {
       const [action] = actions as [Action, Action];
@@ -322,11 +322,11 @@ for (const [name, files] of Object.entries(ledgers)) {
       expect(await act('office-2', action, 'closure')).toMatchObject({ status: 409 });
       expect(await act('office-2', action, 'verification', { outcome: 'corrected' })).toMatchObject({ status: 200, body: { state: 'verified' } }); // prettier-ignore
       expect(await act('office-2', action, 'closure')).toMatchObject({ status: 200, body: { state: 'closed' } }); // prettier-ignore
-    });
+    }, 60_000);
 
     it('certifies the induction, and the warning is gone', async () => {
       const known = (): Promise<{ officialId: string }[]> => every('office', 'training', '/v1/officials'); // prettier-ignore
-      const there = (await eventually(known, (all) => all.some(({ officialId }) => officialId === visitor.id))).slice(0, 2000).map(({ officialId }) => officialId); // prettier-ignore
+      const there = (await eventually(known, (all) => all.some(({ officialId }) => officialId === visitor.id), 30_000)).slice(0, 2000).map(({ officialId }) => officialId); // prettier-ignore
       const held = await call('office', 'training', 'POST', '/v1/sessions', { title: '岗前培训', place: '会议室', heldAt: new Date(Date.now() - 3_600_000).toISOString() }); // prettier-ignore
       expect(held.status).toBe(201);
       const attended = await call('office', 'training', 'POST', `/v1/sessions/${(held.body as { id: string }).id}/attendances`, { officials: there }); // prettier-ignore
@@ -345,7 +345,7 @@ for (const [name, files] of Object.entries(ledgers)) {
       await fleet.quiet();
       const visit = await call('official', 'inspection', 'POST', '/v1/inspections', await draft(visited[2]!, new Date(Date.now() - 60_000), [])); // prettier-ignore
       expect(visit).toMatchObject({ status: 201, body: { warning: null } });
-    });
+    }, 120_000);
 
     it('tells everybody concerned once, and keeps that they have read it', async () => {
       await fleet.quiet();
@@ -380,7 +380,7 @@ for (const [name, files] of Object.entries(ledgers)) {
       const read = await call('official', 'notification', 'POST', path);
       expect([read.status, (read.body as Message).readAt]).toEqual([200, expect.any(String)]);
       expect((await every<Message>('official', 'notification', '/v1/messages?mine=true&read=true')).map(({ id }) => id)).toEqual([mine[0]!.id]); // prettier-ignore
-    });
+    }, 120_000);
 
     it('scores the county, its townships and a village as a recount of the rows does, and opens the rows', async () => {
       await fleet.quiet();
@@ -411,12 +411,12 @@ for (const [name, files] of Object.entries(ledgers)) {
         }
         expect([division, shown]).toEqual([division, recount(rows, division, period)]);
       }
-    }); // prettier-ignore
+    }, 120_000); // prettier-ignore
 
     it('has set no fact aside', async () => {
       await fleet.quiet();
       for (const service of services.filter((one) => one !== 'identity'))
         expect([service, await fleet.rows(service, 'select type, cause from dead_letter')]).toEqual([service, []]); // prettier-ignore
-    });
+    }, 60_000);
   });
 }

@@ -31,7 +31,7 @@ async function register(count: number): Promise<void> {
 const unsent = async (service: Service): Promise<number> =>
   (await fleet.rows<{ n: number }>(service, 'select count(*)::int as n from outbox'))[0]?.n ?? 0;
 const sent = (service: Service): Promise<number> =>
-  eventually(() => unsent(service), (n) => n === 0); // prettier-ignore
+  eventually(() => unsent(service), (n) => n === 0, 30_000); // prettier-ignore
 
 /** Facts of any journal that a listener of this fleet has not applied, and what it holds of establishments. */
 async function behind(): Promise<string[]> {
@@ -68,13 +68,13 @@ async function comesRight(what: string, mark: number, alarms: RegExp[]): Promise
   const begun = performance.now();
   const since = (): string => `${((performance.now() - begun) / 1000).toFixed(1)} s`;
   // What one listener asks for comes to all of them: who is second finds nothing missing.
-  await eventually(async () => saidSince(mark), (lines) => alarms.every((alarm) => alarm.test(lines))); // prettier-ignore
+  await eventually(async () => saidSince(mark), (lines) => alarms.every((alarm) => alarm.test(lines)), 60_000); // prettier-ignore
   const found = since();
-  await eventually(behind, (left) => left.length === 0);
+  await eventually(behind, (left) => left.length === 0, 60_000);
   say(`${what}: found after ${found}, repaired after ${since()}`);
   await copies();
   for (const consumer of ears)
-    await eventually(() => health(consumer), ({ status }) => status === 'ok'); // prettier-ignore
+    await eventually(() => health(consumer), ({ status }) => status === 'ok', 30_000); // prettier-ignore
 }
 
 beforeAll(async () => {
@@ -85,8 +85,8 @@ beforeAll(async () => {
   await fleet.enrol([{ name: 'county', role: 'county-admin', division: '371425' }]);
   await register(3);
   await fleet.quiet();
-});
-afterAll(() => fleet?.stop());
+}, 120_000);
+afterAll(() => fleet?.stop(), 60_000);
 
 const stopEars = (): Promise<unknown> => Promise.all(ears.map((one) => fleet.kill(one, 'SIGTERM')));
 const startEars = (): Promise<unknown> => Promise.all(ears.map((one) => fleet.run(one)));
@@ -102,13 +102,13 @@ it('finds what one wiped stream held, after it said which command makes the stre
   await startEars();
   await register(2); // they wait in the outbox
   for (const service of ['registry', ...ears] as const) {
-    const told = await eventually(() => health(service), ({ status }) => status === 'degraded'); // prettier-ignore
+    const told = await eventually(() => health(service), ({ status }) => status === 'degraded', 30_000); // prettier-ignore
     expect(`${told['relay']} ${told['consumers']}`).toMatch(/EVT_REGISTRY is gone: run deploy-bus .*不存在/);
   }
   await fleet.deployBus();
   await comesRight('one stream wiped', mark, [/LOST: \d+ facts that registry sent .*stream was made anew.*事实丢失/]); // prettier-ignore
   expect(saidSince(mark)).toMatch(/FOUND AGAIN: \d+ facts of registry/);
-}); // prettier-ignore
+}, 120_000); // prettier-ignore
 
 it('finds what the whole wiped store held', async () => {
   const mark = fleet.log.length;
@@ -121,7 +121,7 @@ it('finds what the whole wiped store held', async () => {
   await fleet.deployBus();
   await startEars();
   await comesRight('all wiped', mark, [/LOST: \d+ facts that registry sent/]);
-});
+}, 120_000);
 
 it('finds what a listener missed while it had no place, and what flipped bits in a block file destroyed', async () => {
   const mark = fleet.log.length;
@@ -154,7 +154,7 @@ it('finds what a listener missed while it had no place, and what flipped bits in
     /LOST: \d+ facts that registry sent .*our place in it was made after/,
     /LOST: \d+ facts that registry sent .*its store is damaged/,
   ]);
-});
+}, 120_000);
 
 describe('npm run journal:verify', () => {
   const verify = async (...heads: string[]): Promise<{ code: number; said: string }> => {
@@ -182,7 +182,7 @@ describe('npm run journal:verify', () => {
     expect(await verify(...heads)).toEqual({ code, said });
     const wrong = heads[0]!.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
     expect((await verify(wrong)).said).toMatch(/not the one that your note saw/);
-  });
+  }, 60_000);
 
   it('names each row that was changed, removed or inserted, and each seal that was touched', async () => {
     const ids = (await fleet.rows<{ id: string }>('registry', 'select id from journal order by id')).map(({ id }) => Number(id)); // prettier-ignore
@@ -210,7 +210,7 @@ describe('npm run journal:verify', () => {
     expect(said.match(/as it was sealed/g)).toHaveLength(owners.length - 1);
     await change(`delete from journal; insert into journal overriding system value select * from kept; truncate seal; insert into seal select * from kept_seal`);
     expect((await verify(...heads)).code).toBe(0);
-  }); // prettier-ignore
+  }, 60_000); // prettier-ignore
 
   it('finds a chain that was rewritten as a whole, by what the listeners saw of it; and they say so at once', async () => {
     const mark = fleet.log.length;
@@ -218,14 +218,14 @@ describe('npm run journal:verify', () => {
     await change(`update journal set actor = 'nobody' where id = (select max(id) from journal)`);
     await change('truncate seal');
     await fleet.run('registry'); // seals all of it anew, as if it came from before there were seals
-    const { code, said } = await eventually(() => verify(), (answer) => /seal \d+ is not the one/.test(answer.said)); // prettier-ignore
+    const { code, said } = await eventually(() => verify(), (answer) => /seal \d+ is not the one/.test(answer.said), 30_000); // prettier-ignore
     expect(code).toBe(1);
     expect(said).not.toMatch(/CHANGED/);
     expect(said).toMatch(/registry: seal \d+ is not the one that inspection saw .*被改写/);
-    await eventually(async () => saidSince(mark), (lines) => /the journal of registry is not the one that was seen here up to seal \d+/.test(lines)); // prettier-ignore
-    await eventually(() => health('inspection'), ({ reconciler }) => /run npm run journal:verify/.test(reconciler ?? '')); // prettier-ignore
+    await eventually(async () => saidSince(mark), (lines) => /the journal of registry is not the one that was seen here up to seal \d+/.test(lines), 30_000); // prettier-ignore
+    await eventually(() => health('inspection'), ({ reconciler }) => /run npm run journal:verify/.test(reconciler ?? ''), 30_000); // prettier-ignore
     await fleet.stopNats();
     await register(1);
     expect((await verify()).said).toMatch(/registry: .* 1 unsealed/);
-  });
+  }, 120_000);
 });

@@ -79,7 +79,7 @@ async function names(token: string): Promise<string[]> {
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'foodwarden-start-'));
   await start();
-});
+}, 90_000);
 afterAll(async () => {
   if (child.exitCode === null) {
     child.kill('SIGTERM');
@@ -88,7 +88,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
   if (run && !run.dataDir.startsWith(folder))
     await rm(dirname(run.dataDir), { recursive: true, force: true });
-});
+}, 60_000);
 
 describe('npm start', () => {
   it('keeps its secrets from other users of the machine', async () => {
@@ -167,7 +167,7 @@ describe('npm start', () => {
     };
     expect(await names(token)).toEqual(['老王饭店']);
     expect((await redeem(verifier)).status).toBe(400); // a code is good once
-  });
+  }, 30_000);
 
   it('gives no way around the guard by an address spelled otherwise, at its one port', async () => {
     const port = Number(new URL(run.baseUrl).port);
@@ -205,7 +205,7 @@ describe('npm start', () => {
       expect.stringMatching(/^Foodwarden could not start: it runs already from .*: stop that one first, .*\n$/), // prettier-ignore
     ]);
     expect(await names(await programToken('office-101'))).toEqual(['老王饭店']);
-  });
+  }, 30_000);
 
   it('opens no demo account in production', () => {
     const answer = spawnSync(process.execPath, ['dist/apps/platform/src/main.js'], {
@@ -213,7 +213,7 @@ describe('npm start', () => {
       encoding: 'utf8',
     });
     expect([answer.status, answer.stderr]).toEqual([1, expect.stringContaining('NODE_ENV is production')]); // prettier-ignore
-  });
+  }, 30_000);
 
   it('starts beside another installation, on the next port', async () => {
     const other = await mkdtemp(join(tmpdir(), 'foodwarden-start-'));
@@ -233,7 +233,7 @@ describe('npm start', () => {
       await rm(other, { recursive: true, force: true });
       ({ child, run, folder } = first);
     }
-  });
+  }, 90_000);
 
   it.each(['starting PostgreSQL', 'starting NATS', '  training: '])(
     'leaves nothing running when it is stopped at "%s"',
@@ -268,5 +268,5 @@ describe('npm start', () => {
     const gone = exited();
     child.kill('SIGTERM');
     expect(await gone).toBe(0);
-  });
+  }, 90_000);
 });

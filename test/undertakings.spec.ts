@@ -46,8 +46,8 @@ beforeAll(async () => {
   bus = await county.bus('deploy');
   admin = await county.token('county-admin', countyCode);
   second = await county.token('county-admin', countyCode);
-});
-afterEach(() => county.quiet());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(async () => {
   await bus?.close();
   await county?.stop();
@@ -184,7 +184,7 @@ it('is opened by the approval, read, signed by the official himself, once', asyn
     { type: 'assignment.undertaking.opened.v1', state: 'open' },
     { type: 'assignment.undertaking.signed.v1', state: 'signed' },
   ]);
-});
+}, 60_000);
 
 it('is stale by a reassignment, for him who lost and him who gained, and the next one is there to sign', async () => {
   const { town, first, other, shops } = await ground();
@@ -203,7 +203,7 @@ it('is stale by a reassignment, for him who lost and him who gained, and the nex
   await approve(town.code, [[shops[1]!, other], [shops[2]!, other]]); // prettier-ignore
   expect(await current(first)).toMatchObject({ id: again.id, state: 'stale', staleRemoved: 2 });
   await county.quiet();
-});
+}, 60_000);
 
 it('is stale by a closure however often and late it is told, and by a new establishment', async () => {
   const { town, village, office, first, shops } = await ground();
@@ -252,7 +252,7 @@ it('is stale by a closure however often and late it is told, and by a new establ
   ]);
   const own = await county.every<{ kind: string; title: { zh: string } }>('notification', '/v1/messages?kind=undertaking-due', await as(first)); // prettier-ignore
   expect(own.map(({ title }) => title.zh)).toEqual(['请签署承诺书(包保主体3户)', '请签署承诺书(包保主体1户)', '请签署承诺书(包保主体2户)']); // prettier-ignore
-});
+}, 60_000);
 
 it('takes the scan of what was signed by hand, by its content, from the official or his office', async () => {
   const { office, first, other, town, village } = await ground();
@@ -295,7 +295,7 @@ it('takes the scan of what was signed by hand, by its content, from the official
   const [late] = await shopsOf(village, 1);
   await approve(town.code, [[late!, first]]);
   expect(await put(own, pdf(), 'late.pdf')).toMatchObject({ status: 409, body: { code: 'wrong-state' } }); // prettier-ignore
-});
+}, 60_000);
 
 it('lies on the ground of the post: an office neither opens nor sees the county’s, nor another township’s', async () => {
   const { town, village, office, first } = await ground();
@@ -326,7 +326,7 @@ it('lies on the ground of the post: an office neither opens nor sees the county�
   expect((await county.every<Undertaking>('assignment', '/v1/undertakings', await as(first))).map((one) => one.id)).toEqual([id]); // prettier-ignore
   expect((await county.every<Undertaking>('assignment', '/v1/undertakings?state=open', office)).map((one) => one.id)).toEqual([id]); // prettier-ignore
   expect(await sign({ ...leader }, whose.id, whose.documentSha256)).toMatchObject({ status: 200 });
-});
+}, 60_000);
 
 it('shows names as text, whatever they hold', async () => {
   const { town, village, other } = await ground();
@@ -337,7 +337,7 @@ it('shows names as text, whatever they hold', async () => {
   const page = await county.read('assignment', `/v1/undertakings/${(await current(other)).id}/document`, admin); // prettier-ignore
   expect(page).toContain('&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62;&#38;&#39;');
   expect(page).not.toContain('<script');
-});
+}, 60_000);
 
 it('goes on without the county’s words: an approval holds, and opening says what is missing', async () => {
   const { town, village, office, first, shops } = await ground();
@@ -353,7 +353,7 @@ it('goes on without the county’s words: an approval holds, and opening says wh
   }
   expect(await open({ division: town.code }, office)).toMatchObject({ body: { opened: 1 } });
   expect(await current(first)).toMatchObject({ state: 'open', establishmentCount: shops.length + 1 }); // prettier-ignore
-});
+}, 60_000);
 
 it('never lets an opening pass a closure: what is open names what he answers for', async () => {
   const { town, village, office, first, shops } = await ground();
@@ -365,7 +365,7 @@ it('never lets an opening pass a closure: what is open names what he answers for
   await applied();
   expect(await current(first)).toMatchObject({ state: 'stale' });
   expect(await open({ division: town.code }, office)).toMatchObject({ body: { officials: 0, opened: 0 } }); // prettier-ignore
-});
+}, 60_000);
 
 it('is stale exactly when its list is not what he answers for, after any sequence of acts', async () => {
   const town = freshTownship();
@@ -423,4 +423,4 @@ it('is stale exactly when its list is not what he answers for, after any sequenc
     `select count(*)::int as n from journal where type = 'assignment.undertaking.stale.v1' group by aggregate_id having count(*) > 1`,
   );
   expect(facts).toEqual([]);
-});
+}, 120_000);

@@ -113,9 +113,9 @@ beforeAll(async () => {
     () => county.rows<{ n: number }>('inspection', 'select count(*)::int as n from responsibility'),
     ([row]) => row?.n === shops.length,
   );
-});
-afterEach(() => county.quiet());
-afterAll(() => county.stop());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
+afterAll(() => county.stop(), 60_000);
 
 const shop = (name: string): string => shops.find((one) => one.name === name)!.id;
 const visit = (name: string, more: Record<string, unknown> = {}, fail: string[] = []): Record<string, unknown> => {
@@ -294,7 +294,7 @@ describe('a correction', () => {
     );
     const with2027 = { years: [...calendar.years, { year: 2027, holidays: [{ on: '2027-01-01', name: { zh: '', en: '' } }], workdays: [] }] }; // prettier-ignore
     expect(set[0]!.dueOn).toBe(addWorkingDays('2026-11-23', 30, with2027).dueOn);
-  });
+  }, 20_000);
 });
 
 describe('those concerned', () => {
@@ -358,5 +358,5 @@ describe('as days pass', () => {
     expect(new Set(opened.map(({ dueOn }) => dueOn))).toEqual(new Set(['2027-03-31']));
     const runs = await county.every<{ period: string; requestedBy: string }>('inspection', '/v1/obligation-runs', admin); // prettier-ignore
     expect(runs.find(({ period }) => period === '2027-Q1')?.requestedBy).toBe('service:inspection');
-  });
+  }, 20_000);
 });

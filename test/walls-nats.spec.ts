@@ -150,7 +150,7 @@ describe('the rights of each service on the bus', () => {
     const deploy = await connectBus({ url: nats.url, user: 'deploy', password, name: 'deploy' });
     await deployBus(deploy);
     await deploy.close();
-  }); // prettier-ignore
+  }, 60_000); // prettier-ignore
   afterAll(async () => {
     await nats.stop();
     await rm(folder, { recursive: true, force: true });
@@ -176,7 +176,7 @@ describe('the rights of each service on the bus', () => {
     process.stderr.write(`walls-nats: ${asked} publications by ${users.length} users, ${allowed} allowed\n`);
     expect(wrong).toEqual([]);
     expect(allowed).toBeGreaterThan(users.length * places.length);
-  }); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('let it hear its own inbox and what is sent to it by name, and no fact, advisory or other’s inbox, with or without a queue group', async () => {
     const wrong: string[] = [];
@@ -193,7 +193,7 @@ describe('the rights of each service on the bus', () => {
       wire.close();
     }
     expect(wrong).toEqual([]);
-  }); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('let nobody in without the right password, and none of them change a stream', async () => {
     for (const [user, pass] of [['registry', 'wrong'], ['nobody', password], ['', ''], ['deploy', '']] as const) {

@@ -251,7 +251,7 @@ describe.each([
         if (printOf(seen) !== printOf(own)) wrong.push(`${scope.name} sees ${seen.length} rows of ${name}, and ${own.length} are his`);
       }
     expect(wrong).toEqual([]);
-  });
+  }, 120_000);
 
   it('sees, changes, removes and adds nothing outside its scope', async () => {
     const { wrong, tried, refused, touched } = await attempt(statementsEach);

@@ -19,4 +19,4 @@ it('loses no acknowledged write and fails none when the leader of three NATS ser
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-});
+}, 240_000);

@@ -68,4 +68,4 @@ it('loses nothing and applies nothing twice when a process ends at an await', as
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-});
+}, 240_000);

@@ -26,4 +26,4 @@ if (!here)
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}); // prettier-ignore
+}, 240_000); // prettier-ignore

@@ -69,11 +69,11 @@ beforeAll(async () => {
   await Promise.all(fleet.services.map((service) => fleet.run(service)));
   await fleet.enrol([{ name: 'county', role: 'county-admin', division: '371425' }]);
   bus = await fleet.bus('registry');
-});
+}, 120_000);
 afterAll(async () => {
   await bus?.close();
   await fleet?.stop();
-});
+}, 60_000);
 
 describe('poison', () => {
   // More of those that throw than a durable may have under way, more of those that hang than are worked on at once.
@@ -94,7 +94,7 @@ describe('poison', () => {
     expect(await applied([...sound, ...throws, ...hangs], 20_000, 'inspection')).toHaveLength(148);
     const answer = await fleet.call('assignment', 'GET', '/v1/officials', { token: await fleet.token('county') }); // prettier-ignore
     expect(answer.status).toBe(200);
-  });
+  }, 60_000);
 
   it('comes to the dead letters once each, with a cause that a person understands', async () => {
     // The eighth failure comes after 24 minutes: who waits is made to come at once.
@@ -116,7 +116,7 @@ describe('poison', () => {
       expect.stringMatching(/^bad data: \/tier .*数据不符合约定/),
     ]);
     expect(causes(futureVersion)).toEqual([expect.stringMatching(/^unknown type or version registry\.establishment\.registered\.v9.*升级/)]); // prettier-ignore
-  });
+  }, 60_000);
 
   it('takes effect once when it is replayed after the fix, by API and by command', async () => {
     await fleet.rows('assignment', heal);
@@ -133,14 +133,14 @@ describe('poison', () => {
     await fleet.quiet();
     expect(await inboxOf([...throws, ...hangs])).toBe(throws.length + hangs.length);
     expect((await letters()).map(({ event }) => event).sort()).toEqual([...badSchema, ...futureVersion].map(({ id }) => id).sort()); // prettier-ignore
-  });
+  }, 60_000);
 
   it('that no table could hold is set aside, too, and asked for again by nobody', async () => {
     const before = (await letters()).length;
     const js = jetstream(bus);
     const texts = ['null', '{"a":"\u0000', JSON.stringify(fact('x', { id: 'no uuid' })), JSON.stringify(fact('x', { division: 7 })), JSON.stringify(fact('x', { type: 'a\u0000b' }))]; // prettier-ignore
     for (const text of texts) await js.publish(`evt.${registered}.371425.101`, text);
-    const found = await eventually(letters, (rows) => rows.length >= before + texts.length);
+    const found = await eventually(letters, (rows) => rows.length >= before + texts.length, 20_000);
     expect(found.length).toBe(before + texts.length);
     expect(found.every(({ cause }) => /[一-龥]/.test(cause))).toBe(true);
     // Sound when the registry wrote it, not for who hears it: it was sent, it is a dead letter, it is not lost.
@@ -148,10 +148,10 @@ describe('poison', () => {
       select ($1::jsonb->>'id')::uuid, $2, '371425101201', ($1::jsonb->>'subject')::uuid, 1, 'storm', $1 returning id, recorded_at), o as (insert into outbox select id, recorded_at from w) select id from w`, [JSON.stringify(poison.badSchema(99)), registered]); // prettier-ignore
     expect(known).toBeDefined();
     const [mark] = await eventually(() => fleet.rows<{ n: string }>('registry', 'select number as n from seal where $1 = any(journal_ids)', [known!.id]), (rows) => rows.length === 1); // prettier-ignore
-    await eventually(() => fleet.rows<{ seal: string }>('assignment', `select seal from watermark where owner = 'registry'`), ([row]) => Number(row?.seal ?? 0) >= Number(mark!.n)); // prettier-ignore
+    await eventually(() => fleet.rows<{ seal: string }>('assignment', `select seal from watermark where owner = 'registry'`), ([row]) => Number(row?.seal ?? 0) >= Number(mark!.n), 30_000); // prettier-ignore
     expect(await fleet.rows('assignment', 'select * from missing_fact')).toEqual([]);
     expect((await letters()).length).toBe(before + texts.length + 1);
-  });
+  }, 60_000);
 });
 
 it('counts no failure while PostgreSQL takes nobody, and goes on when it does', async () => {
@@ -161,20 +161,20 @@ it('counts no failure while PostgreSQL takes nobody, and goes on when it does', 
   await fleet.rows('assignment', `alter database ${name} connection limit 0`);
   await fleet.rows('assignment', `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename like 'assignment%'`); // prettier-ignore
   await publish(those);
-  await eventually(async () => fleet.log.slice(mark), (said) => /database is away/.test(said)); // prettier-ignore
+  await eventually(async () => fleet.log.slice(mark), (said) => /database is away/.test(said), 20_000); // prettier-ignore
   // Long enough for several tries of one that counts them.
-  await eventually(async () => fleet.log.slice(mark).match(/too many connections/g)?.length ?? 0, (count) => count > 0); // prettier-ignore
+  await eventually(async () => fleet.log.slice(mark).match(/too many connections/g)?.length ?? 0, (count) => count > 0, 20_000); // prettier-ignore
   await fleet.rows('assignment', `alter database ${name} connection limit -1`);
   expect(await applied(those)).toEqual(all(those));
   // A busy machine may be too slow for the limit of this test, which is a failure of its own.
   expect((await waiting()).filter(({ cause }) => !cause.startsWith('took longer'))).toEqual([]);
   expect(await inboxOf(those)).toBe(those.length);
-});
+}, 60_000);
 
 it('drains what came while a listener was away, while new facts go on, and takes each once', async () => {
   await fleet.kill('assignment', 'SIGTERM');
   await fleet.rows('registry', backlog, [3000, '积压店']);
-  await eventually(() => fleet.rows<{ n: number }>('registry', 'select count(*)::int as n from outbox'), ([row]) => row?.n === 0); // prettier-ignore
+  await eventually(() => fleet.rows<{ n: number }>('registry', 'select count(*)::int as n from outbox'), ([row]) => row?.n === 0, 60_000); // prettier-ignore
   await fleet.run('assignment');
   const token = await fleet.token('county');
   for (let n = 0; n < 20; n++) {
@@ -184,7 +184,7 @@ it('drains what came while a listener was away, while new facts go on, and takes
   await fleet.quiet();
   const [count] = await fleet.rows<{ n: number }>('assignment', `select count(*)::int as n from premises where name like '积压店%' or name like '新店%'`); // prettier-ignore
   expect(count?.n).toBe(3020);
-});
+}, 120_000);
 
 it('changes nothing when facts come again that are older than the inbox keeps', async () => {
   const written = await fleet.rows<{ event: Fact }>('registry', `select event from journal where type = $1 limit 200`, [registered]); // prettier-ignore
@@ -195,7 +195,7 @@ it('changes nothing when facts come again that are older than the inbox keeps', 
   await fleet.quiet();
   expect(await inboxOf(those)).toBe(those.length);
   expect(await fleet.rows('assignment', 'select * from premises order by 1')).toEqual(before);
-});
+}, 60_000);
 
 describe('a transaction with a time limit', () => {
   let database: Database;

@@ -29,8 +29,8 @@ interface Read {
 let county: County;
 beforeAll(async () => {
   county = await County.start([assignment]);
-});
-afterEach(() => county.quiet());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county?.stop());
 
 const town = freshTownship();
@@ -66,7 +66,7 @@ it('lands a roster, and writes down who came with which import', async () => {
   ]); // prettier-ignore
   const asOffice = await token('office', freshTownship().code);
   expect(await county.every('assignment', '/v1/changes', asOffice)).toEqual([]);
-});
+}, 60_000);
 
 it('shows telephone numbers to the county and the office, who are written down, and masked to others', async () => {
   const numbers = async (of: string): Promise<(string | null)[]> => {
@@ -102,4 +102,4 @@ it('shows telephone numbers to the county and the office, who are written down, 
     },
   ]);
   expect(await county.call('assignment', 'GET', '/v1/personal-reads', { token: await token('authority', '371425') })).toMatchObject({ status: 403 }); // prettier-ignore
-});
+}, 60_000);

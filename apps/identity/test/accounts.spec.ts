@@ -51,7 +51,7 @@ beforeAll(async () => {
   county = await County.start([identity]);
   admin = await county.token('county-admin', countyCode);
   auditor = await county.token('auditor', townA);
-});
+}, 60_000);
 afterEach(() => county.quiet());
 afterAll(() => county.stop());
 

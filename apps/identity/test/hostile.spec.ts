@@ -91,7 +91,7 @@ beforeAll(async () => {
     totpRoles: ['county-admin'], totpKeys: ['a-key-'.repeat(8)], addressLimits: unlimited, trustProxy: 1,
   }; // prettier-ignore
   running = await startIdentity(config, pino({ level: 'info' }, { write: (line: string) => void (said += line) })); // prettier-ignore
-});
+}, 60_000);
 afterEach(() => {
   expect(wrong.slice(0, 20)).toEqual([]);
   expect(sent).toBeGreaterThan(10);
@@ -102,7 +102,7 @@ afterAll(async () => {
   expect(said.includes(secretWord)).toBe(false);
   // What oidc-provider calls a fault of the server, and what we do; who hangs up is none.
   expect(said.split('\n').filter((line) => /request failed|sign-in failed/.test(line) && !line.includes('"err":"aborted"'))).toEqual([]); // prettier-ignore
-});
+}, 60_000);
 
 interface Opened {
   id: string;
@@ -140,7 +140,7 @@ it('takes no odd authorisation, and sends nobody to a foreign address', async ()
     tasks.push(async () => judge(`auth to ${uri}`, await send('GET', authorisation({ redirect_uri: uri })), [400]));
   for (const [what, body, headers] of oddBodies) tasks.push(async () => judge(`auth posted: ${what}`, await send('POST', '/identity/auth', body, headers)));
   await inParallel(tasks);
-}); // prettier-ignore
+}, 60_000); // prettier-ignore
 
 it('gives no token for odd credentials, grants, codes and headers', async () => {
   const program = await open('authority', '371425');
@@ -174,7 +174,7 @@ it('gives no token for odd credentials, grants, codes and headers', async () => 
     for (const path of ['/identity/me', '/identity/session/end'])
       tasks.push(async () => judge(`${path} with a token that is ${what}`, await send('GET', path === '/identity/me' ? path : `${path}?id_token_hint=${token}`, undefined, { authorization: `Bearer ${token}` }), [400, 401, ...(path === '/identity/me' ? [] : [200])]));
   await inParallel(tasks);
-}); // prettier-ignore
+}, 60_000); // prettier-ignore
 
 it('signs nobody in by odd pages, names, passwords, proofs and cookies', async () => {
   const { page, cookie } = await begun();
@@ -200,7 +200,7 @@ it('signs nobody in by odd pages, names, passwords, proofs and cookies', async (
     for (const method of ['GET', 'POST', 'PUT', 'OPTIONS', 'TRACE', 'HEAD'])
       tasks.push(async () => judge(`${method} ${path.slice(0, 50)}`, await send(method, path, undefined, { cookie })));
   await inParallel(tasks);
-}); // prettier-ignore
+}, 60_000); // prettier-ignore
 
 it('takes nothing odd in place of an own password or a second factor', async () => {
   const boss = await open('county-admin', '371425');
@@ -235,7 +235,7 @@ it('takes nothing odd in place of an own password or a second factor', async () 
   // And after all that the right ones still work.
   const code = new TOTP({ secret: Secret.fromBase32(key) }).generate();
   expect((await post({ proof, code })).text).toContain('恢复码');
-});
+}, 60_000);
 
 it('survives who announces more than he sends, sends slowly, or speaks no HTTP', async () => {
   const { page, cookie } = await begun();
@@ -259,4 +259,4 @@ it('survives who announces more than he sends, sends slowly, or speaks no HTTP',
     judge(text.slice(0, 60), { status: Number(/^HTTP\/1\.1 (\d+)/.exec(heard)?.[1] ?? 0), headers: {}, text: heard }); // prettier-ignore
   } // prettier-ignore
   expect((await send('GET', '/identity/health/ready')).status).toBe(200);
-});
+}, 60_000);

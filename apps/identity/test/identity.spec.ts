@@ -236,7 +236,7 @@ beforeAll(async () => {
     expect((await step(['add-account'], JSON.stringify(one))).code).toBe(0);
   // Both at once on a database that has no key yet.
   replicas = await Promise.all([startReplica(), startReplica()]);
-});
+}, 60_000);
 
 afterAll(async () => {
   for (const { child } of replicas) if (child.exitCode === null) child.kill('SIGKILL');
@@ -251,7 +251,7 @@ describe('the deploy steps', () => {
     expect(text.trim().split('\n')).toHaveLength(1);
     for (const name of ['DATABASE_URL', 'OIDC_ISSUER', 'COOKIE_KEYS', 'SWAGGER_REDIRECT_URIS', 'PORT'])
       expect(text).toContain(name);
-  }); // prettier-ignore
+  }, 30_000); // prettier-ignore
 
   it('refuses an account that is not right, by its fields, and a name that is taken', async () => {
     const weak = { ...county, id: randomUUID(), password: secret('short'), role: 'king' };
@@ -280,7 +280,7 @@ describe('the deploy steps', () => {
       expect.stringContaining('account third of 371425'),
     ]);
     expect((await step(['add-acount'])).text).toContain('not known');
-  });
+  }, 30_000);
 });
 
 describe('tokens', () => {
@@ -358,7 +358,7 @@ describe('the lock-out', () => {
     }
     expect(answers[1]).toEqual(answers[0]);
     expect((await chrome.tryPassword(county.name, county.password)).status).toBe(303); // nobody else is touched
-  });
+  }, 30_000);
 
   it('lifts after 15 minutes', async () => {
     const chrome = await browser();
@@ -378,7 +378,7 @@ describe('the lock-out', () => {
     for (let count = 1; count <= 9; count++) await chrome.tryPassword(name, wrong);
     expect((await chrome.tryPassword(name, wrong)).status).toBe(401);
     expect((await chrome.tryPassword(name, wrong)).status).toBe(429);
-  });
+  }, 30_000);
 
   it('counts tries that come all at once', async () => {
     const chrome = await browser();
@@ -387,7 +387,7 @@ describe('the lock-out', () => {
     );
     expect(tries.filter((one) => one.status === 401)).toHaveLength(10);
     expect(tries.filter((one) => one.status === 429)).toHaveLength(20);
-  });
+  }, 30_000);
 });
 
 describe('the walls', () => {

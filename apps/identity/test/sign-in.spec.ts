@@ -116,12 +116,12 @@ beforeAll(async () => {
   }; // prettier-ignore
   const log = pino({ level: 'info' }, { write: (line: string) => void (said += line) });
   replicas = [await startIdentity(config, log)];
-});
+}, 60_000);
 afterEach(() => clock('0'));
 afterAll(async () => {
   for (const replica of replicas) await replica.stop();
   await county.stop();
-});
+}, 30_000);
 
 describe('a password of one’s own', () => {
   it.each([
@@ -256,7 +256,7 @@ describe('a second factor', () => {
     expect(said).not.toContain(secret);
     for (const word of [...words, own, who.password]) expect(said).not.toContain(word);
     expect((await call('GET', `/accounts/${who.id}`)).body).toMatchObject({ secondFactor: true });
-  });
+  }, 30_000);
 
   it('counts wrong codes like wrong passwords', async () => {
     const who = await open('county-admin', countyCode);
@@ -270,7 +270,7 @@ describe('a second factor', () => {
     const again = await browser();
     await again.post({ name: who.name, password: own });
     expect((await again.post({ code: codeOf(page.html) })).status).toBe(429);
-  });
+  }, 30_000);
 
   it('is asked for of no other role, and enrolled anew after another admin reset it', async () => {
     const clerk = await open();
@@ -283,7 +283,7 @@ describe('a second factor', () => {
     const anew = await browser();
     const shown = await anew.post({ name: who.name, password: own });
     expect(/id="secret">([A-Z2-7]{32})</.exec(shown.html)![1]).not.toBe(/id="secret">([A-Z2-7]{32})</.exec(page.html)![1]); // prettier-ignore
-  });
+  }, 30_000);
 
   it('is still readable when a new key stands before the old one', async () => {
     const who = await open('county-admin', countyCode);
@@ -302,7 +302,7 @@ describe('a second factor', () => {
       config = before;
       await other.stop();
     }
-  });
+  }, 30_000);
 });
 
 describe('what a page brings back', () => {
@@ -339,7 +339,7 @@ describe('sign-ins', () => {
     expect(new Set(lines.map(({ address, division }) => `${address} ${division}`))).toEqual(new Set([`192.0.2.17 ${town}`])); // prettier-ignore
     const auditor = await county.token('auditor', '371425102');
     expect(await county.every('identity', `/v1/sign-ins?account=${id}`, auditor)).toEqual([]);
-  });
+  }, 30_000);
 });
 
 describe('the issuer’s public routes', () => {
@@ -368,5 +368,5 @@ describe('the issuer’s public routes', () => {
     } finally {
       for (const one of two) await one.stop();
     }
-  });
+  }, 30_000);
 });

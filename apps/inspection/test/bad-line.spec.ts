@@ -19,9 +19,9 @@ beforeAll(async () => {
   await county.clock('inspection', '2026-11-23T09:00:00+08:00');
   const id = randomUUID();
   official = { id, token: await county.official(id, '371425101') };
-});
-afterEach(() => county.quiet());
-afterAll(() => county.stop());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
+afterAll(() => county.stop(), 30_000);
 
 interface Reply {
   status: number;
@@ -129,7 +129,7 @@ describe('over a bad line', () => {
     const { reply, sent } = await over(broken, (base) => untilAnswered(base, visiting(establishment))); // prettier-ignore
     expect(sent).toBe(broken.length + 1);
     await expectOnce(establishment, reply);
-  });
+  }, 30_000);
 
   it('repeats that overtake each other are one visit, with one answer for all of them', async () => {
     const establishment = await due();
@@ -139,7 +139,7 @@ describe('over a bad line', () => {
     );
     for (const { reply } of all) expect(reply).toEqual(all[0]!.reply);
     await expectOnce(establishment, all[0]!.reply);
-  });
+  }, 30_000);
 
   it('a visit that is refused is refused again, and nothing of it stays', async () => {
     const establishment = await due();
@@ -148,7 +148,7 @@ describe('over a bad line', () => {
     expect(refused.reply).toMatchObject({ status: 422, body: { code: 'visited-in-future' } });
     const { reply } = await over(cuts, (base) => untilAnswered(base, visiting(establishment)));
     await expectOnce(establishment, reply);
-  });
+  }, 30_000);
 
   it('another visit under the key of the first is refused, not taken for it', async () => {
     const establishment = await due();
@@ -159,7 +159,7 @@ describe('over a bad line', () => {
     const other = await over(cuts, (base) => untilAnswered(base, { ...visiting(establishment, {}, 1), key })); // prettier-ignore
     expect(other.reply).toMatchObject({ status: 422, body: { code: 'key-reused' } });
     await expectOnce(establishment, first.reply);
-  });
+  }, 30_000);
 
   it('a photo that breaks off in every way is one piece of evidence, whole', async () => {
     const establishment = await due();
@@ -179,7 +179,7 @@ describe('over a bad line', () => {
     expect(rows).toEqual([{ id: reply.body.id }]);
     const file = await fetch(`${county.base('inspection').href}/v1/evidence/${reply.body.id}/file`, { headers: { authorization: `Bearer ${official.token}` } }); // prettier-ignore
     expect(Buffer.from(await file.arrayBuffer()).equals(photo)).toBe(true);
-  });
+  }, 30_000);
 
   it('long work that was accepted before the line broke is found by the repeat', async () => {
     const token = await county.token('county-admin', '371425');

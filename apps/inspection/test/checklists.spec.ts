@@ -11,8 +11,8 @@ beforeAll(async () => {
   await county.clock('inspection', '2026-11-23T09:00:00+08:00');
   const id = randomUUID();
   official = { id, token: await county.official(id, '371425101') };
-});
-afterAll(() => county.stop());
+}, 60_000);
+afterAll(() => county.stop(), 30_000);
 
 const submit = async (kind: string, more: object = {}): ReturnType<County['call']> => {
   const establishmentId = await answeredFor(county, village, official.id, kind);

@@ -19,8 +19,8 @@ interface EvidenceBody {
 let s3: S3Server;
 beforeAll(async () => {
   s3 = await S3Server.start();
-});
-afterAll(() => s3.stop());
+}, 60_000);
+afterAll(() => s3.stop(), 30_000);
 
 /** A county with one official, and what he can do. */
 class Desk {
@@ -73,9 +73,9 @@ describe.each([
   let desk: Desk;
   beforeAll(async () => {
     desk = await Desk.start(settings());
-  });
-  afterEach(() => desk.county.quiet());
-  afterAll(() => desk.county.stop());
+  }, 60_000);
+  afterEach(() => desk.county.quiet(), 15_000);
+  afterAll(() => desk.county.stop(), 30_000);
 
   it('comes back byte for byte, as an attachment of the type that was found, under our name', async () => {
     const visit = await desk.visit();
@@ -101,7 +101,7 @@ describe.each([
     );
     const [fact] = await desk.county.rows<{ event: { data: object } }>('inspection', `select event from journal where aggregate_id = $1`, [id]);
     expect(fact!.event.data).toMatchObject({ evidenceId: id, inspectionId: visit, sha256, mime: 'image/jpeg' });
-  }); // prettier-ignore
+  }, 30_000); // prettier-ignore
 
   it('is the same evidence for the same bytes of one visit, and another one for another visit', async () => {
     const [visit, other] = [await desk.visit(), await desk.visit()];
@@ -136,7 +136,7 @@ describe.each([
     expect((await file.arrayBuffer()).byteLength).toBe(10_485_760);
     expect(await desk.add(visit, png(10 * 1_048_576 + 1))).toMatchObject({ status: 413, body: { code: 'file-too-large' } }); // prettier-ignore
     expect(await desk.count(visit)).toBe(1);
-  });
+  }, 30_000);
 
   it('is listed for who may see the visit, and is not there for anybody else', async () => {
     const visit = await desk.visit();
@@ -170,9 +170,9 @@ describe('evidence', () => {
   let desk: Desk;
   beforeAll(async () => {
     desk = await Desk.start();
-  });
-  afterEach(() => desk.county.quiet());
-  afterAll(() => desk.county.stop());
+  }, 60_000);
+  afterEach(() => desk.county.quiet(), 15_000);
+  afterAll(() => desk.county.stop(), 30_000);
 
   it.each([
     ['a page that is called a photo', Buffer.from('<html><script>alert(1)</script></html>')],
@@ -208,7 +208,7 @@ describe('evidence', () => {
     expect(all.map(({ status }) => status).sort()).toEqual([...Array.from({ length: 20 }, () => 201), 409, 409, 409, 409]); // prettier-ignore
     expect(all.find(({ status }) => status === 409)?.body).toMatchObject({ code: 'evidence-full' });
     expect(await desk.count(visit)).toBe(20);
-  });
+  }, 30_000);
 
   it('whose row never came is taken away, old enough; what a row names stays', async () => {
     const { county } = desk;
@@ -254,7 +254,7 @@ it('leaves no row while the file service is away, and takes the repeat when it i
   } finally {
     await desk.county.stop();
   }
-});
+}, 60_000);
 
 it('leaves no row where the file service refuses our key', async () => {
   const desk = await Desk.start({ files: { ...s3.config, secretKey: 'wrong-secret' } });
@@ -267,7 +267,7 @@ it('leaves no row where the file service refuses our key', async () => {
   } finally {
     await desk.county.stop();
   }
-});
+}, 60_000);
 
 it('says what to set where no place for files is configured, and everything else is served', async () => {
   const desk = await Desk.start({ files: undefined });
@@ -280,4 +280,4 @@ it('says what to set where no place for files is configured, and everything else
   } finally {
     await desk.county.stop();
   }
-});
+}, 60_000);

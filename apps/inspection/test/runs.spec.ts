@@ -5,8 +5,8 @@ import { inspection } from '../src/inspection.definition.js';
 let county: County;
 beforeAll(async () => {
   county = await County.start([inspection]);
-});
-afterAll(() => county.stop());
+}, 60_000);
+afterAll(() => county.stop(), 30_000);
 
 it('a run that has begun to open what is due says so until it is done', async () => {
   const admin = await county.token('county-admin', '371425');
@@ -26,4 +26,4 @@ it('a run that has begun to open what is due says so until it is done', async ()
     await holder.end();
   }
   expect(await eventually(state, (now) => now === 'done')).toBe('done');
-});
+}, 30_000);

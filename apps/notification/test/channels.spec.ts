@@ -51,12 +51,12 @@ beforeAll(async () => {
   });
   bus = await county.bus('deploy'); // prettier-ignore
   await county.clock('notification', now.toISOString());
-});
+}, 120_000);
 afterAll(async () => {
   await bus.close();
   await county.stop();
   await Promise.all([mail, dns, receiver, trap].map((one) => one.stop()));
-});
+}, 60_000);
 afterEach(async () => {
   receiver.answer = undefined;
   mail.refuse = undefined;
@@ -445,7 +445,7 @@ describe('a webhook', () => {
     expect(tried).toHaveLength(5);
     expect(new Set(tried.map(({ body }) => body)).size).toBe(1);
     expect(new Set(tried.map(({ headers }) => headers['foodwarden-signature'])).size).toBe(5);
-  }); // prettier-ignore
+  }, 40_000); // prettier-ignore
 
   it('that never stops answering is cut off, and took the message', async () => {
     const { town, office, made } = await hook('hooks.example');
@@ -506,7 +506,7 @@ describe('a webhook', () => {
     expect(facts).toEqual([{ type: 'notification.message.failed.v1' }]);
     expect((await post(`/deliveries/${letter!.id}/retry`, await county.token('county-admin', countyCode))).status).toBe(200);
     await settled(busy.made.id, busy.office, 'delivered');
-  }); // prettier-ignore
+  }, 60_000); // prettier-ignore
 
   it('sends the newest version alone: what is queued of an older one is cancelled, in whatever order the facts come', async () => {
     const { town, office, made, calls } = await hook('busy.example');

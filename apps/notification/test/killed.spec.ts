@@ -26,11 +26,11 @@ beforeAll(async () => {
   });
   await fleet.startNats();
   await fleet.deployBus();
-});
+}, 120_000);
 afterAll(async () => {
   await fleet.stop();
   await Promise.all([mail.stop(), receiver.stop()]);
-});
+}, 60_000);
 
 describe('notification, killed between sending and recording', () => {
   it('sends again under the same id when the lease is over: at least once, and the receiver can tell', async () => {
@@ -90,5 +90,5 @@ describe('notification, killed between sending and recording', () => {
       expect(headers['foodwarden-signature']).toBe(
         signatureOf(signingSecretOf(key, byWebhook), String(headers['foodwarden-timestamp']), body),
       );
-  });
+  }, 60_000);
 });

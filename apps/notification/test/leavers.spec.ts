@@ -36,12 +36,12 @@ beforeAll(async () => {
   });
   bus = await county.bus('deploy');
   await county.clock('notification', now.toISOString());
-});
+}, 120_000);
 afterAll(async () => {
   await bus.close();
   await county.stop();
   await mail.stop();
-});
+}, 60_000);
 afterEach(async () => {
   mail.refuse = undefined;
   await county.quiet();
@@ -142,7 +142,7 @@ describe('what becomes of a subscription', () => {
       expect([order, (await now_(made)).state]).toEqual([order, state]);
       if (set.length === 1) break;
     }
-  }); // prettier-ignore
+  }, 60_000); // prettier-ignore
 
   it('is told with its reason, and nothing of what was queued is sent', async () => {
     const one = await person();
@@ -162,7 +162,7 @@ describe('what becomes of a subscription', () => {
     expect((await now_(mark)).state).toBe('active');
     expect(mailsTo(made.address!)).toHaveLength(1); // the code
     expect((await deliveries(made)).length).toBe(2);
-  });
+  }, 60_000);
 
   it('ends in place of a mail, when its account was moved to another county by the deploy step', async () => {
     const one = await person();

@@ -32,5 +32,5 @@ describe('notification without SMTP and keys', () => {
     } finally {
       await county.stop();
     }
-  });
+  }, 60_000);
 });

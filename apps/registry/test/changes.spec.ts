@@ -7,8 +7,8 @@ import { registry } from '../src/registry.definition.js';
 let county: County;
 beforeAll(async () => {
   county = await County.start([registry]);
-});
-afterEach(() => county.quiet());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 
 const get = async <T>(path: string, token: string): Promise<T[]> =>

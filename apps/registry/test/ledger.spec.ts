@@ -13,8 +13,8 @@ let admin: string;
 beforeAll(async () => {
   county = await County.start([registry]);
   admin = await county.token('county-admin', '371425');
-});
-afterEach(() => county.quiet());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 
 const land = (file: Uint8Array, name: string, query = '', token = admin): Promise<Landed> =>
@@ -73,7 +73,7 @@ it('lands the sample ledger row for row as the oracle says, once', async () => {
   ) as { expected: object };
   expect(expected.counts).toEqual(planted);
   await judge(sample, expected);
-});
+}, 120_000);
 
 describe('a ledger of an office', () => {
   it('takes rows of its own township alone, in GB18030, and names the others', async () => {
@@ -89,7 +89,7 @@ describe('a ledger of an office', () => {
     const other = await county.token('office', foreign.code);
     expect((await county.call('registry', 'GET', `/v1/ledger-imports/${done.id}`, { token: other })).status).toBe(404);
     expect(await every(`/v1/ledger-imports`, other)).toEqual([]);
-  }); // prettier-ignore
+  }, 60_000); // prettier-ignore
 
   it('changes what differs, erases nothing with a blank, and keeps a refused row from costing a good one', async () => {
     const township = freshTownship();
@@ -111,7 +111,7 @@ describe('a ledger of an office', () => {
       expect.objectContaining({ area: 900, tier: 'B', version: 2 }),
       undefined,
     ]);
-  });
+  }, 60_000);
 });
 
 it('goes on where it was when the worker loses it, and takes each row once', async () => {
@@ -125,7 +125,7 @@ it('goes on where it was when the worker loses it, and takes each row once', asy
     (await county.rows<{ done: number }>('registry', 'select done_rows as done from ledger_import where id = $1', [id]))[0]!.done; // prettier-ignore
   let thefts = 0;
   for (const least of [1000, 6000, 11_000]) {
-    await eventually(doneRows, (done) => done >= least);
+    await eventually(doneRows, (done) => done >= least, 20_000);
     const stolen = await county.rows('registry', `update ledger_import set claim = gen_random_uuid(), claimed_until = now() - interval '1 second' where id = $1 and state = 'running' returning 1 as one`, [id]); // prettier-ignore
     thefts += stolen.length;
   }
@@ -143,7 +143,7 @@ it('goes on where it was when the worker loses it, and takes each row once', asy
   });
   const [kept] = await county.rows<{ shops: number; facts: number; findings: number }>('registry', `select (select count(*)::int from establishment where starts_with(division, $2) and name like '摊%') as shops, (select count(*)::int from journal where starts_with(division, $2) and event->'data'->>'name' like '摊%') as facts, (select count(*)::int from ledger_import_finding where import_id = $1) as findings`, [id, code]); // prettier-ignore
   expect(kept).toEqual({ shops: 20_000, facts: 20_000, findings: 20_000 });
-});
+}, 180_000);
 
 describe('a file that cannot be taken as a whole', () => {
   it.each([
@@ -155,7 +155,7 @@ describe('a file that cannot be taken as a whole', () => {
   ])('%s is refused with a code', async (_what, bytes, status, code) => {
     const { status: got, body } = await county.upload('registry', '/v1/ledger-imports', admin, bytes, 'x.xlsx');
     expect([got, (body as { code: string }).code]).toEqual([status, code]);
-  }); // prettier-ignore
+  }, 30_000); // prettier-ignore
 
   it('says where the file belongs when it is missing', async () => {
     const answer = await county.call('registry', 'POST', '/v1/ledger-imports', { token: admin, body: {} }); // prettier-ignore
@@ -181,7 +181,7 @@ withReal('lands the ledger of Qihe row for row as the oracle says, once', async 
   county = await County.start([registry]);
   admin = await county.token('county-admin', '371425');
   await judge(real, await expectLedgerImport(real, divisions));
-}); // prettier-ignore
+}, 180_000); // prettier-ignore
 
 /** The few characters of these tests in GB18030: two bytes each, as the platform's own decoder reads them back. */
 function gb18030(text: string): Buffer {

@@ -8,8 +8,8 @@ import { NameSearchSweep } from '../src/name-search.sweep.js';
 let county: County;
 beforeAll(async () => {
   county = await County.start([registry]);
-});
-afterEach(() => county.quiet());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 
 interface Shop {
@@ -69,7 +69,7 @@ describe('the search by a part of a name', () => {
     };
     for (const [name, names] of Object.entries(expected))
       expect([name, await namesOf(name, office)]).toEqual([name, names]);
-  }); // prettier-ignore
+  }, 30_000); // prettier-ignore
 
   it('follows a change of name, also by an import, and lands with the import', async () => {
     const { code, name: town, villages } = freshTownship();
@@ -85,7 +85,7 @@ describe('the search by a part of a name', () => {
     const renamed = await county.land('registry', '/v1/ledger-imports', office, sheet('泰山茶庄'), 'b.csv'); // prettier-ignore
     expect(renamed.counts).toMatchObject({ updated: 1 });
     expect([await namesOf('粮油', office), await namesOf('tscz', office)]).toEqual([[], ['泰山茶庄']]); // prettier-ignore
-  });
+  }, 60_000);
 
   it('answers what a plain scan answers, with every filter, page by page, and nothing of another township', async () => {
     const [own, other] = [freshTownship(), freshTownship()];
@@ -150,7 +150,7 @@ describe('the search by a part of a name', () => {
       }),
       { numRuns: 150, seed: 11 },
     );
-  });
+  }, 120_000);
 
   it('gives the app role nothing without a scope, and nothing outside of it, whatever it asks the function', async () => {
     const [own, other] = [freshTownship(), freshTownship()];
@@ -236,5 +236,5 @@ describe('names of before the search', () => {
       await database.close();
       await admin.end();
     }
-  });
+  }, 60_000);
 });

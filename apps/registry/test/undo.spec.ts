@@ -5,8 +5,8 @@ import { registry } from '../src/registry.definition.js';
 let county: County;
 beforeAll(async () => {
   county = await County.start([registry]);
-});
-afterEach(() => county.quiet());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 
 interface Shop {
@@ -76,7 +76,7 @@ it('closes what the import created and restores what it changed, with facts and 
   const again = await undo(second.id, office);
   expect([again.status, again.body]).toEqual([200, undone.body]);
   expect(await shops(office)).toEqual(after);
-});
+}, 60_000);
 
 it('undoes an earlier import once the later one is undone', async () => {
   const town = freshTownship();
@@ -89,7 +89,7 @@ it('undoes an earlier import once the later one is undone', async () => {
   expect(await shops(office)).toMatchObject([{ status: 'closed', area: 80 }]);
   const anew = await land(sheet(town, '甲店,,,一号,@,80'), office);
   expect(anew.counts).toMatchObject({ created: 1 });
-});
+}, 60_000);
 
 it('refuses a dry run, an import that is not done, and one whose doings were not kept', async () => {
   const town = freshTownship();
@@ -106,7 +106,7 @@ it('refuses a dry run, an import that is not done, and one whose doings were not
   await county.rows('registry', 'delete from ledger_import_effect where import_id = $1', [id]);
   expect(codeOf(await undo(id, office))).toEqual([409, 'wrong-state']);
   expect(await shops(office)).toMatchObject([{ status: 'open', version: 1 }]);
-});
+}, 60_000);
 
 it('is for those who import: another township finds nothing, an auditor may not, the county may', async () => {
   const town = freshTownship();
@@ -119,7 +119,7 @@ it('is for those who import: another township finds nothing, an auditor may not,
   const whole = await land(sheet(town, '乙店,,,二号,@,80'), admin);
   expect((await undo(whole.id, office)).status).toBe(404);
   expect((await undo(id, admin)).status).toBe(200);
-});
+}, 60_000);
 
 it('is all or nothing over many batches: what breaks it half way leaves all as it was, and a repeat does it', async () => {
   const town = freshTownship();
@@ -143,4 +143,4 @@ it('is all or nothing over many batches: what breaks it half way leaves all as i
   expect(await states()).toEqual([{ status: 'closed', version: 2, n: 2500 }]);
   const facts = await county.rows('registry', `select count(*)::int as n from journal where starts_with(division, $1) and event->'data'->>'status' = 'closed'`, [town.code]); // prettier-ignore
   expect(facts).toEqual([{ n: 2500 }]);
-});
+}, 90_000);

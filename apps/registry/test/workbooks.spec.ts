@@ -10,8 +10,8 @@ let admin: string;
 beforeAll(async () => {
   county = await County.start([registry]);
   admin = await county.token('county-admin', '371425');
-});
-afterEach(() => county.quiet());
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
 afterAll(() => county.stop());
 
 const head = ['序号', '主体名称', '统一社会信用代码', '许可证(登记证)编号', '经营场所', '所属乡镇(街道)', '所属村(社区)', '主体业态', '经营面积(㎡)', '就餐人数', '纬度(WGS84)', '经度(WGS84)']; // prettier-ignore
@@ -75,7 +75,7 @@ describe('the findings of an import as a workbook', () => {
 
     const again = await land(bytes, office);
     expect(again.counts).toMatchObject({ rows: 5, created: 0, unchanged: 3, refused: 1, duplicate: 1 }); // prettier-ignore
-  });
+  }, 60_000);
 
   it('come from a CSV as well, and of another’s import not at all', async () => {
     const town = freshTownship();
@@ -90,7 +90,7 @@ describe('the findings of an import as a workbook', () => {
     await county.rows('registry', `update ledger_import set state = 'running', claimed_until = now() + interval '1 hour' where id = $1`, [id]); // prettier-ignore
     expect((await county.download('registry', `/v1/ledger-imports/${id}/findings.xlsx`, office)).status).toBe(409); // prettier-ignore
     await county.rows('registry', `update ledger_import set state = 'done' where id = $1`, [id]);
-  });
+  }, 60_000);
 });
 
 describe('the establishments as a ledger', () => {
@@ -121,7 +121,7 @@ describe('the establishments as a ledger', () => {
 
     const back = await land(bytes);
     expect(back.counts).toMatchObject({ rows: rows.length, unchanged: rows.length, created: 0, updated: 0, refused: 0, repaired: 0 }); // prettier-ignore
-  });
+  }, 120_000);
 
   it('are those that are asked for, of one’s own ground', async () => {
     const town = freshTownship();
@@ -140,5 +140,5 @@ describe('the establishments as a ledger', () => {
     expect(await names('?name=大店', await county.token('office', freshTownship().code))).toEqual([]); // prettier-ignore
     const refused = await county.call('registry', 'GET', '/v1/establishments.xlsx?limit=5', { token: office }); // prettier-ignore
     expect(refused.status).toBe(422);
-  });
+  }, 60_000);
 });

@@ -12,7 +12,7 @@ let s3: S3Server;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'foodwarden-files-'));
   s3 = await S3Server.start();
-});
+}, 60_000);
 afterAll(async () => {
   await s3.stop();
   await rm(folder, { recursive: true, force: true });
@@ -149,7 +149,7 @@ describe('a bucket', () => {
     await expect(files.open(sha256)).rejects.toThrow(FilesUnavailable);
     await s3.comeBack();
     expect(await files.has(sha256)).toBe(true);
-  });
+  }, 60_000);
 });
 
 it('says which variables are missing where there is no place at all', async () => {

@@ -140,6 +140,7 @@ export abstract class Apis {
     return eventually(
       async () => (await this.call(service, 'GET', location, { token })).body as Landed,
       ({ state }) => state === 'done' || state === 'failed',
+      60_000,
     );
   } // prettier-ignore
 

@@ -184,7 +184,7 @@ export class County extends Apis {
 
   /**
    * What must be so after a test: every fact sent, applied and acknowledged, and no transaction left open.
-   * @throws Error that names what is left after four minutes
+   * @throws Error that names what is left after ten seconds
    */
   async quiet(): Promise<void> {
     await eventually(

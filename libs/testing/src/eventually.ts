@@ -2,7 +2,7 @@
 export async function eventually<T>(
   read: () => Promise<T>,
   fits: (value: T) => boolean,
-  withinMs = 240_000,
+  withinMs = 10_000,
 ): Promise<T> {
   const deadline = Date.now() + withinMs;
   for (;;) {

@@ -252,6 +252,7 @@ export class Fleet extends Apis {
     const port = await eventually(
       async () => /"listening":(\d+)/.exec(said)?.[1] ?? (ended(child) ? 'ended' : ''),
       (found) => found !== '',
+      60_000,
     );
     if (port === 'ended') throw new Error(`${service} ended at its start:\n${this.log}`);
     replica.port = Number(port);
@@ -324,7 +325,7 @@ export class Fleet extends Apis {
   }
 
   /** Waits until every fact is sent, delivered and applied, also those that facts cause and those that are tried again. */
-  async quiet(withinMs = 240_000): Promise<void> {
+  async quiet(withinMs = 60_000): Promise<void> {
     const bus = await this.bus('deploy');
     try {
       const manager = await jetstreamManager(bus);
