@@ -37,10 +37,10 @@ const land = async (service: Service, path: string, lines: string[]): Promise<vo
 const today = (): string =>
   new Intl.DateTimeFormat('sv-SE', { timeZone: 'Asia/Shanghai' }).format(new Date());
 
-/** Every instant of the last and next quarter of an hour, by column. Of the template, loaded before: not this fleet's. */
-let loaded: Map<string, number[]>;
+/** Instants of the template, which another spec may have loaded minutes ago; a seal tells those of its rows. */
+const loaded = new Map<Service, Set<number>>();
 const journaled = new Map<Service, number>();
-// inbox.event_at chooses a partition and nothing else: it is the time inside the id.
+// Of the last twenty minutes and the next quarter of an hour. inbox.event_at chooses a partition and nothing else: it is the time inside the id.
 async function instants(service: Service): Promise<{ table: string; column: string; near: number[] }[]> {
   const columns = await fleet.rows<{ table: string; column: string }>(
     service,
@@ -59,10 +59,8 @@ beforeAll(async () => {
   const divisions = await readDivisions('apps/platform/sample/divisions.csv');
   villages = divisions.filter(({ parent }) => parent === township).slice(0, 3);
   fleet = await Fleet.make(services);
-  loaded = new Map();
   for (const service of services) {
-    for (const { table, column, near } of await instants(service))
-      loaded.set(`${service} ${table} ${column}`, near);
+    loaded.set(service, new Set((await instants(service)).flatMap(({ near }) => near)));
     const [last] = await fleet.rows<{ id: number }>(
       service,
       'select coalesce(max(id), 0)::int as id from journal',
@@ -137,7 +135,7 @@ it('goes round, keeps every instant by the database’s clock, and the order of 
     const columns = await instants(service);
     expect(columns.length).toBeGreaterThan(8);
     for (const { table, column, near } of columns) {
-      const before = new Set(loaded.get(`${service} ${table} ${column}`));
+      const before = loaded.get(service)!;
       const off = near.filter(
         (at) => !before.has(at) && (at < begun - 60_000 || at > ended + 60_000),
       );
