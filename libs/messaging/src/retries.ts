@@ -85,8 +85,8 @@ export class Retries {
         const work: Promise<void> = this.again(one).finally(() => lane.delete(work));
         lane.add(work);
       }
-      if (claimed.length === 0) await this.patience.pause(lookEveryMs);
-      else await Promise.race([...failed, ...hung]);
+      // Who hangs in one lane keeps nobody of the other waiting.
+      await Promise.race([...failed, ...hung, this.patience.pause(lookEveryMs)]);
     }
   }
 
