@@ -48,11 +48,11 @@ export class TookTooLong extends Error {
 /** It is not this statement that failed: the database is away, stops, starts, or has no room for anybody. */
 export function isAway(error: unknown): boolean {
   if (error instanceof CommitUnknown) return true;
-  const { code = '', message } = error as Error & { code?: string };
+  const { code = '', message } = (error ?? {}) as Partial<Error> & { code?: string };
   return (
-    /^(08...|53...|57P0[1-3]|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST\w+|ENET\w+)$/.test(code) ||
+    /^(08...|53...|57P..|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST\w+|ENET\w+)$/.test(code) ||
     // `pg` has no code for a connection that it lost itself.
-    /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect)/.test(message)
+    /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect)/.test(message ?? '')
   );
 } // prettier-ignore
 

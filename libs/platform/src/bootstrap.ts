@@ -450,7 +450,9 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   });
   const { since, until, ...filter } = values;
   // Facts carry no files.
-  const { applier, app, close } = await openContext(definition, { databaseUrl: url, files: undefined, env: process.env }, new Served(), 1);
+  const { HANDLER_LIMIT_MS: limit } = process.env;
+  const config = { databaseUrl: url, files: undefined, env: process.env, ...(limit ? { handlerLimitMs: Number(limit) } : {}) };
+  const { applier, app, close } = await openContext(definition, config, new Served(), 1);
   try {
     applier.register(earsOf(definition, app));
     const { replayed, failed } = await applier.replay('', {

@@ -62,14 +62,14 @@ export class PlatformModule {
 /** A service without its routes and its bus: for a step, or for work apart from it. */
 export async function openContext(
   definition: ServiceDefinition,
-  { databaseUrl, files, env = {} }: Pick<Config, 'databaseUrl' | 'files' | 'env'>,
+  { databaseUrl, files, env = {}, handlerLimitMs }: Pick<Config, 'databaseUrl' | 'files' | 'env' | 'handlerLimitMs'>,
   served: Served,
   poolSize: number,
 ): Promise<{ database: Database; applier: Applier; app: INestApplicationContext; close: () => Promise<void> }> {
   const { service, entities, module } = definition;
   const database = new Database({ service, url: databaseUrl, entities, poolSize });
   await database.open();
-  const applier = new Applier(service, database);
+  const applier = new Applier(service, database, handlerLimitMs);
   @Module({ imports: [module, PlatformModule.with(database, applier, filesOf(files, service), served, new Arrivals(), env)] })
   class Root {}
   const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { type Duplex } from 'node:stream';
-import { CommitUnknown, KeyReused, Repeated } from '#database';
+import { CommitUnknown, isAway, KeyReused, Repeated } from '#database';
 import { FilesNotConfigured, FilesUnavailable } from '#files';
 import {
   type ArgumentMetadata, type ArgumentsHost, type CanActivate, Catch, type CallHandler, type ExceptionFilter, type ExecutionContext, HttpException,
@@ -345,11 +345,7 @@ function told_(error: unknown): Problem {
       detail: '有数值无法保存,请检查内容。 · A value cannot be kept as it is.',
       errors: [],
     };
-  if (
-    /^(08|57P|53)/.test(sqlState) ||
-    /^E(CONN|PIPE)/.test(sqlState) ||
-    /Connection terminated/.test(detail)
-  )
+  if (isAway(error))
     return {
       code: 'unavailable',
       detail: '数据库没有响应,请稍后重试。 · The database does not answer: try again shortly.',
