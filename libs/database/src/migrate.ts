@@ -44,6 +44,9 @@ export async function provision(
   }
 }
 
+/** `uuid_extract_timestamp` and `transaction_timeout` came with it. */
+const leastPostgres = 17;
+
 /** Applies what is missing, as the owner, one transaction a step. Refuses when an applied step was edited. */
 export async function migrate(
   ownerUrl: string,
@@ -53,6 +56,12 @@ export async function migrate(
   await owner.connect();
   const applied: string[] = [];
   try {
+    const { rows } = await owner.query<{ version: string; enough: boolean }>(
+      `select current_setting('server_version') as version, current_setting('server_version_num')::int >= $1 as enough`,
+      [leastPostgres * 10_000],
+    );
+    if (rows[0]?.enough !== true)
+      throw new Error(`PostgreSQL ${rows[0]?.version} is too old: use ${leastPostgres} or newer.`);
     await owner.query('select pg_advisory_lock(7031, 1)'); // two deploy steps at once take turns
     await owner.query(`set lock_timeout = '3s'`);
     await owner.query(
