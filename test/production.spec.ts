@@ -87,6 +87,14 @@ it('has every connection of a service to its database under TLS, app and relay',
   expect(open.filter(({ ssl, version }) => !ssl || version !== 'TLSv1.3')).toEqual([]);
 });
 
+it.each(['registry', 'identity'] as const)('%s says that its port is taken, and ends, with its broker away as well', async (service) => {
+  const PORT = new URL(fleet.issuer).port;
+  for (const away of [{}, { NATS_URL: 'tls://127.0.0.1:1' }] as Record<string, string>[])
+    await expect(fleet.run(service, 0, undefined, { PORT, ...away })).rejects.toThrow(
+      new RegExp(`ended at its start:[^]*Cannot listen on 127\\.0\\.0\\.1:${PORT}: another program listens there: end it, or set PORT to a free one\\.$`),
+    );
+}, 60_000); // prettier-ignore
+
 describe('PostgreSQL', () => {
   it('lets nobody in without TLS, however right the password', async () => {
     const plain = without(without(fleet.url('registry', 'app'), 'sslmode'), 'sslrootcert');

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { notFound, tellPlain, type RunningService, startService, tellUnparsed } from '#platform';
+import {
+  notFound,
+  notListening,
+  tellPlain,
+  type RunningService,
+  startService,
+  tellUnparsed,
+} from '#platform';
 import pg from 'pg';
 import { type Logger } from 'pino';
 import { type IdentityConfig } from './identity.config.js';
@@ -114,6 +121,9 @@ export async function startIdentity(
   await new Promise<void>((done, failed) => {
     server.once('error', failed);
     server.listen(config.port, config.host, done);
+  }).catch(async (error: unknown) => {
+    await running.stop();
+    throw notListening(error, config);
   });
   return {
     port: (server.address() as AddressInfo).port,

@@ -388,9 +388,28 @@ export async function startService(
   await app.init();
   await fastify.ready();
   jobs.start();
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    // Whoever is still sending after ten seconds does not hold up a restart.
+    const patience = setTimeout(() => fastify.server.closeAllConnections(), 10_000);
+    await app.close();
+    clearTimeout(patience);
+    await jobs.stop();
+    await reconciler?.stop();
+    await consumers?.stop();
+    await watermarks?.stop();
+    await relay?.stop();
+    if (connection)
+      await connection.drain().catch(() => undefined); // closed already: nothing to drain
+    else void joined;
+    await database.close();
+  };
   let port = 0;
   if (options.listen) {
-    await app.listen(config.port, config.host);
+    await app.listen(config.port, config.host).catch(async (error: unknown) => {
+      await stop();
+      throw notListening(error, config);
+    });
     const address = app.getHttpServer().address() as { port: number } | null;
     port = address?.port ?? config.port;
   }
@@ -399,24 +418,20 @@ export async function startService(
     port,
     database,
     handle: (request, response) => fastify.routing(request, response),
-    async stop(): Promise<void> {
-      stopped = true;
-      // Whoever is still sending after ten seconds does not hold up a restart.
-      const patience = setTimeout(() => fastify.server.closeAllConnections(), 10_000);
-      await app.close();
-      clearTimeout(patience);
-      await jobs.stop();
-      await reconciler?.stop();
-      await consumers?.stop();
-      await watermarks?.stop();
-      await relay?.stop();
-      if (connection)
-        await connection.drain().catch(() => undefined); // closed already: nothing to drain
-      else void joined;
-      await database.close();
-    },
+    stop,
   };
 }
+
+/** Why nobody can reach a service, and what to do. */
+export function notListening(error: unknown, { host, port }: { host: string; port: number }): Error {
+  const { code, message } = error as Error & { code?: string };
+  const why =
+    code === 'EADDRINUSE' ? `another program listens there: end it, or set PORT to a free one`
+    : code === 'EACCES' ? `this user may not: set PORT to one above 1023`
+    : code === 'EADDRNOTAVAIL' ? `this machine has no such address: set HOST to one that it has`
+    : message;
+  return new Error(`Cannot listen on ${host}:${port}: ${why}.`, { cause: error });
+} // prettier-ignore
 
 /**
  * What hears the facts of a service. Identity itself notes the change of an account in the step that makes it; a service
@@ -535,6 +550,6 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       );
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
-    process.exitCode = 1;
+    process.exit(1); // whatever still waits, for a broker that is away, say, does not keep it
   }
 }

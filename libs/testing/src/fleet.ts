@@ -250,11 +250,12 @@ export class Fleet extends Apis {
     let said = '';
     child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const port = await eventually(
-      async () => /"listening":(\d+)/.exec(said)?.[1] ?? (ended(child) ? 'ended' : ''),
+      async () => /"listening":(\d+)/.exec(said)?.[1] ?? (ended(child) ? 'ended at its start' : ''),
       (found) => found !== '',
       60_000,
-    );
-    if (port === 'ended') throw new Error(`${service} ended at its start:\n${this.log}`);
+    ).catch(() => 'not up within 60 s');
+    if (!/^\d+$/.test(port))
+      throw new Error(`${service}, process ${child.pid}: ${port}:\n${this.log}`);
     replica.port = Number(port);
     return replica;
   }
