@@ -9,7 +9,7 @@ import { inspection } from '../apps/inspection/src/inspection.definition.js';
 import { notification } from '../apps/notification/src/notification.definition.js';
 import { registry } from '../apps/registry/src/registry.definition.js';
 import { training } from '../apps/training/src/training.definition.js';
-import { exchange, noWayIn, spellings } from './bypass.js';
+import { exchange, noWayIn, refusesUnreadable, spellings } from './bypass.js';
 
 /*
  * Ways around the guard: addresses spelled otherwise, methods and headers that some server somewhere believes, tokens that
@@ -54,6 +54,8 @@ describe('an address spelled otherwise', () => {
   it.each(spellings(path))('shows nothing without a token: %s', async (target) => {
     await noWayIn(port, `GET ${target} HTTP/1.1`);
   });
+
+  it('is told why when nobody can read it', () => refusesUnreadable(port, path));
 
   it('is answered with a token as the plain one, or not at all', async () => {
     const token = await county.token('county-admin', '371425');

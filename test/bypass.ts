@@ -12,6 +12,7 @@ export function exchange(
   line: string,
   headers: string[] = [],
   body = '',
+  host = ['host: x'],
 ): Promise<Exchanged> {
   return new Promise((done, failed) => {
     const socket = connect(port, '127.0.0.1');
@@ -31,7 +32,7 @@ export function exchange(
         body: /^transfer-encoding: chunked$/im.test(head) ? unchunked(rest.join('\r\n\r\n')) : rest.join('\r\n\r\n'),
       });
     });
-    socket.write(`${line}\r\nhost: x\r\n${[...headers, 'connection: close'].join('\r\n')}\r\n\r\n${body}`);
+    socket.write(`${[line, ...host, ...headers, 'connection: close'].join('\r\n')}\r\n\r\n${body}`);
   });
 } // prettier-ignore
 
@@ -59,6 +60,16 @@ export async function noWayIn(
   if (!bare && !/^application\/problem\+json/.test(answer.type)) throw new Error(`${said}: no problem`); // prettier-ignore
   if (/"items"|establishmentId|暗号/.test(answer.body)) throw new Error(`${said}: shows something`);
 }
+
+/** What no server can take is told as a problem that says why. */
+export async function refusesUnreadable(port: number, path: string): Promise<void> {
+  for (const [line, host, said] of [[`GET ${path} HTTP/1.1`, [], 'Host'], [`GET ${path}/%zz HTTP/1.1`, ['host: x'], 'percent-encoded']] as const) {
+    const { status, type, body } = await exchange(port, line, [], '', [...host]);
+    const { code, detail } = JSON.parse(body || '{}') as { code?: string; detail?: string };
+    if (status !== 400 || type !== 'application/problem+json; charset=utf-8' || code !== 'bad-request' || !detail?.includes(said))
+      throw new Error(`${line} ${host.join()}: ${status} ${type} ${body}`);
+  }
+} // prettier-ignore
 
 /** The same address in other words, and others that resemble it. */
 export function spellings(path: string): string[] {

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { eventually } from '#testing';
-import { exchange, noWayIn, spellings } from './bypass.js';
+import { exchange, noWayIn, refusesUnreadable, spellings } from './bypass.js';
 
 interface Run {
   baseUrl: string;
@@ -175,6 +175,7 @@ describe('npm start', () => {
       await noWayIn(port, `GET ${target} HTTP/1.1`, [], '', [302, 400, 401, 404]);
     for (const target of ['/identity/../api/registry/v1/establishments', '/docs/../../package.json', '/docs/%2e%2e/package.json', '/docs/..%2fpackage.json', '/docs//etc/passwd', '/api/registry/../identity/accounts', '/api/__proto__/v1/x', '/api/constructor/v1/x', '/api', '/api/', '/api//v1'])
       expect([target, (await exchange(port, `GET ${target} HTTP/1.1`)).status]).toEqual([target, 404]);
+    for (const target of ['/api/registry', '/identity', '/docs', '/x']) await refusesUnreadable(port, target);
   }); // prettier-ignore
 
   it('shows a menu of services and no way around the prefix', async () => {

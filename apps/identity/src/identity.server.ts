@@ -8,6 +8,7 @@ import {
   type RunningService,
   startService,
   tellUnparsed,
+  unreadable,
 } from '#platform';
 import pg from 'pg';
 import { type Logger } from 'pino';
@@ -79,7 +80,7 @@ export async function startIdentity(
   log: Logger,
 ): Promise<{ port: number; stop(): Promise<void> }> {
   const running = await openIdentity(config, log);
-  const server = createServer((request, response) => {
+  const server = createServer({ requireHostHeader: false }, (request, response) => {
     const url = request.url ?? '';
     if (url.startsWith('/api/identity/')) {
       running.handle(request, response);
@@ -101,7 +102,9 @@ export async function startIdentity(
         'request',
       ),
     ); // prettier-ignore
-    serve(url, request, response);
+    const refusal = unreadable(request);
+    if (refusal) tellPlain(response, refusal);
+    else serve(url, request, response);
   });
 
   function serve(url: string, request: IncomingMessage, response: ServerResponse): void {

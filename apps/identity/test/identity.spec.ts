@@ -6,7 +6,7 @@ import { provision } from '#database';
 import { eventually } from '#testing';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import pg from 'pg';
-import { exchange } from '../../../test/bypass.js';
+import { exchange, refusesUnreadable } from '../../../test/bypass.js';
 import { identity } from '../src/identity.definition.js';
 
 const superuser = (JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as { postgres: string })
@@ -462,6 +462,7 @@ describe('in operation', () => {
       const answer = await exchange(Number(port), line);
       expect([answer.status, answer.type]).toEqual([code, 'application/problem+json; charset=utf-8']);
     }
+    await refusesUnreadable(Number(port), '/identity');
   }); // prettier-ignore
 
   it('stops clean on SIGTERM', async () => {

@@ -16,6 +16,7 @@ import {
   type RunningService,
   startService,
   tellUnparsed,
+  unreadable,
 } from '#platform';
 import {
   checkTrigrams,
@@ -285,12 +286,14 @@ async function start(options: StartOptions): Promise<void> {
     const services = new Map<string, RunningService>();
     let issuing: Identity | undefined = undefined;
     const logLevel = process.env['LOG_LEVEL'] ?? 'warn';
-    const server = createServer((request, response) => {
+    const server = createServer({ requireHostHeader: false }, (request, response) => {
       try {
         const path = request.url ?? '/';
         const [, first = '', second = ''] = path.split(/[/?]/);
         const service = first === 'api' ? services.get(second) : undefined;
-        if (service) service.handle(request, response);
+        const refusal = unreadable(request);
+        if (refusal) tellPlain(response, refusal);
+        else if (service) service.handle(request, response);
         else if (first === 'identity' && issuing) issuing.issue(request, response);
         else if (first === 'docs')
           serveDocs(path, [...services.keys()], response).catch(() =>

@@ -38,6 +38,8 @@ import {
   RepeatInterceptor,
   tell,
   tellUnparsed,
+  undecodable,
+  unreadable,
   validation,
 } from './http.js';
 import { FileSweep } from './file-sweep.js';
@@ -56,11 +58,6 @@ export interface RunningService {
   handle(request: IncomingMessage, response: ServerResponse): void;
   stop(): Promise<void>;
 }
-
-const unreadable = new DomainError(
-  'bad-request',
-  '地址不是百分号编码的 UTF-8,或过长。 · The address is not percent-encoded UTF-8, or too long.',
-);
 
 /** Bodies are JSON in UTF-8, and files where some are taken; anything else is 415 or 400, not a guess. */
 function takeJsonAlone(fastify: FastifyInstance): void {
@@ -137,6 +134,7 @@ export async function startService(
     forceCloseConnections: 'idle',
     requestTimeout: requestTimeoutMs,
     http: {
+      requireHostHeader: false,
       requestTimeout: requestTimeoutMs,
       headersTimeout: Math.min(requestTimeoutMs, 60_000), // where it is the longer one, Node takes the two the other way round
       connectionsCheckingInterval: Math.min(requestTimeoutMs, 30_000),
@@ -145,7 +143,7 @@ export async function startService(
     // The router's own refusals come before any hook.
     frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
       request.traceId = traceIdOf(undefined, randomBytes(16).toString('hex'));
-      tell(unreadable, request, reply);
+      tell(undecodable(), request, reply);
     },
   });
   const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, {
@@ -179,10 +177,9 @@ export async function startService(
       randomBytes(16).toString('hex'),
     );
     void reply.header('x-trace-id', request.traceId).header('cache-control', 'no-store');
-    try {
-      decodeURIComponent(request.url);
-    } catch {
-      done(unreadable);
+    const refusal = unreadable(request.raw);
+    if (refusal) {
+      done(refusal);
       return;
     }
     // Who looks how his import goes on does not hold it up.

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { type Duplex } from 'node:stream';
 import { CommitUnknown, isAway, KeyReused, Repeated } from '#database';
 import { FilesNotConfigured, FilesUnavailable } from '#files';
@@ -252,6 +252,27 @@ export function tellPlain(response: ServerResponse, error: DomainError): void {
     })
     .end(JSON.stringify(body));
 }
+
+/**
+ * Why a request cannot be taken at all, by whatever server: an address that is not percent-encoded UTF-8, HTTP/1.1 without
+ * a Host (RFC 9112 §3.2). The servers have `requireHostHeader: false`, for Node would answer the latter with a bare 400.
+ */
+export function unreadable({ url = '', headers, httpVersion }: IncomingMessage): DomainError | undefined {
+  if (headers.host === undefined && httpVersion === '1.1')
+    return new DomainError('bad-request', '请求缺少 Host 请求头。 · The Host header is missing: send it.');
+  try {
+    decodeURIComponent(url);
+    return undefined;
+  } catch {
+    return undecodable();
+  }
+} // prettier-ignore
+
+export const undecodable = (): DomainError =>
+  new DomainError(
+    'bad-request',
+    '地址不是百分号编码的 UTF-8,或过长。 · The address is not percent-encoded UTF-8, or too long.',
+  );
 
 /** What Node's parser refuses before there is a request; it would answer with nothing but a status. */
 const unparsed: Partial<Record<string, [ProblemCode, Bilingual]>> = {

@@ -46,6 +46,7 @@ export abstract class Apis {
   readonly databases = new Map<Service, string>();
   private readonly contracts = new Map<Service, Promise<Contract>>();
   private readonly lies: string[] = [];
+  private readonly pools = new Map<Service, pg.Pool>();
 
   protected constructor(protected readonly servers: Servers) {}
 
@@ -98,16 +99,24 @@ export abstract class Apis {
     sql: string,
     parameters: unknown[] = [],
   ): Promise<Row[]> {
+    return (await this.judging(service).query<Row>(sql, parameters)).rows;
+  }
+
+  /** Connections kept between questions, for a test asks them by the thousand while it waits for something. */
+  private judging(service: Service): pg.Pool {
+    const known = this.pools.get(service);
+    if (known) return known;
     const url = new URL(this.servers.postgres);
     url.pathname = `/${this.databases.get(service) ?? ''}`;
-    const client = new pg.Client({ connectionString: url.href });
-    client.on('error', () => undefined); // the question is refused: where a test kills PostgreSQL, that is all that should happen
-    await client.connect();
-    try {
-      return (await client.query<Row>(sql, parameters)).rows;
-    } finally {
-      await client.end().catch(() => undefined); // closed already
-    }
+    const pool = new pg.Pool({ connectionString: url.href, max: 8, allowExitOnIdle: true });
+    pool.on('error', () => undefined); // a test killed PostgreSQL: the next question opens another
+    this.pools.set(service, pool);
+    return pool;
+  }
+
+  /** For the end, as `confess`. */
+  protected async forget(): Promise<void> {
+    await Promise.all([...this.pools.values()].map((pool) => pool.end()));
   }
 
   /** Sends a file, and other fields of its form, as a browser does. */

@@ -391,6 +391,7 @@ export class Fleet extends Apis {
     await Promise.all(left.map(({ gone }) => gone));
     clearTimeout(patience);
     await this.stopNats();
+    await this.forget();
     await rm(this.storeDir, { recursive: true, force: true });
     this.confess();
   }
