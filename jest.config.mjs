@@ -22,6 +22,7 @@ const served = (displayName, files) => ({
 });
 export default {
   testTimeout: 60_000, // for a busy machine; nothing is asserted about time
+  testSequencer: '<rootDir>/test/sequence.mjs',
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs}/*/src/**/*.spec.ts'] },
     served('service', '{apps,libs}/*/test/**/*.spec.ts'),

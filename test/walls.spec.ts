@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Service } from '#contracts';
 import { type Role } from '#platform';
-import { readTexts } from '#sheet';
-import { type Answer, County, eventually, png, randomFrom } from '#testing';
+import { type Answer, County, eventually, png, randomFrom, rowsOf } from '#testing';
 import pg from 'pg';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
 import { identity } from '../apps/identity/src/identity.definition.js';
@@ -495,9 +494,7 @@ async function opened(service: Service, path: string, token = ''): Promise<Answe
     await county.judge(service, 'GET', path, refusal);
     return refusal;
   }
-  const items: string[][] = [];
-  for await (const some of (await readTexts(bytes, { headers: { 主体名称: 'name' }, required: ['name'] })).rows)
-    items.push(...some.filter(({ header }) => !header).map(({ texts }) => texts));
+  const items = rowsOf(bytes).filter((texts) => texts.length > 0 && !texts.includes('主体名称'));
   return { status, headers, body: { items: path.includes('/findings') ? items : items.slice(1) } };
 } // prettier-ignore
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readTexts, type TextRow, workbook } from '#sheet';
-import { County, freshTownship, type Landed, type Township } from '#testing';
+import { County, freshTownship, type Landed, rowsOf, type Township } from '#testing';
 import exceljs from 'exceljs';
 import { shape } from '../src/ledger.service.js';
 import { registry } from '../src/registry.definition.js';
@@ -111,6 +111,10 @@ describe('the establishments as a ledger', () => {
     expect([status, headers.get('content-disposition')]).toEqual([200, `attachment; filename="foodwarden.xlsx"; filename*=UTF-8''${encodeURIComponent('食品生产经营主体台账')}.xlsx`]); // prettier-ignore
     const [title, header, ...rows] = await textsOf(bytes);
     expect([title!.texts, header!.texts]).toEqual([['齐河县食品生产经营主体台账'], head]);
+    const filled = [title!, header!, ...rows].map(({ texts }) =>
+      texts.filter((text) => text !== ''),
+    );
+    expect(rowsOf(bytes)).toEqual(filled); // other specs read workbooks by it
     const open = await county.rows<{ n: number }>('registry', `select count(*)::int as n from establishment where status <> 'closed'`); // prettier-ignore
     expect([rows.length > 600, rows.length]).toEqual([true, open[0]!.n]);
     expect(rows.map(({ texts }) => texts[0])).toEqual(rows.map((_, n) => `${n + 1}`));

@@ -1,4 +1,4 @@
-import { crc32, deflateRawSync } from 'node:zlib';
+import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 
 /** A part of an archive, and what its directory says of it where that is not so. */
 export interface Part {
@@ -69,6 +69,32 @@ export function zip(parts: Record<string, string | Buffer> | Part[], says: { ent
   end.writeUInt16LE(comment.length, 20);
   return Buffer.concat([...bodies, index, end, comment]);
 } // prettier-ignore
+
+/** The parts of an archive that does not lie, as texts by their names. */
+export function unzip(bytes: Buffer): Record<string, string> {
+  const parts: Record<string, string> = {};
+  let at = bytes.readUInt32LE(bytes.lastIndexOf('PK\u0005\u0006', undefined, 'latin1') + 16);
+  while (bytes.readUInt32LE(at) === 0x02014b50) {
+    const [packed, named, extra, said] = [bytes.readUInt32LE(at + 20), bytes.readUInt16LE(at + 28), bytes.readUInt16LE(at + 30), bytes.readUInt16LE(at + 32)];
+    const local = bytes.readUInt32LE(at + 42);
+    const start = local + 30 + bytes.readUInt16LE(local + 26) + bytes.readUInt16LE(local + 28);
+    parts[bytes.toString('utf8', at + 46, at + 46 + named)] = inflateRawSync(bytes.subarray(start, start + packed)).toString();
+    at += 46 + named + extra + said;
+  }
+  return parts;
+} // prettier-ignore
+
+const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+/** The rows of the one sheet of a workbook that we wrote: the texts and numbers of its cells. */
+export function rowsOf(workbook: Buffer): string[][] {
+  const sheet = unzip(workbook)['xl/worksheets/sheet1.xml'];
+  if (sheet === undefined) throw new Error('There is no sheet in this workbook.');
+  return [...sheet.matchAll(/<row [^>]*>(.*?)<\/row>/gs)].map(([, cells = '']) =>
+    [...cells.matchAll(/<[tv](?: [^>]*)?>([^<]*)</g)].map(([, text = '']) =>
+      text.replace(/&(\w+);/g, (whole, name: string) => entities[name] ?? whole),
+    ),
+  );
+}
 
 const book = '<workbook><sheets><sheet name="a" r:id="r1"/></sheets></workbook>';
 const rels =
