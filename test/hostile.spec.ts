@@ -477,8 +477,8 @@ describe.each(sheets)('an upload to $service$path', ({ service, path, title, row
     wrong = [];
     const before = await there();
     const good = Array.from({ length: 700 }, (_, n) => `好${n}`);
+    const held = await atRest();
     const files = bad();
-    const held = memory();
     const refusing = (async () => {
       for (let at = 0; at < files.length; at += 5)
         await Promise.all(
@@ -498,7 +498,10 @@ describe.each(sheets)('an upload to $service$path', ({ service, path, title, row
     expect(await there()).toEqual([...before, ...good].sort(byBytes));
     // Of all that nothing stays in memory.
     files.length = 0;
-    expect(memory() - held).toBeLessThan(150_000_000);
+    await eventually(
+      async () => memory() - held,
+      (more) => more < 50_000_000,
+    );
   }, 240_000);
 
   it('takes formulas as texts', async () => {
@@ -575,6 +578,19 @@ function memory(): number {
   collect();
   const { heapUsed, external, arrayBuffers } = process.memoryUsage();
   return heapUsed + external + arrayBuffers;
+}
+
+/** The same when nothing more goes: what holds bytes of uploads lets go of them a moment after it is thrown away itself. */
+async function atRest(): Promise<number> {
+  let before = Infinity;
+  return eventually(
+    async () => memory(),
+    (now) => {
+      const still = before - now < 1_000_000;
+      before = now;
+      return still;
+    },
+  );
 }
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));

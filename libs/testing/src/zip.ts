@@ -3,7 +3,7 @@ import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 /** A part of an archive, and what its directory says of it where that is not so. */
 export interface Part {
   name: string;
-  bytes: string | Buffer;
+  bytes: string | Buffer | Packed;
   /** Size after inflating, as declared. */
   declared?: number;
   /** The same in the 64-bit fields. */
@@ -14,16 +14,33 @@ export interface Part {
   sameAs?: number;
 }
 
+/** Bytes as they lie in an archive. */
+interface Packed {
+  bytes: Buffer;
+  crc: number;
+  size: number;
+}
+const pack = (whole: Buffer): Packed => ({ bytes: deflateRawSync(whole), crc: crc32(whole), size: whole.length }); // prettier-ignore
+
+const packedZeros = new Map<number, Packed>();
+/** Hundreds of megabytes of zeros, packed once for all who ask. */
+function zeros(size: number): Packed {
+  const packed = packedZeros.get(size) ?? pack(Buffer.alloc(size));
+  packedZeros.set(size, packed);
+  return packed;
+}
+
 /** A ZIP by hand, so that it can lie. */
-export function zip(parts: Record<string, string | Buffer> | Part[], says: { entries?: number; comment?: string } = {}): Buffer {
+export function zip(parts: Record<string, Part['bytes']> | Part[], says: { entries?: number; comment?: string } = {}): Buffer {
   const list: Part[] = Array.isArray(parts) ? parts : Object.entries(parts).map(([name, bytes]) => ({ name, bytes }));
   const bodies: Buffer[] = [];
   const directory: Buffer[] = [];
   const starts: number[] = [];
   let offset = 0;
   for (const { name, bytes, declared, declared64, method = 8, flags = 0x800, sameAs } of list) {
-    const whole = Buffer.from(bytes);
-    const packed = method === 8 ? deflateRawSync(whole) : whole;
+    const plain = typeof bytes === 'string' || Buffer.isBuffer(bytes) ? Buffer.from(bytes) : undefined;
+    const { bytes: deflated, crc, size: whole } = plain ? pack(plain) : (bytes as Packed);
+    const packed = method === 8 || !plain ? deflated : plain;
     const named = Buffer.from(name);
     const extra = declared64 === undefined ? Buffer.alloc(0) : Buffer.alloc(12);
     if (declared64 !== undefined) {
@@ -31,13 +48,13 @@ export function zip(parts: Record<string, string | Buffer> | Part[], says: { ent
       extra.writeUInt16LE(8, 2);
       extra.writeBigUInt64LE(declared64, 4);
     }
-    const size = declared64 === undefined ? (declared ?? whole.length) : 0xffff_ffff;
+    const size = declared64 === undefined ? (declared ?? whole) : 0xffff_ffff;
     const head = Buffer.alloc(30);
     head.writeUInt32LE(0x04034b50, 0);
     head.writeUInt16LE(20, 4);
     head.writeUInt16LE(flags, 6);
     head.writeUInt16LE(method, 8);
-    head.writeUInt32LE(crc32(whole), 14);
+    head.writeUInt32LE(crc, 14);
     head.writeUInt32LE(packed.length, 18);
     head.writeUInt32LE(size, 22);
     head.writeUInt16LE(named.length, 26);
@@ -46,7 +63,7 @@ export function zip(parts: Record<string, string | Buffer> | Part[], says: { ent
     central.writeUInt16LE(20, 6);
     central.writeUInt16LE(flags, 8);
     central.writeUInt16LE(method, 10);
-    central.writeUInt32LE(crc32(whole), 16);
+    central.writeUInt32LE(crc, 16);
     central.writeUInt32LE(packed.length, 20);
     central.writeUInt32LE(size, 24);
     central.writeUInt16LE(named.length, 28);
@@ -117,26 +134,25 @@ export function hostileWorkbooks(title: readonly string[], row: readonly string[
   const parts = workbookParts([title, row]);
   const list: Part[] = Object.entries(parts).map(([name, bytes]) => ({ name, bytes }));
   const sheet = String(parts['xl/worksheets/sheet1.xml']);
-  const withPart = (name: string, bytes: string | Buffer): Buffer => zip({ ...parts, [name]: bytes });
+  const withPart = (name: string, bytes: Part['bytes']): Buffer => zip({ ...parts, [name]: bytes });
   const shared = (texts: string, rows: string): Buffer =>
     zip({ ...parts, 'xl/sharedStrings.xml': `<sst>${texts}</sst>`, 'xl/worksheets/sheet1.xml': sheet.replace('</sheetData>', `${rows}</sheetData>`) });
-  const zeros = Buffer.alloc(100_000_000);
   const laugh = (n: number): string => String.fromCharCode(97 + n);
   const laughs = `<!DOCTYPE x [<!ENTITY a "lol">${Array.from({ length: 9 }, (_, n) => `<!ENTITY ${laugh(n + 1)} "${`&${laugh(n)};`.repeat(10)}">`).join('')}]>`;
   const read: [string, string][] = [['the list of sheets', 'xl/workbook.xml'], ['the relations', 'xl/_rels/workbook.xml.rels'], ['the sheet', 'xl/worksheets/sheet1.xml']];
-  const nested = zip({ 'a.zip': zip({ 'b.zip': zip({ zeros }) }) });
+  const nested = zip({ 'a.zip': zip({ 'b.zip': zip({ zeros: zeros(100_000_000) }) }) });
   const withSheet = (xml: string): Buffer => zip({ ...parts, 'xl/worksheets/sheet1.xml': xml });
   return [
     // bombs
-    ['300 MB of zeros', withPart('xl/sharedStrings.xml', Buffer.alloc(300_000_000)), 'sheet-bomb'],
-    ['300 MB of zeros in a part that nobody reads', withPart('xl/media/image1.png', Buffer.alloc(300_000_000)), 'sheet-bomb'],
-    ['zeros that call themselves 1,000 bytes', zip([...list, { name: 'xl/sharedStrings.xml', bytes: zeros, declared: 1000 }]), 'sheet-damaged'],
+    ['300 MB of zeros', withPart('xl/sharedStrings.xml', zeros(300_000_000)), 'sheet-bomb'],
+    ['300 MB of zeros in a part that nobody reads', withPart('xl/media/image1.png', zeros(300_000_000)), 'sheet-bomb'],
+    ['zeros that call themselves 1,000 bytes', zip([...list, { name: 'xl/sharedStrings.xml', bytes: zeros(100_000_000), declared: 1000 }]), 'sheet-damaged'],
     ['a sheet that calls itself smaller than it is', zip(list.map((one) => (one.name.includes('sheet1') ? { ...one, declared: 10 } : one))), 'sheet-damaged'],
     ['4 GB by its own word', zip([...list, { name: 'x', bytes: 'x', declared: 0xffff_fffe }]), 'sheet-bomb'],
     ['a terabyte in the 64-bit fields', zip([...list, { name: 'x', bytes: 'x', declared64: 2n ** 40n }]), 'sheet-bomb'],
     ['more bytes than numbers can count', zip([...list, { name: 'x', bytes: 'x', declared64: 2n ** 63n }]), 'sheet-bomb'],
     ['10,000 parts', zip({ ...parts, ...Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`x/${n}`, ''])) }), 'sheet-bomb'],
-    ['200 parts that are one and the same', zip([...list, { name: 'x', bytes: zeros.subarray(0, 10_000_000) }, ...Array.from({ length: 200 }, (_, n) => ({ name: `x${n}`, bytes: '', declared: 10_000_000, sameAs: 3 }))]), 'sheet-bomb'],
+    ['200 parts that are one and the same', zip([...list, { name: 'x', bytes: zeros(10_000_000) }, ...Array.from({ length: 200 }, (_, n) => ({ name: `x${n}`, bytes: '', declared: 10_000_000, sameAs: 3 }))]), 'sheet-bomb'],
     ['archives in archives', withPart('xl/embeddings/a.zip', nested), null],
     // directories
     ['65,000 parts by its own word', zip(parts, { entries: 65_000 }), 'sheet-damaged'],
