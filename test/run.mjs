@@ -19,7 +19,7 @@ const jest = spawnSync(
     '--max-semi-space-size=64',
     '--initial-old-space-size=1024',
     join(root, 'node_modules/jest/bin/jest.js'),
-    '--maxWorkers=2',
+    '--maxWorkers=3', // some wait for what they stopped to come back while others work
     '--json',
     `--outputFile=${file}`,
     ...(process.argv.some((word) => word.startsWith('--selectProjects'))

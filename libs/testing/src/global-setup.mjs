@@ -19,7 +19,6 @@ export default async function setup() {
   const postgres = await startPostgres({
     dataDir: join(folder, 'data'),
     durable: false,
-    settings: ['autovacuum_naptime=10min'], // with hundreds of databases it would be at work all the time
     log: say,
     ...(authority
       ? { tls: { ...newCertificate(authority, ['localhost', '127.0.0.1']), caFile } }
