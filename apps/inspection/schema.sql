@@ -347,6 +347,8 @@ create table obligation_run (
   requested_by text not null,
   created_at timestamp with time zone not null,
   finished_at timestamp with time zone,
+  reached_division text,
+  reached_establishment uuid,
   constraint obligation_run_pkey PRIMARY KEY (id),
   constraint obligation_run_division_period_key UNIQUE (division, period),
   constraint obligation_run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text])))

@@ -15,6 +15,7 @@ import { visits } from './migrations/0002-visits.js';
 import { indicators } from './migrations/0099-indicators.js';
 import { evidence } from './migrations/0003-evidence.js';
 import { runs } from './migrations/0100-runs.js';
+import { runPlace } from './migrations/0101-run-place.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -54,6 +55,7 @@ export const inspection: ServiceDefinition = {
     indicators,
     runs,
     retries('inspection'),
+    runPlace,
   ],
   events: [InspectionEvents],
   fileTables: ['evidence'],

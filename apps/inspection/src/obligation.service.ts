@@ -49,6 +49,12 @@ export const answersNow = (establishment: string): string => `lateral (
   select official_id, official_name, official_post, official_level from responsibility
   where establishment_id = ${establishment} and ended_at is null order by made_at desc, assignment_id desc limit 1)`;
 
+/** Where an establishment lies, in the order in which a run goes through them. */
+interface Place {
+  division: string;
+  establishmentId: string;
+}
+
 /** Visits due: opened for a whole period by a run, kept in step with establishments and assignments. */
 @Injectable()
 export class ObligationService {
@@ -70,22 +76,41 @@ export class ObligationService {
     return run;
   } // prettier-ignore
 
-  /** Opens what a run lacks, some hundreds at once. @returns how many */
-  async open(tx: Tx, county: string, period: string, limit: number): Promise<number> {
+  /**
+   * Opens what a run lacks in the next `limit` establishments, and ends it after the last of them. It goes on from where it
+   * was: to look each time for what is not opened yet takes the square of the establishments. What comes or moves meanwhile
+   * is opened by `follow`.
+   */
+  async goOn(tx: Tx, { id, division: county, period }: { id: string; division: string; period: string }, limit: number): Promise<void> {
     await keepOut(tx, county);
+    const [from] = await tx.query<Place>(
+      `select coalesce(reached_division, division) as division, coalesce(reached_establishment, '00000000-0000-0000-0000-000000000000') as "establishmentId"
+       from obligation_run where id = $1 and state = 'running'`,
+      [id],
+    );
+    if (!from) return; // another replica has ended it
+    const places = await tx.query<Place>(
+      `select division, establishment_id as "establishmentId" from premises
+       where status = 'open' and division < $1 || ':' and (division, establishment_id) > ($2, $3) order by division, establishment_id limit $4`,
+      [county, from.division, from.establishmentId, limit],
+    );
+    const to = places.at(-1) ?? from;
     const opened = await tx.query<ObligationRow>(
       `insert into obligation (id, division, version, establishment_id, establishment_name, tier, period, due_on, state, official_id, official_name, opened_at)
-       select uuidv7(), p.division, 1, p.establishment_id, p.name, p.tier, $2, $3, 'open', r.official_id, r.official_name, $4
+       select uuidv7(), p.division, 1, p.establishment_id, p.name, p.tier, $1, $2, 'open', r.official_id, r.official_name, $3
        from premises p left join ${answersNow('p.establishment_id')} r on true
-       where p.status = 'open' and p.division >= $1 and p.division < $1 || ':'
-         and not exists (select from obligation o where o.establishment_id = p.establishment_id and o.period = $2)
-       order by p.division, p.establishment_id limit $5
+       where p.status = 'open' and (p.division, p.establishment_id) > ($4, $5) and (p.division, p.establishment_id) <= ($6, $7)
+       order by p.division, p.establishment_id
        on conflict do nothing returning ${columns}`,
-      [county, period, daysOf(period).to, tx.now, limit],
+      [period, daysOf(period).to, tx.now, from.division, from.establishmentId, to.division, to.establishmentId],
     );
     for (const one of opened) tx.publish(ObligationOpened, one, stateOf(one));
-    return opened.length;
-  }
+    await tx.query(
+      `update obligation_run set opened = opened + $2, version = version + 1, reached_division = $3, reached_establishment = $4,
+         state = case when $5 then 'done' else state end, finished_at = case when $5 then $6::timestamptz end where id = $1`,
+      [id, opened.length, to.division, to.establishmentId, places.length < limit, tx.now],
+    );
+  } // prettier-ignore
 
   /** An establishment changed: what is due there follows, for every run whose period is not over. */
   async follow(tx: Tx, establishmentId: string): Promise<void> {
@@ -212,14 +237,7 @@ export class ObligationRuns implements Job {
       await this.database.within(caller, (tx) =>
         tx.query(`update obligation_run set state = 'running', version = version + 1 where id = $1 and state = 'queued'`, [work.id]),
       );
-    await this.database.within(caller, async (tx) => {
-      const opened = await this.obligations.open(tx, work.division, work.period, 500);
-      await tx.query(
-        `update obligation_run set opened = opened + $2, version = version + 1, state = case when $2 = 0 then 'done' else state end,
-           finished_at = case when $2 = 0 then $3::timestamptz end where id = $1 and state = 'running'`,
-        [work.id, opened, tx.now],
-      );
-    });
+    await this.database.within(caller, (tx) => this.obligations.goOn(tx, work, 500));
     return true;
   } // prettier-ignore
 

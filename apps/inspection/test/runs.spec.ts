@@ -27,3 +27,30 @@ it('a run that has begun to open what is due says so until it is done', async ()
   }
   expect(await eventually(state, (now) => now === 'done')).toBe('done');
 }, 30_000);
+
+it('goes through thousands of establishments in parts, opens each once, and leaves out what is closed or elsewhere', async () => {
+  await county.rows(
+    'inspection',
+    `insert into premises (establishment_id, division, sequence, name, kind, tier, status, address, known_since)
+     select gen_random_uuid(), case when n % 3 = 0 then '371425101201' when n % 3 = 1 then '371425102201' else '371425' || '115999' end, 1, n || '店', 'catering', 'D', 'open', '一号', now()
+     from generate_series(1, 1500) n
+     union all select gen_random_uuid(), '371425101201', 1, '关店', 'catering', 'D', 'closed', '一号', now()
+     union all select gen_random_uuid(), '371482101201', 1, '邻县店', 'catering', 'D', 'open', '一号', now()`,
+  );
+  // One of them was opened before, and is not opened again.
+  await county.rows('inspection', `insert into obligation (id, division, version, establishment_id, establishment_name, tier, period, due_on, state, opened_at)
+    select gen_random_uuid(), division, 1, establishment_id, name, tier, '2099-Q2', '2099-06-30', 'open', now() from premises where name = '7店'`);
+  const admin = await county.token('county-admin', '371425');
+  const run = await county.call('inspection', 'POST', '/v1/obligation-runs', { token: admin, body: { period: '2099-Q2' } });
+  expect(run.status).toBe(202);
+  const path = `/v1/obligation-runs/${(run.body as { id: string }).id}`;
+  const done = await eventually(
+    async () => (await county.call('inspection', 'GET', path, { token: admin })).body as { state: string; opened: number },
+    ({ state }) => state === 'done',
+    30_000,
+  );
+  expect(done).toMatchObject({ state: 'done', opened: 1499 });
+  const [there] = await county.rows<object>('inspection', `select count(*)::int as all, count(distinct establishment_id)::int as establishments,
+    (count(*) filter (where establishment_name in ('关店', '邻县店')))::int as others from obligation where period = '2099-Q2'`);
+  expect(there).toEqual({ all: 1500, establishments: 1500, others: 0 });
+}, 60_000); // prettier-ignore
