@@ -251,7 +251,7 @@ describe('facts delivered twice, shuffled or late', () => {
   async function replay(first: Envelope[], then: Envelope[], late: Envelope[]): Promise<void> {
     await begin();
     await publish(first);
-    await other.rows('inspection', `insert into obligation_run select * from jsonb_populate_recordset(null::obligation_run, $1)`, [JSON.stringify(own.run.map((row) => ({ ...row, state: 'queued', opened: 0, finished_at: null })))]); // prettier-ignore
+    await other.rows('inspection', `insert into obligation_run select * from jsonb_populate_recordset(null::obligation_run, $1)`, [JSON.stringify(own.run.map((row) => ({ ...row, state: 'queued', opened: 0, finished_at: null, reached_division: null, reached_establishment: null })))]); // prettier-ignore
     await publish(then);
     await eventually(
       () => other.rows<{ state: string }>('inspection', 'select state from obligation_run'),
