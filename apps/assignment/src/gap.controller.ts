@@ -89,6 +89,7 @@ export class GapController {
            from premises p
            join (values ('A', 'city'), ('B', 'county'), ('C', 'township'), ('D', 'village')) as l(tier, level) on l.tier = p.tier
            where p.status = 'open'),
+         -- once: before there are statistics the planner would sort it anew for each establishment
          served as materialized (select distinct level, case level when 'village' then substr(division, 1, 9) else division end as pool from official where active),
          gap as (
            select d.establishment_id, d.division, d.name, d.tier, d.level,

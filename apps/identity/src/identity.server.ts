@@ -124,8 +124,7 @@ export async function startIdentity(
   await new Promise<void>((done, failed) => {
     server.once('error', failed);
     server.listen(config.port, config.host, done);
-  }).catch(async (error: unknown) => {
-    await running.stop();
+  }).catch((error: unknown) => {
     throw notListening(error, config);
   });
   return {

@@ -57,5 +57,5 @@ try {
   await main(process.argv[2], process.argv[3]);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
-  process.exit(1); // whatever still waits, for a broker that is away, say, does not keep it
+  process.exit(1); // whatever was begun, connections or the wait for a broker that is away, does not keep it
 }

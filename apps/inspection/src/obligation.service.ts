@@ -81,7 +81,7 @@ export class ObligationService {
    * was: to look each time for what is not opened yet takes the square of the establishments. What comes or moves meanwhile
    * is opened by `follow`.
    */
-  async goOn(tx: Tx, { id, division: county, period }: { id: string; division: string; period: string }, limit: number): Promise<void> {
+  async openNext(tx: Tx, { id, division: county, period }: { id: string; division: string; period: string }, limit: number): Promise<void> {
     await keepOut(tx, county);
     const [from] = await tx.query<Place>(
       `select coalesce(reached_division, division) as division, coalesce(reached_establishment, '00000000-0000-0000-0000-000000000000') as "establishmentId"
@@ -237,7 +237,7 @@ export class ObligationRuns implements Job {
       await this.database.within(caller, (tx) =>
         tx.query(`update obligation_run set state = 'running', version = version + 1 where id = $1 and state = 'queued'`, [work.id]),
       );
-    await this.database.within(caller, (tx) => this.obligations.goOn(tx, work, 500));
+    await this.database.within(caller, (tx) => this.obligations.openNext(tx, work, 500));
     return true;
   } // prettier-ignore
 

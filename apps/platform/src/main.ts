@@ -291,9 +291,9 @@ async function start(options: StartOptions): Promise<void> {
         const path = request.url ?? '/';
         const [, first = '', second = ''] = path.split(/[/?]/);
         const service = first === 'api' ? services.get(second) : undefined;
-        const refusal = unreadable(request);
-        if (refusal) tellPlain(response, refusal);
-        else if (service) service.handle(request, response);
+        const refusal = service ? undefined : unreadable(request);
+        if (service) service.handle(request, response);
+        else if (refusal) tellPlain(response, refusal);
         else if (first === 'identity' && issuing) issuing.issue(request, response);
         else if (first === 'docs')
           serveDocs(path, [...services.keys()], response).catch(() =>

@@ -385,26 +385,9 @@ export async function startService(
   await app.init();
   await fastify.ready();
   jobs.start();
-  const stop = async (): Promise<void> => {
-    stopped = true;
-    // Whoever is still sending after ten seconds does not hold up a restart.
-    const patience = setTimeout(() => fastify.server.closeAllConnections(), 10_000);
-    await app.close();
-    clearTimeout(patience);
-    await jobs.stop();
-    await reconciler?.stop();
-    await consumers?.stop();
-    await watermarks?.stop();
-    await relay?.stop();
-    if (connection)
-      await connection.drain().catch(() => undefined); // closed already: nothing to drain
-    else void joined;
-    await database.close();
-  };
   let port = 0;
   if (options.listen) {
-    await app.listen(config.port, config.host).catch(async (error: unknown) => {
-      await stop();
+    await app.listen(config.port, config.host).catch((error: unknown) => {
       throw notListening(error, config);
     });
     const address = app.getHttpServer().address() as { port: number } | null;
@@ -415,7 +398,22 @@ export async function startService(
     port,
     database,
     handle: (request, response) => fastify.routing(request, response),
-    stop,
+    async stop(): Promise<void> {
+      stopped = true;
+      // Whoever is still sending after ten seconds does not hold up a restart.
+      const patience = setTimeout(() => fastify.server.closeAllConnections(), 10_000);
+      await app.close();
+      clearTimeout(patience);
+      await jobs.stop();
+      await reconciler?.stop();
+      await consumers?.stop();
+      await watermarks?.stop();
+      await relay?.stop();
+      if (connection)
+        await connection.drain().catch(() => undefined); // closed already: nothing to drain
+      else void joined;
+      await database.close();
+    },
   };
 }
 
@@ -547,6 +545,6 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       );
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
-    process.exit(1); // whatever still waits, for a broker that is away, say, does not keep it
+    process.exit(1); // whatever was begun, connections or the wait for a broker that is away, does not keep it
   }
 }

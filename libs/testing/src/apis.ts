@@ -115,7 +115,7 @@ export abstract class Apis {
   }
 
   /** For the end, as `confess`. */
-  protected async forget(): Promise<void> {
+  protected async disconnect(): Promise<void> {
     await Promise.all([...this.pools.values()].map((pool) => pool.end()));
   }
 

@@ -217,7 +217,7 @@ export class County extends Apis {
     for (const one of this.running) await one.stop();
     await this.nats.stop();
     await this.issuer.stop();
-    await this.forget();
+    await this.disconnect();
     for (const folder of this.folders) await rm(folder, { recursive: true, force: true });
     this.confess();
   }

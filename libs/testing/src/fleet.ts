@@ -249,14 +249,12 @@ export class Fleet extends Apis {
     this.replicas.push(replica);
     let said = '';
     child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    const port = await eventually(
-      async () => /"listening":(\d+)/.exec(said)?.[1] ?? (ended(child) ? 'ended at its start' : ''),
-      (found) => found !== '',
-      60_000,
-    ).catch(() => 'not up within 60 s');
-    if (!/^\d+$/.test(port))
-      throw new Error(`${service}, process ${child.pid}: ${port}:\n${this.log}`);
-    replica.port = Number(port);
+    const portSaid = (): number => Number(/"listening":(\d+)/.exec(said)?.[1] ?? 0);
+    await eventually(async () => portSaid() > 0 || ended(child), Boolean, 60_000).catch((late: Error) => {
+      throw new Error(`${service} does not listen: ${late.message}\n${this.log}`);
+    }); // prettier-ignore
+    replica.port = portSaid();
+    if (replica.port === 0) throw new Error(`${service} ended at its start:\n${this.log}`);
     return replica;
   }
 
@@ -391,7 +389,7 @@ export class Fleet extends Apis {
     await Promise.all(left.map(({ gone }) => gone));
     clearTimeout(patience);
     await this.stopNats();
-    await this.forget();
+    await this.disconnect();
     await rm(this.storeDir, { recursive: true, force: true });
     this.confess();
   }

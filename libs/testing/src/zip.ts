@@ -20,7 +20,7 @@ interface Packed {
   crc: number;
   size: number;
 }
-const pack = (whole: Buffer): Packed => ({ bytes: deflateRawSync(whole), crc: crc32(whole), size: whole.length }); // prettier-ignore
+const pack = (whole: Buffer, method = 8): Packed => ({ bytes: method === 8 ? deflateRawSync(whole) : whole, crc: crc32(whole), size: whole.length }); // prettier-ignore
 
 const packedZeros = new Map<number, Packed>();
 /** Hundreds of megabytes of zeros, packed once for all who ask. */
@@ -38,9 +38,7 @@ export function zip(parts: Record<string, Part['bytes']> | Part[], says: { entri
   const starts: number[] = [];
   let offset = 0;
   for (const { name, bytes, declared, declared64, method = 8, flags = 0x800, sameAs } of list) {
-    const plain = typeof bytes === 'string' || Buffer.isBuffer(bytes) ? Buffer.from(bytes) : undefined;
-    const { bytes: deflated, crc, size: whole } = plain ? pack(plain) : (bytes as Packed);
-    const packed = method === 8 || !plain ? deflated : plain;
+    const { bytes: packed, crc, size: whole } = typeof bytes === 'string' || Buffer.isBuffer(bytes) ? pack(Buffer.from(bytes), method) : bytes;
     const named = Buffer.from(name);
     const extra = declared64 === undefined ? Buffer.alloc(0) : Buffer.alloc(12);
     if (declared64 !== undefined) {
