@@ -54,6 +54,14 @@ export class ObligationRun implements ObligationRunView {
   period: string;
   @ApiProperty({ enum: ['queued', 'running', 'done'], example: 'done' })
   state: 'queued' | 'running' | 'done';
+  @ApiProperty({
+    type: Number,
+    minimum: 0,
+    maximum: 1,
+    description: 'Of the county’s establishments, the part that the run has come past',
+    example: 1,
+  })
+  progress: number;
   @ApiProperty({ type: Number, description: 'Obligations opened by the run so far', example: 3787 })
   opened: number;
   @ApiProperty({ type: String, description: 'Account, or the service itself at a quarter’s start' })

@@ -35,14 +35,18 @@ export interface ObligationRunView {
   version: number;
   period: string;
   state: 'queued' | 'running' | 'done';
+  progress: number;
   opened: number;
   requestedBy: string;
   createdAt: Date;
   finishedAt: Date | null;
 }
 
+/** Its progress: of the county's open establishments, those that it has come past. */
 export const runView = `id, division, version, period, state, opened, requested_by as "requestedBy", created_at as "createdAt",
-  finished_at as "finishedAt"`;
+  finished_at as "finishedAt", case when state = 'done' then 1.0 else (
+    select coalesce(avg(((p.division, p.establishment_id) <= (reached_division, reached_establishment))::int), 0)::float8
+    from premises p where p.status = 'open' and p.division < obligation_run.division || ':' and p.division > obligation_run.division) end as progress`;
 
 /** Who answers for an establishment now: the newest assignment that has not ended. */
 export const answersNow = (establishment: string): string => `lateral (

@@ -54,3 +54,21 @@ it('goes through 1,500 establishments in parts, opens each once, and leaves out 
     (count(*) filter (where establishment_name in ('关店', '邻县店')))::int as others from obligation where period = '2099-Q2'`);
   expect(there).toEqual({ all: 1500, establishments: 1500, others: 0 });
 }, 60_000); // prettier-ignore
+
+it('says how far it has come', async () => {
+  const admin = await county.token('county-admin', '371425');
+  const holder = new pg.Client({ connectionString: county.url('inspection', 'app') });
+  await holder.connect();
+  try {
+    await holder.query('select pg_advisory_lock(7032, 371425)'); // it stays where it is meanwhile
+    const [run] = await county.rows<{ id: string }>('inspection', `insert into obligation_run (id, division, version, period, state, requested_by, created_at, reached_division, reached_establishment)
+      select gen_random_uuid(), '371425', 1, '2099-Q3', 'running', 'x', now(), division, establishment_id from premises
+      where status = 'open' order by division, establishment_id offset 374 limit 1 returning id`);
+    const now = async (): Promise<unknown> => (await county.call('inspection', 'GET', `/v1/obligation-runs/${run?.id ?? ''}`, { token: admin })).body;
+    expect(await now()).toMatchObject({ state: 'running', progress: 0.25 });
+    await holder.end();
+    expect(await eventually(now, (then) => (then as { state: string }).state === 'done', 30_000)).toMatchObject({ progress: 1, opened: 1125 });
+  } finally {
+    await holder.end();
+  }
+}, 60_000); // prettier-ignore
