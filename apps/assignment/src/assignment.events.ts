@@ -18,7 +18,8 @@ export class AssignmentEvents {
   @OnEvent(EstablishmentRegistered, EstablishmentChanged)
   async copy(event: Envelope<DataOf<typeof EstablishmentRegistered>>, tx: Tx): Promise<void> {
     const { establishmentId, division, name, kind, tier, status } = event.data;
-    await tx.query(
+    await tx.ask(
+      'keep premises',
       `insert into premises (establishment_id, division, sequence, name, kind, tier, status)
        values ($1, $2, $3, $4, $5, $6, $7)
        on conflict (establishment_id) do update

@@ -173,7 +173,8 @@ export class CorrectiveActionService {
 
   /** Another official answers for the establishment, or nobody does: what is not closed goes with it. */
   async reassign(tx: Tx, establishmentId: string): Promise<void> {
-    const changed = await tx.query<CorrectiveAction>(
+    const changed = await tx.ask<CorrectiveAction>(
+      'corrections reassign',
       `update corrective_action set official_id = now.official, version = version + 1, changed_at = $2
        from (select r.official_id as official from (values (1)) as one left join ${answersNow('$1')} r on true) now
        where establishment_id = $1 and state <> 'closed' and official_id is distinct from now.official returning ${actionView}`,

@@ -19,8 +19,9 @@ export class InspectionEvents {
   @OnEvent(EstablishmentRegistered, EstablishmentChanged)
   async copy(event: Envelope<DataOf<typeof EstablishmentRegistered>>, tx: Tx): Promise<void> {
     const { establishmentId, division, name, kind, tier, status, address } = event.data;
-    await taking(tx, division, establishmentId);
-    const newer = await tx.query(
+    const taken = taking(tx, division, establishmentId);
+    const kept = tx.ask(
+      'keep premises',
       `insert into premises (establishment_id, division, sequence, name, kind, tier, status, address, known_since)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
        on conflict (establishment_id) do update
@@ -30,14 +31,16 @@ export class InspectionEvents {
        returning 1 as one`,
       [establishmentId, division, event.sequence, name, kind, tier, status, address ?? null, tx.now],
     );
-    if (newer.length > 0) await this.obligations.follow(tx, establishmentId);
+    const [, newer] = await Promise.all([taken, kept]);
+    if (newer.length > 0) await this.obligations.follow(tx, event.data);
   } // prettier-ignore
 
   @OnEvent(AssignmentMade, AssignmentEnded)
   async assign(event: Envelope<DataOf<typeof AssignmentMade>>, tx: Tx): Promise<void> {
     const { assignmentId, division, establishmentId, officialId, officialName, officialPost, officialLevel, madeAt, endedAt } = event.data;
-    await taking(tx, division, establishmentId);
-    const newer = await tx.query(
+    const taken = taking(tx, division, establishmentId);
+    const kept = tx.ask(
+      'keep responsibility',
       `insert into responsibility (assignment_id, division, sequence, establishment_id, official_id, official_name, official_post, official_level, made_at, ended_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
        on conflict (assignment_id) do update set sequence = excluded.sequence, ended_at = excluded.ended_at
@@ -45,9 +48,9 @@ export class InspectionEvents {
        returning 1 as one`,
       [assignmentId, division, event.sequence, establishmentId, officialId, officialName, officialPost, officialLevel, madeAt, endedAt],
     );
+    const [, newer] = await Promise.all([taken, kept]);
     if (newer.length === 0) return;
-    await this.obligations.reassign(tx, establishmentId);
-    await this.actions.reassign(tx, establishmentId);
+    await Promise.all([this.obligations.reassign(tx, establishmentId), this.actions.reassign(tx, establishmentId)]);
   } // prettier-ignore
 
   @OnEvent(CalendarAnnounced)

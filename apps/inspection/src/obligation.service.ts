@@ -53,6 +53,15 @@ export const answersNow = (establishment: string): string => `lateral (
   select official_id, official_name, official_post, official_level from responsibility
   where establishment_id = ${establishment} and ended_at is null order by made_at desc, assignment_id desc limit 1)`;
 
+/** What obligations need of an establishment. */
+interface Premises {
+  establishmentId: string;
+  division: string;
+  name: string;
+  tier: string;
+  status: string;
+}
+
 /** Where an establishment lies, in the order in which a run goes through them. */
 interface Place {
   division: string;
@@ -117,13 +126,8 @@ export class ObligationService {
   } // prettier-ignore
 
   /** An establishment changed: what is due there follows, for every run whose period is not over. */
-  async follow(tx: Tx, establishmentId: string): Promise<void> {
-    const [premises] = await tx.query<{ division: string; name: string; tier: string; status: string }>(
-      `select division, name, tier, status from premises where establishment_id = $1`,
-      [establishmentId],
-    );
-    if (!premises) return;
-    if (premises.status !== 'open') {
+  async follow(tx: Tx, { establishmentId, division, name, tier, status }: Premises): Promise<void> {
+    if (status !== 'open') {
       // What was missed while it was open stays missed: a closure that is told late must not differ from one in time.
       const withdrawn = await tx.query<ObligationRow>(
         `update obligation set state = 'withdrawn', version = version + 1
@@ -133,12 +137,14 @@ export class ObligationService {
       for (const one of withdrawn) tx.publish(ObligationWithdrawn, one, stateOf(one));
       return;
     }
-    await tx.query(
+    const told = tx.ask(
+      'obligations follow',
       `update obligation set establishment_name = $2, tier = $3
        where establishment_id = $1 and state in ('open', 'overdue') and (establishment_name, tier) is distinct from ($2, $3)`,
-      [establishmentId, premises.name, premises.tier],
+      [establishmentId, name, tier],
     );
-    const opened = await tx.query<ObligationRow>(
+    const opening = tx.ask<ObligationRow>(
+      'obligations open',
       `insert into obligation as o (id, division, version, establishment_id, establishment_name, tier, period, due_on, state, official_id, official_name, opened_at)
        select uuidv7(), $2, 1, $1, $3, $4, run.period, (left(run.period, 4) || '-01-01')::date + (right(run.period, 1)::int * interval '3 months') - interval '1 day',
               'open', r.official_id, r.official_name, $5
@@ -149,14 +155,16 @@ export class ObligationService {
              official_id = excluded.official_id, official_name = excluded.official_name
          where o.state = 'withdrawn'
        returning ${columns}`,
-      [establishmentId, premises.division, premises.name, premises.tier, tx.now, periodOf(tx.now)],
+      [establishmentId, division, name, tier, tx.now, periodOf(tx.now)],
     );
+    const [, opened] = await Promise.all([told, opening]);
     for (const one of opened) tx.publish(ObligationOpened, one, stateOf(one));
   } // prettier-ignore
 
   /** Another official answers, or nobody does: what is still due goes to him. */
   async reassign(tx: Tx, establishmentId: string): Promise<void> {
-    const changed = await tx.query<ObligationRow>(
+    const changed = await tx.ask<ObligationRow>(
+      'obligations reassign',
       `update obligation o set official_id = now.official_id, official_name = now.official_name, version = version + 1
        from (select r.official_id, r.official_name from (values (1)) as one left join ${answersNow('$1')} r on true) now
        where o.establishment_id = $1 and o.state in ('open', 'overdue') and o.official_id is distinct from now.official_id
@@ -198,7 +206,8 @@ async function keepOut(tx: Tx, county: string): Promise<void> {
 
 /** One establishment's state is changed by one transaction at a time, and not while its county is being opened. */
 export async function taking(tx: Tx, division: string, establishmentId: string): Promise<void> {
-  await tx.query(
+  await tx.ask(
+    'taking',
     `select pg_advisory_xact_lock_shared(7032, $1::int), pg_advisory_xact_lock(hashtextextended($2, 7033))`,
     [Number(division.slice(0, 6)), establishmentId],
   );

@@ -111,7 +111,8 @@ async function tell(
     zh: { ...what.about, ...what.words?.zh },
     en: { ...what.about, ...what.words?.en },
   });
-  const [told] = await tx.query<Told & { before: number | null }>(
+  const [told] = await tx.ask<Told & { before: number | null }>(
+    'tell',
     `insert into message as m (id, division, version, kind, subject_id, sequence, audience, official_id, title_zh, title_en, about, created_at, template_version)
      values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      on conflict on constraint message_once do update

@@ -122,6 +122,15 @@ export class Tx {
     this.sent.push(answer);
   }
 
+  /**
+   * `query`, prepared once a connection under `name`, without TypeORM: for what is asked anew for each fact, where planning
+   * takes longer than running. Several asked at once run in their order, in one turn to PostgreSQL and back.
+   */
+  async ask<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]> {
+    const { rows } = await this.connection.query({ name, text, values });
+    return rows as Row[];
+  }
+
   /** Writes the fact into the journal at the end of the transaction, with the version the aggregate has by then. */
   publish<T extends TObject>(
     contract: EventContract<T>,

@@ -112,8 +112,9 @@ export class Relay {
     await this.seals.open(client);
     const { rows } = await client.query<Unsent>({
       name: 'unsent',
-      text: `select o.journal_id, j.event, ${rowHash} as hash from (select * from outbox order by journal_id limit ${batch}) o
-             join journal j on j.id = o.journal_id and j.recorded_at = o.recorded_at
+      // Each row by its key: joined as a whole, a plan made while the journal was empty reads all of it at every pass.
+      text: `select o.journal_id, j.event, j.hash from (select * from outbox order by journal_id limit ${batch}) o
+             cross join lateral (select j.event, ${rowHash} as hash from journal j where j.id = o.journal_id and j.recorded_at = o.recorded_at limit 1) j
              order by o.journal_id`,
     });
     if (rows.length === 0) return false;
