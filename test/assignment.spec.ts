@@ -171,6 +171,24 @@ describe('the assignment of a county', () => {
     expect(await approve(old.id, second)).toMatchObject({ status: 409, body: { code: 'wrong-state' } }); // prettier-ignore
   }, 60_000);
 
+  it('refuses a proposal of which nothing is left, and lets the next one be approved', async () => {
+    const stale = await propose('371425103');
+    expect(stale.counts['assigned']).toBeGreaterThan(0);
+    await county.rows('assignment', `update premises set status = 'suspended' where starts_with(division, '371425103')`); // prettier-ignore
+    try {
+      expect(await approve(stale.id, second)).toMatchObject({ status: 409, body: { code: 'wrong-state' } }); // prettier-ignore
+      expect(await get<Proposal>(`/v1/proposals/${stale.id}`)).toMatchObject({ state: 'open', catchingUp: false }); // prettier-ignore
+    } finally {
+      await county.rows('assignment', `update premises set status = 'open' where starts_with(division, '371425103')`); // prettier-ignore
+    }
+    const [one] = await county.every<{ establishmentId: string }>('assignment', `/v1/proposals/${stale.id}/lines`, admin); // prettier-ignore
+    const fresh = await propose('371425103');
+    await county.rows('assignment', `update premises set status = 'suspended' where establishment_id = $1`, [one!.establishmentId]); // prettier-ignore
+    const approved = await approve(fresh.id, second);
+    expect(approved).toMatchObject({ status: 200, body: { counts: { skipped: 1, assigned: fresh.counts['assigned']! - 1 } } }); // prettier-ignore
+    await county.rows('assignment', `update premises set status = 'open' where establishment_id = $1`, [one!.establishmentId]); // prettier-ignore
+  }, 60_000);
+
   it('ends with the establishment, and shows a changed tier as a gap until it is mended', async () => {
     const [closing, growing] = establishments.filter(({ tier }) => tier === 'D');
     const patch = (one: Establishment, body: object): ReturnType<County['call']> =>

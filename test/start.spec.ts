@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { eventually } from '#testing';
@@ -261,9 +261,26 @@ describe('npm start', () => {
     60_000,
   );
 
-  it('keeps its data through a kill -9, and stops clean on a signal', async () => {
+  it('keeps its data through a kill -9, also with accounts that were opened in the demo, and stops clean on a signal', async () => {
+    const opened = await fetch(`${run.baseUrl}/api/identity/v1/accounts`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${await programToken('county')}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'biaobaisi-wang', displayName: '王秀英', role: 'office', division: '371425101' }),
+    }); // prettier-ignore
+    expect(opened.status).toBe(201);
     child.kill('SIGKILL');
     await exited();
+    // Where none of the demo's accounts is among those that are there, it is no demo.
+    const secrets = await readFile(join(folder, 'secrets.json'), 'utf8');
+    const known = JSON.parse(secrets) as { accounts: { clientId: string }[] };
+    for (const one of known.accounts) one.clientId = randomUUID();
+    await writeFile(join(folder, 'secrets.json'), JSON.stringify(known));
+    const refused = spawnSync(process.execPath, ['dist/apps/platform/src/main.js'], {
+      env: { ...process.env, FOODWARDEN_DATA: folder, NATS_SERVER_BIN: natsServer() },
+      encoding: 'utf8',
+    });
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/real accounts .*--fresh/)]); // prettier-ignore
+    await writeFile(join(folder, 'secrets.json'), secrets);
     await start();
     expect(await names(await programToken('office-101'))).toEqual(['老王饭店']);
     const gone = exited();

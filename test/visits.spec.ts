@@ -162,7 +162,11 @@ describe('visits due', () => {
     expect(own.map(({ establishmentId }) => establishmentId).sort()).toEqual([shop('甲店'), shop('乙店'), shop('丙坊')].sort()); // prettier-ignore
     for (const period of ['2026-Q5', '2026', 'x'])
       expect(await call('inspection', 'POST', '/v1/obligation-runs', admin, { period })).toMatchObject({ status: 422 }); // prettier-ignore
-    expect(await call('inspection', 'POST', '/v1/obligation-runs', admin, { period: '2026-Q3' })).toMatchObject({ status: 422, body: { code: 'period-unknown' } }); // prettier-ignore
+    for (const period of ['2026-Q3', '2027-Q2'])
+      expect(await call('inspection', 'POST', '/v1/obligation-runs', admin, { period })).toMatchObject({
+        status: 422,
+        body: { code: 'period-unknown', errors: [{ pointer: '/period', remedy: expect.stringContaining('2026-Q4、2027-Q1') }] },
+      }); // prettier-ignore
   });
 
   it('opens one for an establishment that comes later, and withdraws it when it closes', async () => {
@@ -223,7 +227,12 @@ describe('a visit', () => {
     expect(warning).toBe('official-untrained');
     const [settled] = await obligations(`?establishment=${shop('甲店')}`);
     expect(settled).toMatchObject({ state: 'settled', inspectionId: id });
-    const second = await submit(visit('甲店'));
+    // Without a key as well: whoever presses twice has not been there twice.
+    expect(await submit(visit('甲店', {}, ['catering-07']))).toMatchObject({
+      status: 409,
+      body: { code: 'already-submitted', detail: expect.stringContaining(id), errors: [{ pointer: '/visitedAt' }] },
+    }); // prettier-ignore
+    const second = await submit(visit('甲店', { visitedAt: '2026-11-23T08:31:00+08:00' }));
     expect(second).toMatchObject({ status: 201, body: { counts: true, obligationId: null } });
     const kept = await county.rows<{ n: number }>('inspection', `select count(*)::int as n from inspection where id = $1`, [id]); // prettier-ignore
     expect(kept).toEqual([{ n: 1 }]);
@@ -336,13 +345,13 @@ describe('the induction', () => {
       () => county.rows('inspection', 'select 1 as one from qualification where official_id = $1', [official.id]), // prettier-ignore
       ({ length }) => length === 1,
     );
-    expect(await submit(visit('甲店'))).toMatchObject({ status: 201, body: { warning: null } });
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-23T08:32:00+08:00' }))).toMatchObject({ status: 201, body: { warning: null } }); // prettier-ignore
   });
 
   it('is a condition of the visit where the county says so', async () => {
     await county.rows('inspection', `insert into policy select division, code, 2, jsonb_set(body, '{refuseAtSubmission}', 'true'), source, note from policy where code = 'official-induction'`); // prettier-ignore
     expect(await submit(visit('丁店'), colleague.token)).toMatchObject({ status: 403, body: { code: 'official-untrained' } }); // prettier-ignore
-    expect(await submit(visit('甲店'))).toMatchObject({ status: 201 });
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-23T08:33:00+08:00' }))).toMatchObject({ status: 201 }); // prettier-ignore
   });
 });
 

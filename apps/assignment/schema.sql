@@ -339,6 +339,7 @@ create table proposal (
   proposed_at timestamp with time zone not null,
   approved_by text,
   approved_at timestamp with time zone,
+  catching_up boolean,
   constraint proposal_pkey PRIMARY KEY (id),
   constraint proposal_state_check CHECK ((state = ANY (ARRAY['open'::text, 'approved'::text])))
 );

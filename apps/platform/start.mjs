@@ -18,4 +18,9 @@ const child = spawn(
 // A terminal's Ctrl-C reaches the child by itself; a signal sent to this process alone is passed on.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => child.kill('SIGTERM'));
+// npm does not pass on a signal that it gets alone: when it has ended, nobody is left to stop us.
+if (process.env.npm_lifecycle_event) {
+  const npm = process.ppid;
+  setInterval(() => process.ppid === npm || child.kill('SIGTERM'), 1000).unref();
+}
 child.on('exit', (code) => process.exit(code ?? 1));

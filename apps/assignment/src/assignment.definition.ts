@@ -17,6 +17,7 @@ import { officials } from './migrations/0003-officials.js';
 import { premisesSequence } from './migrations/0004-premises-sequence.js';
 import { undertakings } from './migrations/0005-undertakings.js';
 import { rosterParts } from './migrations/0007-import-parts.js';
+import { proposalCatchingUp } from './migrations/0102-proposal-catching-up.js';
 import { OfficialController } from './official.controller.js';
 import { OfficialService } from './official.service.js';
 import { ProposalController } from './proposal.controller.js';
@@ -62,6 +63,7 @@ export const assignment: ServiceDefinition = {
     rosterParts,
     retention('assignment', ['change', 'personal_read']),
     retries('assignment'),
+    proposalCatchingUp,
   ],
   events: [AssignmentEvents],
   jobs: [RosterImports],

@@ -41,6 +41,7 @@ export interface ProposalView {
   proposedAt: Date;
   approvedBy: string | null;
   approvedAt: Date | null;
+  catchingUp: boolean | null;
 }
 
 interface Premises extends Due {
@@ -84,7 +85,7 @@ interface AssignmentRow {
 }
 
 export const proposalView = `id, division, version, state, counts, proposed_by as "proposedBy", proposed_at as "proposedAt",
-  approved_by as "approvedBy", approved_at as "approvedAt"`;
+  approved_by as "approvedBy", approved_at as "approvedAt", catching_up as "catchingUp"`;
 
 /** Who answers for what: proposed by rule, approved by a person, ended with the establishment. */
 @Injectable()
@@ -95,7 +96,7 @@ export class AssignmentService {
    * For each open establishment of the place an official of its level. An office proposes what its own township answers
    * for (C and D); the county proposes all.
    */
-  async propose(tx: Tx, division: string): Promise<ProposalView> {
+  async propose(tx: Tx, division: string, catchingUp: boolean | null): Promise<ProposalView> {
     if (!division.startsWith(tx.caller.division))
       throw outOfScope(tx.caller.division);
     const induction = await policyOf(tx, Induction, division);
@@ -155,8 +156,8 @@ export class AssignmentService {
     };
     const id = uuidv7();
     await tx.query(
-      `insert into proposal (id, division, version, state, counts, proposed_by, proposed_at) values ($1, $2, 1, 'open', $3, $4, $5)`,
-      [id, division, JSON.stringify(counts), tx.caller.id, tx.now],
+      `insert into proposal (id, division, version, state, counts, proposed_by, proposed_at, catching_up) values ($1, $2, 1, 'open', $3, $4, $5, $6)`,
+      [id, division, JSON.stringify(counts), tx.caller.id, tx.now, catchingUp],
     );
     await tx.query(
       `insert into proposal_line (proposal_id, division, establishment_id, tier, official_id, official_name, basis, warning)
@@ -227,6 +228,8 @@ export class AssignmentService {
         official_level: levelOfTier[line.tier], warning: line.warning, made_at: tx.now, ended_at: null, end_reason: null,
       }); // prettier-ignore
     }
+    if (skipped > 0 && skipped === wanted.length)
+      throw new DomainError('wrong-state', `方案中的 ${skipped} 户在生成后均已变更,没有可批准的内容,请重新生成方案。 · All ${skipped} establishments of it have changed since it was made: nothing is left to approve, propose again.`); // prettier-ignore
     await tx.query(
       `update assignment a set version = t.version, ended_at = t.ended_at, end_reason = t.end_reason
        from jsonb_to_recordset($1::jsonb) as t(id uuid, version int, ended_at timestamptz, end_reason text) where a.id = t.id`,
@@ -248,7 +251,7 @@ export class AssignmentService {
     ]);
     await tx.query(
       `update proposal set state = 'approved', version = version + 1, approved_by = $2, approved_at = $3, counts = counts || $4 where id = $1`,
-      [id, tx.caller.id, tx.now, JSON.stringify({ skipped })],
+      [id, tx.caller.id, tx.now, JSON.stringify({ assigned: wanted.length - skipped, skipped })],
     );
     return this.one(tx, id);
   }

@@ -53,7 +53,7 @@ class ProposalCounts implements Counts {
   untrained: number;
   @ApiProperty({
     type: Number,
-    description: 'At approval: changed meanwhile, left alone',
+    description: 'At approval: changed meanwhile, left alone, and no longer counted as assigned',
     example: 0,
   })
   skipped: number;
@@ -78,6 +78,14 @@ export class Proposal {
   approvedBy: string | null;
   @ApiProperty({ type: String, format: 'date-time', nullable: true })
   approvedAt: Date | null;
+  @ApiProperty({
+    type: Boolean,
+    nullable: true,
+    description:
+      '仍有主体或名册资料在同步途中,方案可能不全,稍后请重新生成;null 表示消息服务无响应,无法判断 · facts of establishments were still on their way, so some may be missing: propose again in a moment; null: the broker does not answer, so nobody knows',
+    example: false,
+  })
+  catchingUp: boolean | null;
 }
 
 export class ProposalLine {
@@ -102,17 +110,6 @@ export class ProposalLine {
   warning: string | null;
 }
 
-class MadeProposal extends Proposal {
-  @ApiProperty({
-    type: Boolean,
-    nullable: true,
-    description:
-      '仍有主体或名册资料在同步途中,方案可能不全,稍后请重新生成;null 表示消息服务无响应,无法判断 · facts of establishments were still on their way, so some may be missing: propose again in a moment; null: the broker does not answer, so nobody knows',
-    example: false,
-  })
-  catchingUp: boolean | null;
-}
-
 class ProposalPage extends PageOf(Proposal) {}
 class LinePage extends PageOf(ProposalLine) {}
 
@@ -132,13 +129,10 @@ export class ProposalController {
     description:
       'D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders; B among the county’s; within the cap (`GET /policies`). An office proposes C and D of its township. After an import or its undo the establishments arrive here one by one: while they do, `catchingUp` is true; propose again when it is over.',
   })
-  @ApiResponse({ status: 201, type: MadeProposal })
-  async make(@Caller() caller: DatabaseCaller, @Body() body: MakeProposal): Promise<MadeProposal> {
+  @ApiResponse({ status: 201, type: Proposal })
+  async make(@Caller() caller: DatabaseCaller, @Body() body: MakeProposal): Promise<Proposal> {
     const catchingUp = await this.arrivals.underWay(); // before: what arrives meanwhile is counted, or told of
-    return this.database.within(caller, async (tx) => ({
-      ...(await this.assignments.propose(tx, body.division)),
-      catchingUp,
-    }));
+    return this.database.within(caller, (tx) => this.assignments.propose(tx, body.division, catchingUp));
   }
 
   @Get()

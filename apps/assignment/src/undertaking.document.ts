@@ -83,7 +83,7 @@ ${rows.join('\n')}
 <footer>
 <p>${escaped(statement)}</p>
 <p>承诺人(签名):________________&emsp;&emsp;&emsp;&emsp;日期:______年____月____日</p>
-<p><small>编号 ${id}&emsp;文本版本 ${text.version}&emsp;生成日期 ${dayOf(openedAt)}<br>名单校验 SHA-256 ${listSha256}</small></p>
+<p><small>编号 ${id}&emsp;文本版本 ${text.version}&emsp;生成日期 ${dayOf(openedAt)}<br>名单校验码 ${listSha256}</small></p>
 </footer>
 </body>
 </html>

@@ -204,7 +204,7 @@ export class UndertakingService {
     const { state, officialName } = undertaking;
     refuseOutdated(undertaking);
     if (documentSha256 !== undertaking.documentSha256)
-      throw new DomainError('document-differs', '请重新阅读承诺书,并提交所阅读文本的 SHA-256。 · Read the document again and send the SHA-256 of what you read.');
+      throw new DomainError('document-differs', '请重新阅读承诺书,并提交 GET /undertakings 中该承诺书的 documentSha256(不是文中的名单校验码)。 · Read the document again and send its `documentSha256` as GET /undertakings shows it (not the code of the list that is printed in it).');
     if (bare(signedName) !== bare(officialName))
       throw new DomainError('validation-failed', '请签本人姓名。 · He signs with his own name.', [
         { pointer: '/signedName', rule: 'ownName', value: signedName, remedy: `请签本人姓名 · sign as ${officialName}` },

@@ -7,7 +7,7 @@ import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
 import { VisitFrequency } from './inspection.policies.js';
-import { dateOf, daysOf, periodOf } from './period.js';
+import { dateOf, daysOf, nextPeriod, periodOf } from './period.js';
 
 export interface ObligationRow {
   id: string;
@@ -73,11 +73,14 @@ interface Place {
 export class ObligationService {
   /** The run of a period; asking again gives the one that is there. */
   async run(tx: Tx, period: string): Promise<ObligationRunView> {
-    const { to } = daysOf(period);
     const county = tx.caller.division;
     await policyOf(tx, VisitFrequency, county);
-    if (to < dateOf(tx.now))
-      throw new DomainError('period-unknown', `${period} 已结束,只能开立本季度及以后的督导任务。 · ${period} is over: only the present and coming quarters are opened.`);
+    const now = periodOf(tx.now);
+    const open = [now, nextPeriod(now)];
+    if (!open.includes(period))
+      throw new DomainError('period-unknown', `${period} 不是本季度或下一季度。 · ${period} is neither this quarter nor the next.`, [
+        { pointer: '/period', rule: 'period-unknown', value: period, remedy: `可填 ${open.join('、')} · Give ${open.join(' or ')}.` },
+      ]);
     await keepOut(tx, county);
     await tx.query(
       `insert into obligation_run (id, division, version, period, state, requested_by, created_at) values ($1, $2, 1, $3, 'queued', $4, $5)

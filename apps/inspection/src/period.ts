@@ -19,3 +19,9 @@ export function daysOf(period: string): { from: string; to: string } {
   const day = (month: number, of: number): string => new Date(Date.UTC(year, month, of)).toISOString().slice(0, 10);
   return { from: day(quarter * 3 - 3, 1), to: day(quarter * 3, 0) };
 } // prettier-ignore
+
+/** The quarter after one, e.g. `2027-Q1` after `2026-Q4`. */
+export function nextPeriod(period: string): string {
+  const [year = 0, quarter = 0] = period.split('-Q').map(Number);
+  return quarter === 4 ? `${year + 1}-Q1` : `${year}-Q${quarter + 1}`;
+}

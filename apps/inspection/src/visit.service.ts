@@ -50,6 +50,14 @@ export class VisitService {
       throw new DomainError('visited-in-future', '督导时间晚于现在,请核对时钟。 · The time of the visit lies ahead: compare the clock.', [
         { pointer: '/visitedAt', rule: 'visited-in-future', value: wanted.visitedAt, remedy: '请填写实际督导时间 · Give the time of the visit.' },
       ]);
+    const [before] = await tx.query<{ id: string }>(
+      `select id from inspection where establishment_id = $1 and visited_at = $2 and official_id = $3 and method = $4`,
+      [wanted.establishmentId, visitedAt, place.official_id, wanted.method],
+    );
+    if (before)
+      throw new DomainError('already-submitted', `同一时间对 ${place.name} 的督导已提交,记录 ${before.id}。 · A visit to ${place.name} at this time was submitted before: ${before.id}.`, [
+        { pointer: '/visitedAt', rule: 'already-submitted', value: wanted.visitedAt, remedy: '如为另一次督导,请填写其实际时间 · If it was another visit, give its own time.' },
+      ]);
     const warning = await this.trained(tx, place);
     const checklist = await this.checklistFor(tx, place, wanted.checklist, wanted.checklistVersion);
     const items = new Map(checklist.body.items.map((item) => [item.code, item]));

@@ -334,16 +334,16 @@ async function start(options: StartOptions): Promise<void> {
     }
     if (!issuing) throw new Error('identity is not among the services.');
     const { database } = issuing;
-    const others = county
+    // Whoever was let in beside the demo's accounts, in the demo, is of the demo; where none of these is, it is none.
+    const people = county
       ? []
       : await database.everywhere('looks for real accounts', (tx) =>
-          tx.query<{ name: string }>('select name from account where not id = any($1::uuid[])', [
-            known.accounts.map(({ clientId }) => clientId),
-          ]),
+          tx.query<{ id: string; name: string }>('select id, name from account'),
         );
-    if (others.length > 0)
+    const others = people.filter(({ id }) => !known.accounts.some((one) => one.clientId === id));
+    if (others.length > 0 && others.length === people.length)
       throw new Error(
-        `this installation has real accounts (${others.length}, e.g. ${others[0]?.name}), beside which no demo account is opened: run the services each by itself (deploy/README.md), or set FOODWARDEN_DATA to another folder.`,
+        `this installation has real accounts (${others.length}, e.g. ${others[0]?.name}), beside which no demo account is opened: run the services each by itself (deploy/README.md), set FOODWARDEN_DATA to another folder, or start over with npm start -- --fresh.`,
       );
     for (const one of known.accounts) await open(database, one);
     // Stopping begins at the front: no new requests, those under way are answered, then the services.
@@ -381,7 +381,13 @@ async function start(options: StartOptions): Promise<void> {
     say(`  issuer      ${issuer}`);
     say(`  data        ${postgres.dataDir} and ${dataDir}`);
     for (const one of known.accounts)
-      say(`  account     ${one.name}  ${one.role} of ${one.division}  password ${one.password}`);
+      say(
+        `  account     ${one.name}  ${one.role} of ${one.division}  password ${one.password}${one.official ? `  ${one.displayName}` : ''}`,
+      );
+    if (others.length > 0)
+      say(
+        `  accounts    ${others.length} more were opened here, e.g. ${others[0]?.name}; for real use start a county: README`,
+      );
     if (!county)
       say(
         '  demo        county admins need no second factor here; an installation for real use asks for one',

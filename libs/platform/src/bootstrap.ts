@@ -409,8 +409,8 @@ export async function startService(
       await consumers?.stop();
       await watermarks?.stop();
       await relay?.stop();
-      if (connection)
-        await connection.drain().catch(() => undefined); // closed already: nothing to drain
+      // Without the broker there is nothing to drain, and it would look for it for ever.
+      if (connection) await connection.drain().catch(() => connection?.close());
       else void joined;
       await database.close();
     },
