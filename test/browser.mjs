@@ -1,5 +1,6 @@
-// npm run browser: Swagger UI in a real Chromium, as a newcomer uses it: Authorize, an import, a page, a visit with one finding,
-// one problem. Pictures go to .cache/browser, to be looked at. Without a Chromium it is skipped, and says so.
+// npm run browser: Swagger UI in a real Chromium, as a newcomer uses it: Authorize, an import, a page, another account, a visit
+// with one finding, a sign-in that ran out, one problem. Pictures go to .cache/browser, to be looked at. Without a Chromium it
+// is skipped, and says so.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -80,7 +81,20 @@ const choose = async (page, service) => {
   await page.locator('.opblock').first().waitFor();
 };
 
-/** Signs in by the Authorize button, as a person. */
+/** What the foot of the page says of who is signed in; it lies above all that Swagger UI shows. */
+async function says(page, ...words) {
+  const who = page.locator('#who');
+  for (const word of words) await who.filter({ hasText: word }).waitFor();
+  const link = page.locator('#switch');
+  const covered = await link.evaluate((one) => {
+    const { left, top, width, height } = one.getBoundingClientRect();
+    return document.elementFromPoint(left + width / 2, top + height / 2) !== one;
+  });
+  if (covered) throw new Error('something covers "switch account"');
+}
+const signedInAs = (page, name) => says(page, `Signed in as ${name}: `, account(name).role);
+
+/** Signs in by the Authorize button, as a person who mistypes his password first. */
 async function authorize(page, name) {
   await page.locator('button.authorize').first().click();
   const person = page.locator('.auth-container').filter({ hasText: 'authorizationCode' });
@@ -89,6 +103,10 @@ async function authorize(page, name) {
     person.locator('button.authorize').click(),
   ]);
   await popup.locator('#name').fill(name);
+  await popup.locator('#password').fill('wrong');
+  await popup.locator('form button').click();
+  await popup.getByText('The account or the password is wrong').waitFor();
+  expect('the account that was typed', await popup.locator('#name').inputValue(), name);
   await popup.locator('#password').fill(account(name).password);
   await look(popup, `sign-in-${name}`);
   await Promise.all([popup.waitForEvent('close'), popup.locator('form button').click()]);
@@ -97,19 +115,55 @@ async function authorize(page, name) {
   await page.locator('button.btn-done').first().click();
 }
 
-/** Forgets the token, and the sign-in behind it. */
-async function signOut(page) {
-  await page.locator('button.authorize').first().click();
-  await page
-    .locator('.auth-container')
-    .filter({ hasText: 'authorizationCode' })
-    .locator('button', { hasText: 'Logout' })
-    .click();
+/** Signs in again by the button at the foot: who is still signed in at the issuer types nothing. */
+async function again(page, name) {
+  await page.locator('#sign-in').click();
+  const person = page.locator('.auth-container');
+  await person.waitFor();
+  await look(page, 'sign-in-again');
+  const [popup] = await Promise.all([
+    page.waitForEvent('popup'),
+    person.locator('button.authorize').click(),
+  ]);
+  if (!popup.isClosed()) await popup.waitForEvent('close');
   await page.locator('button.btn-done').first().click();
+  await signedInAs(page, name);
+}
+
+/** One click on the link is the whole change: the token is dropped, and the sign-in behind it ended. */
+async function signOut(page, name) {
+  await signedInAs(page, name);
   await page.locator('#switch').click();
+  await page.getByText(`Sign out ${name}?`).waitFor();
+  await look(page, 'sign-out');
   await page.locator('button[name=logout]').click();
   await page.getByText('You are signed out').waitFor();
-  await page.goto(`${run.baseUrl}/docs/`);
+  await look(page, 'signed-out');
+  await page.getByRole('link', { name: 'Back to' }).click();
+  await says(page, 'Not signed in');
+  expect('the address', page.url(), `${run.baseUrl}/docs/`);
+}
+
+/** Lets the token that Swagger UI keeps end in `seconds`; no API takes it then, for it is not what was signed. */
+async function endsIn(page, seconds) {
+  await page.evaluate((after) => {
+    const kept = JSON.parse(localStorage.getItem('authorized'));
+    const [head, claims, seal] = kept.person.token.access_token.split('.');
+    const text = new TextDecoder().decode(
+      Uint8Array.from(atob(claims.replaceAll('-', '+').replaceAll('_', '/')), (sign) =>
+        sign.charCodeAt(0),
+      ),
+    );
+    const exp = Math.floor(Date.now() / 1000) + after;
+    const bytes = new TextEncoder().encode(JSON.stringify({ ...JSON.parse(text), exp }));
+    const bent = btoa(String.fromCharCode(...bytes))
+      .replaceAll('+', '-')
+      .replaceAll('/', '_')
+      .replaceAll('=', '');
+    kept.person.token.access_token = [head, bent, seal].join('.');
+    localStorage.setItem('authorized', JSON.stringify(kept));
+  }, seconds);
+  await page.reload();
 }
 
 /** Opens one operation, lets `fill` fill it, executes. @returns status and body that the page shows */
@@ -130,12 +184,11 @@ async function execute(page, method, path, fill = async () => undefined) {
   await block.locator('button.execute').click();
   const answer = await answered;
   const body = await answer.json();
-  await block.locator('.live-responses-table .response').first().waitFor();
-  const shown = await block
+  // What the operation answered before may still stand there.
+  await block
     .locator('.live-responses-table .response .response-col_status')
-    .innerText();
-  if (!shown.startsWith(String(answer.status())))
-    throw new Error(`${path}: the page shows ${shown}, the answer was ${answer.status()}`);
+    .filter({ hasText: new RegExp(`^\\s*${answer.status()}`) })
+    .waitFor();
   await block.locator('.live-responses-table').scrollIntoViewIfNeeded();
   return { status: answer.status(), body };
 }
@@ -147,7 +200,9 @@ function expect(what, is, wanted) {
 async function walk(page) {
   await page.goto(`${run.baseUrl}/docs/`);
   await choose(page, 'registry');
+  await says(page, 'Not signed in');
   await authorize(page, 'county');
+  await signedInAs(page, 'county');
 
   const imported = await execute(page, 'post', '/api/registry/v1/ledger-imports', (block) =>
     block.locator('input[type=file]').setInputFiles('apps/platform/sample/ledger.xlsx'),
@@ -163,6 +218,7 @@ async function walk(page) {
   const listed = await execute(page, 'get', '/api/registry/v1/establishments');
   expect('a page of establishments', listed.status, 200);
   expect('its items', listed.body.items.length, 50);
+  await signedInAs(page, 'county');
   await look(page, 'page');
 
   // What two county admins do meanwhile.
@@ -172,9 +228,12 @@ async function walk(page) {
   const period = `${today.getUTCFullYear()}-Q${Math.floor(today.getUTCMonth() / 3) + 1}`;
   await call('county', 'POST', '/inspection/v1/obligation-runs', { period });
 
-  await signOut(page);
+  await signOut(page, 'county');
   await choose(page, 'inspection');
+  const nobody = await execute(page, 'get', '/api/inspection/v1/obligations');
+  expect('without a sign-in', nobody.status, 401);
   await authorize(page, 'official-101-1');
+  await signedInAs(page, 'official-101-1');
   const due = await until(async () => {
     const { items } = await call('official-101-1', 'GET', '/inspection/v1/obligations?mine=true');
     return items.length > 0 && items;
@@ -199,8 +258,27 @@ async function walk(page) {
   expect('its findings', visit.body.findings.length, 1);
   await look(page, 'visit');
 
+  await endsIn(page, 10);
+  await signedInAs(page, 'official-101-1');
+  await says(page, 'is over');
+  await choose(page, 'inspection');
+  const late = await execute(page, 'get', '/api/inspection/v1/obligations');
+  expect('a token that has ended', late.status, 401);
+  await look(page, 'ended');
+  await again(page, 'official-101-1');
+  expect('again', (await execute(page, 'get', '/api/inspection/v1/obligations')).status, 200);
+  // An API refuses what still has time: an admin changed the account, or so.
+  await endsIn(page, 200);
+  await choose(page, 'inspection');
+  await signedInAs(page, 'official-101-1');
+  const changed = await execute(page, 'get', '/api/inspection/v1/obligations');
+  expect('a token that is no more', changed.status, 401);
+  await says(page, 'is over');
+  await again(page, 'official-101-1');
+
   await page.reload();
   await choose(page, 'inspection');
+  await signedInAs(page, 'official-101-1');
   const problem = await execute(page, 'post', '/api/inspection/v1/inspections', async (block) => {
     const editor = block.locator('textarea.body-param__text');
     const example = JSON.parse(await editor.inputValue());
@@ -209,6 +287,13 @@ async function walk(page) {
   expect('a wrong method', problem.status, 422);
   expect('the field it names', problem.body.errors[0]?.pointer, '/method');
   await look(page, 'problem');
+
+  // Another tab of the same browser goes along.
+  const tab = await page.context().newPage();
+  await tab.goto(`${run.baseUrl}/docs/`);
+  await signedInAs(tab, 'official-101-1');
+  await signOut(page, 'official-101-1');
+  await says(tab, 'Not signed in');
 }
 
 let failure;
@@ -222,10 +307,17 @@ try {
     executablePath: browserPath,
     args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
   });
-  const page = await browser.newPage({ viewport: { width: 1280, height: 1400 }, locale: 'zh-CN' });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 1400 },
+    locale: 'zh-CN',
+  });
+  const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const broken = [];
   page.on('pageerror', (error) => broken.push(error.message));
+  page.on('console', (line) => {
+    if (line.text().includes('Content Security Policy')) broken.push(line.text());
+  });
   await walk(page).catch(async (error) => {
     await look(page, 'failed').catch(() => undefined);
     throw error;

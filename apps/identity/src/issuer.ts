@@ -17,6 +17,7 @@ import { type SignInAnswer, SignIns, type SignInSettings } from './sign-in.js';
 
 interface AccountRow {
   id: string;
+  name: string;
   display_name: string;
   role: string;
   division: string;
@@ -183,6 +184,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const signIns = new SignIns(pool, options.database, options, say);
   const accountOf = async (id: string | undefined): Promise<AccountRow | undefined> =>
     (await pool.query<AccountRow>('select * from account where id::text = $1 and active', [id ?? ''])).rows[0]; // prettier-ignore
+  const swaggerPages = options.swaggerRedirectUris.map((uri) => new URL('.', uri).href);
   const aheadSeconds = (): number => Math.round(options.database.clockAheadMs / 1000);
   const configuration: Configuration = {
     adapter: adapterOf(pool, options.swaggerRedirectUris, aheadSeconds),
@@ -203,11 +205,14 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
       clientCredentials: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
-        logoutSource: (context, form) => {
-          context.body = signOutPage(form);
+        logoutSource: async (context, form) => {
+          const account = await accountOf(context.oidc.session?.accountId);
+          context.set('content-security-policy', policyOfPages);
+          context.body = signOutPage(form, account?.name, swaggerPages);
         },
         postLogoutSuccessSource: (context) => {
-          context.body = signedOutPage();
+          context.set('content-security-policy', policyOfPages);
+          context.body = signedOutPage(swaggerPages);
         },
       },
       resourceIndicators: {
@@ -230,6 +235,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     clientBasedCORS: () => true,
     renderError: (context, out) => {
       context.type = 'html';
+      context.set('content-security-policy', policyOfPages);
       context.body = troublePage(out.error);
     },
     // `acr` holds the version that the account had at the sign-in: of the code, else of the session.
@@ -247,8 +253,8 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
         : (token.client as { account_version?: number } | undefined)?.account_version;
       if (!account || account.version !== version)
         throw new errors.InvalidGrant('the account was changed meanwhile');
-      const { role, division, official, display_name: name } = account;
-      return { roles: [role], division, name, account_version: version, ...(official ? { official } : {}) };
+      const { role, division, official, display_name: name, name: preferred_username } = account;
+      return { roles: [role], division, name, preferred_username, account_version: version, ...(official ? { official } : {}) };
     },
     extraClientMetadata: { properties: ['account_version'] },
     // The only client for people is our own Swagger UI: nothing to ask them.
@@ -334,7 +340,13 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
       answer(request, response).catch((error: Error) => {
         if (response.headersSent) return;
         if (error instanceof errors.SessionNotFound || error instanceof TooLarge) {
-          send(response, 400, loginPage('登录已过期,请返回重新点击 Authorize。'));
+          send(
+            response,
+            400,
+            loginPage(
+              '登录已过期,请返回重新点击 Authorize。The sign-in has run out: go back and press Authorize again.',
+            ),
+          );
           return;
         }
         say('sign-in failed', { err: error.message });
@@ -357,6 +369,8 @@ function policyOfSignIn(): interactionPolicy.DefaultPolicy {
   return policy;
 }
 
+const policyOfPages = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
 class TooLarge extends Error {}
 
 function refuse(response: ServerResponse, asJson: boolean, seconds: number): void {
@@ -375,8 +389,7 @@ function send(response: ServerResponse, status: number, html: string): void {
     .writeHead(status, {
       'content-type': 'text/html; charset=utf-8',
       'cache-control': 'no-store',
-      'content-security-policy':
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      'content-security-policy': policyOfPages,
     })
     .end(html);
 }

@@ -1,28 +1,39 @@
+const headline = '<h1>食品安全“两个责任”平台</h1>';
+
 /** Pages of the sign-in; they need no script. `trouble` is our own text, never the caller's. */
 function page(title: string, body: string): string {
   return `<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${title} · 食安两个责任平台</title><style>
 body{font:16px/1.6 system-ui,sans-serif;background:#f3f5f4;display:grid;place-items:center;min-height:100vh;margin:0}
-form{background:#fff;padding:2rem;border-radius:8px;width:20rem;box-shadow:0 1px 6px #0002}
+main{background:#fff;padding:2rem;border-radius:8px;width:20rem;box-shadow:0 1px 6px #0002}
 h1{font-size:1.2rem;margin:0 0 1rem}label{display:block;margin:.6rem 0 .2rem}code{word-break:break-all}svg{display:block;margin:auto}ol{font-family:monospace}
 input{width:100%;box-sizing:border-box;font:inherit;padding:.4rem}button{margin-top:1rem;width:100%;font:inherit;padding:.5rem;background:#1b6e46;color:#fff;border:0;border-radius:4px}
-p[role]{color:#a02020;margin:.8rem 0 0}</style></head><body>${body}</body></html>`;
+a{display:block;margin-top:1rem;text-align:center;color:#1b6e46;overflow-wrap:anywhere}b{overflow-wrap:anywhere}
+p[role]{color:#a02020;margin:.8rem 0 0}</style></head><body><main>${headline}${body}</main></body></html>`;
 }
 
-const form = (inner: string, button: string, trouble: string): string => `<form method="post">
-<h1>食品安全“两个责任”平台</h1>${inner}
+const form = (
+  inner: string,
+  button: string,
+  trouble: string,
+): string => `<form method="post">${inner}
 <button>${button}</button>${trouble ? `<p role="alert">${trouble}</p>` : ''}</form>`;
 
 const carried = (proof: string): string => `<input type="hidden" name="proof" value="${proof}">`;
 const codeField = `<label for="code">验证码 Code</label><input id="code" name="code" autocomplete="one-time-code" required autofocus>`;
 
-export function loginPage(trouble = ''): string {
+const references: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }; // prettier-ignore
+const escaped = (text: string): string => text.replace(/[&<>"]/g, (sign) => references[sign] ?? '');
+
+/** @param name what was typed as the account last time: whoever only mistyped his password types that alone again */
+export function loginPage(trouble = '', name = ''): string {
+  const [first, second] = name ? ['', ' autofocus'] : [' autofocus', ''];
   return page(
     '登录',
     form(
       `
-<label for="name">账号 Account</label><input id="name" name="name" autocomplete="username" required autofocus>
-<label for="password">密码 Password</label><input id="password" name="password" type="password" autocomplete="current-password" required>`,
+<label for="name">账号 Account</label><input id="name" name="name" value="${escaped(name)}" autocomplete="username" required${first}>
+<label for="password">密码 Password</label><input id="password" name="password" type="password" autocomplete="current-password" required${second}>`,
       '登录 Sign in',
       trouble,
     ),
@@ -105,18 +116,36 @@ export function troublePage(code: string): string {
   );
 }
 
-/** Asks once more, so that no foreign page signs anybody out. `form` is the library's own, with its secret. */
-export function signOutPage(libraryForm: string): string {
+const backTo = (addresses: readonly string[]): string =>
+  addresses
+    .map((address) => `<a href="${escaped(address)}">返回 · Back to ${escaped(address)}</a>`)
+    .join('');
+
+/**
+ * Asks once more, so that no foreign page signs anybody out.
+ * @param libraryForm the library's own, with its secret
+ * @param account whose sign-in it is, where that is still known
+ * @param addresses of our Swagger UIs as configured, never what a request names
+ */
+export function signOutPage(
+  libraryForm: string,
+  account: string | undefined,
+  addresses: readonly string[],
+): string {
+  const name = account && `<b>${escaped(account)}</b>`;
   return page(
     '退出登录',
-    `${libraryForm}
-<button autofocus type="submit" form="op.logoutForm" value="yes" name="logout">退出登录 Sign out</button>`,
+    `<p>要退出登录${name ? ` ${name} ` : ''}吗?退出后可以换一个账号登录。<br>Sign out${name ? ` ${name}` : ''}? You can then sign in with another account.</p>
+${libraryForm}<button autofocus type="submit" form="op.logoutForm" value="yes" name="logout">退出登录 Sign out</button>
+${backTo(addresses)}`,
   );
 }
 
-export function signedOutPage(): string {
+/** @param addresses of our Swagger UIs as configured */
+export function signedOutPage(addresses: readonly string[]): string {
   return page(
     '已退出',
-    '<p>已退出登录,可以换一个账号登录。You are signed out: sign in with another account.</p>',
+    `<p>已退出登录。返回后点击 Authorize,可以换一个账号登录。<br>You are signed out. Go back and press Authorize to sign in with another account.</p>
+${backTo(addresses)}`,
   );
 }

@@ -49,13 +49,14 @@ const proofMs = 10 * 60_000;
 const laterMs = 3000;
 const lockedText =
   '密码错误次数过多,请 15 分钟后再试。Too many wrong passwords: try again in 15 minutes.';
+const wrongText = '账号或密码不正确。The account or the password is wrong.';
 const lostText =
   '登录已过期,请重新输入账号和密码。The sign-in took too long, or the account was changed: start again.';
 
 /**
  * Signs people in, page by page: the password; one's own in place of a one-time password; the second factor where the
  * role needs one. Nothing after the first page is shown for a name without its password, so that no answer and no time
- * tells which names there are.
+ * tells which names there are: but for the name that was typed, the answer is the same.
  */
 export class SignIns {
   private readonly accounts = new AccountService();
@@ -78,14 +79,15 @@ export class SignIns {
     const triedAt = await claimTry(this.pool, guard);
     const { account, old } = await this.find(name);
     const known = account && { account: account.id };
-    if (!triedAt) return { outcome: 'locked', ...known, status: 429, html: loginPage(lockedText) };
+    if (!triedAt)
+      return { outcome: 'locked', ...known, status: 429, html: loginPage(lockedText, name) };
     const right = await isPassword(password, account?.password_hash, old);
     if (!right || !account?.active)
       return {
         outcome: right && account ? 'inactive' : 'wrong-password',
         ...known,
         status: 401,
-        html: loginPage('账号或密码不正确。'),
+        html: loginPage(wrongText, name),
       };
     await forgiveTry(this.pool, guard, triedAt);
     if (account.password_until && account.password_until.getTime() <= (await this.now()))
@@ -93,7 +95,7 @@ export class SignIns {
         outcome: 'expired',
         ...known,
         status: 401,
-        html: loginPage('一次性密码已过期,请联系县管理员重置。The one-time password has expired: ask your county admin for another.'),
+        html: loginPage('一次性密码已过期,请联系县管理员重置。The one-time password has expired: ask your county admin for another.', name),
       }; // prettier-ignore
     if (isOld(account.password_hash))
       await this.pool.query(

@@ -46,6 +46,7 @@ async function browser(headers: Record<string, string> = {}): Promise<{
   post(fields: Record<string, string>): Promise<Seen>;
   redeem(next: string): Promise<Record<string, unknown>>;
   authorise(): Promise<string>;
+  visit(url: string, form?: Record<string, string>): Promise<Seen>;
 }> {
   const cookies = new Map<string, string>();
   const verifier = randomBytes(32).toString('base64url');
@@ -71,13 +72,17 @@ async function browser(headers: Record<string, string> = {}): Promise<{
     return (await go(`${config.issuer}/auth?${query.toString()}`)).headers.get('location') ?? '';
   };
   const page = await authorise();
+  const visit = async (url: string, form?: Record<string, string>): Promise<Seen> => {
+    const answer = await go(url, form);
+    return { status: answer.status, html: await answer.text(), next: answer.headers.get('location') ?? '', headers: answer.headers };
+  };
   return {
     authorise,
+    visit,
     async post(fields) {
-      const answer = await go(page, { ...(proof === '' || 'name' in fields ? {} : { proof }), ...fields });
-      const html = await answer.text();
-      proof = /name="proof" value="([^"]+)"/.exec(html)?.[1] ?? '';
-      return { status: answer.status, html, next: answer.headers.get('location') ?? '', headers: answer.headers };
+      const seen = await visit(page, { ...(proof === '' || 'name' in fields ? {} : { proof }), ...fields });
+      proof = /name="proof" value="([^"]+)"/.exec(seen.html)?.[1] ?? '';
+      return seen;
     },
     async redeem(next) {
       const back = (await go(next)).headers.get('location') ?? '';
@@ -182,6 +187,62 @@ describe('a password of one’s own', () => {
     const [row] = await county.rows<{ password_hash: string; version: number }>('identity', 'select password_hash, version from account where id = $1', [id]); // prettier-ignore
     expect(row).toEqual({ password_hash: expect.stringMatching(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/) as unknown, version: 1 }); // prettier-ignore
     expect((await (await browser()).post({ name, password: own })).status).toBe(303);
+  });
+});
+
+describe('a wrong password', () => {
+  it('is told in both languages, keeps the name that was typed, and tells of no name whether it is one', async () => {
+    const { name } = await open();
+    const odd = `"><script>alert('1')</script>&amp;`;
+    const pages = [];
+    for (const typed of [name, 'nobody-at-all', odd]) {
+      const { status, html } = await (await browser()).post({ name: typed, password: 'wrong' });
+      expect([status, html]).toEqual([401, expect.stringMatching(/账号或密码不正确。The account or the password is wrong/)]);
+      const kept = /name="name" value="([^"]*)"/.exec(html)![1]!;
+      pages.push([kept, html.replace(`value="${kept}"`, '')]);
+    }
+    const [, rest] = pages[0]!;
+    expect(pages).toEqual([[name, rest], ['nobody-at-all', rest], [`&quot;&gt;&lt;script&gt;alert('1')&lt;/script&gt;&amp;amp;`, rest]]);
+  }); // prettier-ignore
+});
+
+describe('signing out', () => {
+  const docs = '<a href="https://county.example/docs/">';
+  const evil = 'https://evil.example/';
+
+  it('asks first, names the account, ends its sign-in, and leads back to our Swagger UI and nowhere else', async () => {
+    const { name, password } = await open();
+    const chrome = await browser();
+    await chrome.post({ name, password });
+    await chrome.redeem((await chrome.post({ password: own, repeated: own })).next);
+    expect(await chrome.authorise()).toContain(`${redirect}?code=`);
+
+    const asked = await chrome.visit(`${config.issuer}/session/end?${new URLSearchParams({ post_logout_redirect_uri: evil, state: evil }).toString()}`);
+    expect(asked.html).toMatch(new RegExp(`要退出登录 <b>${name}</b> 吗[^]*Sign out <b>${name}</b>\\?`));
+    // One card, as at the sign-in: the button in it belongs to the library's form.
+    const [, card = ''] = /<main>([^]*)<\/main>/.exec(asked.html)!;
+    for (const part of [docs, 'id="op.logoutForm"', 'form="op.logoutForm"']) expect(card).toContain(part);
+    expect(await chrome.authorise()).toContain(`${redirect}?code=`); // asked is not done
+
+    const xsrf = /name="xsrf" value="([^"]+)"/.exec(asked.html)![1]!;
+    const done = await chrome.visit(`${config.issuer}/session/end/confirm`, { xsrf, logout: 'yes' });
+    expect([done.status, done.next]).toEqual([303, `${config.issuer}/session/end/success`]);
+    const out = await chrome.visit(done.next);
+    expect(out.html).toMatch(/已退出登录[^]*You are signed out/);
+    expect(out.html).toContain(docs);
+    for (const { html, headers } of [asked, out]) {
+      expect(html).not.toContain(evil);
+      expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+    }
+    expect(await chrome.authorise()).toContain('/interaction/');
+  }); // prettier-ignore
+
+  it('sends nobody to an address that is not registered', async () => {
+    const chrome = await browser();
+    const query = new URLSearchParams({ client_id: 'swagger', post_logout_redirect_uri: evil });
+    const refused = await chrome.visit(`${config.issuer}/session/end?${query.toString()}`);
+    expect([refused.status, refused.next]).toEqual([400, '']);
+    expect(refused.html).not.toContain(evil);
   });
 });
 

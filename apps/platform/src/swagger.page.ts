@@ -13,6 +13,11 @@ const files = new Map([
   ['favicon-32x32.png', 'image/png'],
 ]);
 
+const ownScript = 'swagger.page.mjs';
+/** Scripts are files of ours. Swagger UI writes styles into its elements, and shows a picture that an API answers. */
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
 /** One Swagger UI with a menu of services and an Authorize button that signs in at our own issuer. */
 export async function serveDocs(
   path: string,
@@ -25,7 +30,19 @@ export async function serveDocs(
     return;
   }
   if (name === '') {
-    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page(services));
+    response
+      .writeHead(200, {
+        'content-type': 'text/html; charset=utf-8',
+        'cache-control': 'no-store', // it tells the time
+        'content-security-policy': policy,
+      })
+      .end(page(services));
+    return;
+  }
+  if (name === ownScript) {
+    response
+      .writeHead(200, { 'content-type': 'text/javascript', 'cache-control': 'no-cache' })
+      .end(await readFile(new URL(ownScript, import.meta.url)));
     return;
   }
   const type = files.get(name);
@@ -40,15 +57,14 @@ export async function serveDocs(
 }
 
 function page(services: string[]): string {
-  const urls = services.map((service) => ({ name: service, url: `/api/${service}/openapi.json` }));
   return `<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><title>Foodwarden APIs</title>
-<link rel="stylesheet" href="/docs/swagger-ui.css"><link rel="icon" href="/docs/favicon-32x32.png"><style>#switch{position:fixed;right:1rem;bottom:1rem;background:#fff;border:1px solid #1b6e46;border-radius:4px;padding:.4rem .8rem;font:14px sans-serif;color:#1b6e46}</style>
-</head><body><a id="switch" href="/identity/session/end" title="先在 Authorize 里 Logout · first Logout under Authorize">切换账号 · switch account</a><div id="ui"></div>
-<script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/swagger-ui-standalone-preset.js"></script>
-<script>
-const ui = SwaggerUIBundle({ urls: ${JSON.stringify(urls)}, dom_id: '#ui', deepLinking: true, layout: 'StandaloneLayout',
-  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset], persistAuthorization: true, displayRequestDuration: true, docExpansion: 'list', tryItOutEnabled: true,
-  oauth2RedirectUrl: location.origin + '/docs/oauth2-redirect.html' });
-ui.initOAuth({ clientId: 'swagger', scopes: 'openid', usePkceWithAuthorizationCodeGrant: true });
-</script></body></html>`;
+<link rel="stylesheet" href="/docs/swagger-ui.css"><link rel="icon" href="/docs/favicon-32x32.png"><style>
+body{margin:0}
+#account{position:sticky;bottom:0;z-index:100;display:flex;flex-wrap:wrap;gap:.4rem 1rem;align-items:center;justify-content:flex-end;padding:.5rem 1rem;background:#fff;border-top:1px solid #1b6e46;font:14px sans-serif;color:#222}
+#who{overflow-wrap:anywhere}#who.over{color:#a02020;font-weight:bold}
+#account button,#account a{font:inherit;padding:.3rem .8rem;border:1px solid #1b6e46;border-radius:4px;background:#fff;color:#1b6e46;cursor:pointer}#account button{background:#1b6e46;color:#fff}#account [hidden]{display:none}
+</style></head><body data-services="${services.join(',')}" data-now="${Date.now()}"><div id="ui"></div>
+<footer id="account"><span id="who" role="status"></span><button id="sign-in" type="button" hidden></button><a id="switch" href="/identity/session/end">切换账号 · switch account</a></footer>
+<script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/swagger-ui-standalone-preset.js"></script><script type="module" src="/docs/swagger.page.mjs"></script>
+</body></html>`;
 }

@@ -128,7 +128,7 @@ export class OidcGuard implements CanActivate {
     if (!token)
       throw new DomainError(
         'not-signed-in',
-        '请发送带访问令牌的 Authorization: Bearer 请求头。 · Send Authorization: Bearer with an access token.',
+        '请发送带访问令牌的 Authorization: Bearer 请求头;在 Swagger UI 中点击 Authorize。 · Send Authorization: Bearer with an access token; in Swagger UI press Authorize.',
       );
     const known = this.known.get(token);
     if (known && known.until > this.database.now()) return known.principal;
@@ -148,7 +148,7 @@ export class OidcGuard implements CanActivate {
         );
       throw new DomainError(
         'not-signed-in',
-        '访问令牌已过期、非本系统签发或已损坏,请重新获取。 · The access token is expired, foreign or damaged: get a new one.',
+        '访问令牌已过期(有效五分钟)、非本系统签发或已损坏,请重新获取;在 Swagger UI 中依次点击 Authorize、Logout、Authorize。 · The access token is expired (it is good for five minutes), foreign or damaged: get a new one; in Swagger UI press Authorize, Logout, Authorize.',
       );
     });
     const { sub, roles, division, official } = verified.payload as Record<string, unknown>;
@@ -195,7 +195,7 @@ export class OidcGuard implements CanActivate {
     if (ended)
       throw new DomainError(
         'not-signed-in',
-        '访问令牌签发后账号已变更,请重新登录。 · The account was changed after the access token was issued: sign in again.',
+        '访问令牌签发后账号已变更,请重新登录;在 Swagger UI 中依次点击 Authorize、Logout、Authorize。 · The account was changed after the access token was issued: sign in again; in Swagger UI press Authorize, Logout, Authorize.',
       );
   }
 
