@@ -103,7 +103,8 @@ class ClientSecret {
 } // prettier-ignore
 
 class CreateAccount {
-  @ApiProperty({ type: String, description: 'Letters, digits and . _ @ -; one name for the whole installation', example: 'biaobaisi-wang' })
+  // The pattern says of ASCII all, of the other letters what a pattern without the flag `u` can.
+  @ApiProperty({ type: String, description: '字母、汉字、数字和 . _ @ -,全系统唯一 · letters, digits and . _ @ -; one name for the whole installation', example: 'biaobaisi-wang', minLength: 1, maxLength: 100, pattern: '^(?:[\\w.@-]|[^\\u0000-\\u007f])+$' })
   @Form(/^[\p{L}\p{N}._@-]{1,100}$/u, '须为 1 至 100 个字母、汉字、数字或 . _ @ - · $property takes 1 to 100 letters, digits and . _ @ -')
   name: string;
 

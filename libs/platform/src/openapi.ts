@@ -72,7 +72,8 @@ function words({ name = '', constraints }: ValidationMetadata): object {
   const [first, second] = (constraints as unknown[] | undefined) ?? [];
   switch (name) {
     case 'matches':
-      return first instanceof RegExp && !first.flags.includes('i') ? { pattern: first.source } : {};
+      // A source that needs its flags says something else, or nothing, to whoever compiles it without them.
+      return first instanceof RegExp && first.flags === '' ? { pattern: first.source } : {};
     case 'isLength':
       return { minLength: first, maxLength: second };
     case 'minLength':
