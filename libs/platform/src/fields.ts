@@ -50,9 +50,15 @@ export const IsInstant = (): PropertyDecorator =>
     ),
   ); // prettier-ignore
 
+const cursor = '371425101201.01934f5c-7c00-7000-8000-000000000001';
+
 /** A keyset page: send `next` of the page before as `after`. */
 export class PageQuery {
-  @ApiPropertyOptional({ type: String, description: 'The cursor `next` of the page before' })
+  @ApiPropertyOptional({
+    type: String,
+    description: '从此处继续:前一页返回的 next · where to go on: the `next` of the page before',
+    example: cursor,
+  })
   @IsOptional()
   @Form(
     /^\d{6,12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
@@ -73,13 +79,16 @@ export interface Page<T> {
   next: string | null;
 }
 
-/** The answer class of a page of `Item`. */
-export function PageOf<T>(Item: new () => T): new () => Page<T> {
+/**
+ * The answer class of a page of `Item`.
+ * @param next a cursor as these pages have it, to be shown
+ */
+export function PageOf<T>(Item: new () => T, next = cursor): new () => Page<T> {
   class ItemPage implements Page<T> {
     @ApiProperty({ type: [Item] })
     items: T[];
 
-    @ApiProperty({ type: String, nullable: true, description: 'Send it as `after`; null at the end' })
+    @ApiProperty({ type: String, nullable: true, description: '取下一页时作为 after 发送;null 表示已到末页 · send it as `after`; null at the end', example: next })
     next: string | null;
   } // prettier-ignore
   Object.defineProperty(ItemPage, 'name', { value: `${Item.name}Page` });
