@@ -95,7 +95,7 @@ function inWords({ example, ...parameter }: Parameter): Parameter {
   return {
     ...parameter,
     schema,
-    description: `${description ?? ''}; 例 e.g. ${JSON.stringify(shown)}`,
+    description: `${description ?? ''}; 例 e.g. ${String(shown as string | number | boolean)}`, // as it is typed
   };
 }
 
@@ -210,7 +210,7 @@ export function completed(document: OpenAPIObject): OpenAPIObject {
             name: 'Idempotency-Key',
             in: 'header',
             required: false,
-            description: '可选,自拟;24 小时内以同一键值和内容重发,得到第一次的答复 · optional, any text of your own: with the same key and body you get the first answer again, for 24 hours; 例 e.g. "visit-2026-11-23-001"',
+            description: '可选,自拟;24 小时内以同一键值和内容重发,得到第一次的答复 · optional, any text of your own: with the same key and body you get the first answer again, for 24 hours; 例 e.g. visit-2026-11-23-001',
             schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,200}$' },
           },
         ];
