@@ -133,7 +133,7 @@ class MadeProposal extends Proposal {
     type: Boolean,
     nullable: true,
     description:
-      '仍有主体或名册资料在同步途中,方案可能不全,稍后请重新生成;null 表示消息服务无响应,无法判断 · facts of establishments were still on their way, so some may be missing: propose again in a moment; null: the broker does not answer, so nobody knows',
+      '仍有主体或名册资料在同步途中,方案可能不全,稍后请重新生成;null 表示消息服务无响应,无法判断 · establishments or officials were still arriving here when it was made, so some may be missing: propose again in a moment; null: the message service does not answer, so nobody knows',
     example: false,
   })
   catchingUp: boolean | null;

@@ -95,7 +95,7 @@ function inWords({ example, ...parameter }: Parameter): Parameter {
   return {
     ...parameter,
     schema,
-    description: `${description ?? ''}; 例 e.g. ${String(shown as string | number | boolean)}`, // as it is typed
+    description: `${description ?? ''}; 例 e.g. ${typeof shown === 'string' ? shown : JSON.stringify(shown)}`, // as it is typed
   };
 }
 
