@@ -16,7 +16,11 @@ export class Assignment {
   id: string;
   @ApiProperty({ type: String, example: '371425101201' })
   division: string;
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '版本,也是 ETag · its version, also the ETag',
+    example: 1,
+  })
   version: number;
   @ApiProperty({ type: String, format: 'uuid' })
   establishmentId: string;
@@ -36,12 +40,19 @@ export class Assignment {
     enum: ['official-untrained'],
     nullable: true,
     type: String,
-    description: 'What was to be warned of when it was made',
+    description:
+      '建立时的提示:`official-untrained` 包保干部尚未培训 · a warning from when it was made: `official-untrained`, the official had not been trained',
   })
   warning: string | null;
   @ApiProperty({ type: String, format: 'date-time' })
   madeAt: Date;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: '终止时间;null 表示现行 · when it ended; null: in force',
+    example: null,
+  })
   endedAt: Date | null;
   @ApiProperty({
     enum: ['reassigned', 'establishment-closed', 'official-left'],
@@ -62,7 +73,11 @@ class AssignmentQuery extends PageQuery {
   @IsUUID()
   establishment?: string;
 
-  @ApiPropertyOptional({ enum: ['current', 'ended', 'all'], default: 'current' })
+  @ApiPropertyOptional({
+    enum: ['current', 'ended', 'all'],
+    default: 'current',
+    description: '现行的、已终止的,或全部 · in force, ended, or all',
+  })
   @IsOptional()
   @IsIn(['current', 'ended', 'all'])
   state: 'current' | 'ended' | 'all' = 'current';
@@ -81,7 +96,7 @@ export class AssignmentController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '包保关系 · who answers for what; an official sees his own' })
+  @ApiOperation({ summary: '查询包保关系,包保干部只见本人的 · who answers for which establishment; an official sees his own' })
   @ApiResponse({ status: 200, type: AssignmentPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: AssignmentQuery): Promise<Page<Assignment>> {
     const found = await this.database.within(caller, (tx) =>

@@ -43,7 +43,7 @@ export class Gap {
 
   @ApiProperty({
     enum: levels,
-    description: 'The level that its tier asks for',
+    description: '该等级要求的包保干部层级 · the level of official that its tier asks for',
     example: 'village',
   })
   level: string;
@@ -51,7 +51,7 @@ export class Gap {
   @ApiProperty({
     enum: reasons,
     description:
-      'Nobody of the level is on the roster · all of them are at the cap · proposed, not approved yet · the tier asks for another level now · no proposal since',
+      '依次为:名单中没有该层级的干部、都已达上限、方案待批准、等级变化后须换层级、尚未生成方案 · in this order: nobody of the level is on the roster; all of them are at the cap; proposed and not approved yet; its tier has changed and asks for another level; not proposed yet',
   })
   reason: (typeof reasons)[number];
 }
@@ -62,7 +62,7 @@ class GapQuery extends PageQuery {
   @IsDivision()
   division?: string;
 
-  @ApiPropertyOptional({ enum: reasons })
+  @ApiPropertyOptional({ enum: reasons, description: '只看此种原因的缺口 · gaps for this reason' })
   @IsOptional()
   @IsIn(reasons)
   reason?: string;
@@ -78,7 +78,7 @@ export class GapController {
   /** Worked out when asked, so that it is never late. */
   @Get()
   @Roles('county-admin', 'office', 'authority', 'auditor')
-  @ApiOperation({ summary: '包保缺口 · open establishments without an official of the right level, and why' })
+  @ApiOperation({ summary: '查询包保缺口 · open establishments without an official of the right level, and why' })
   @ApiResponse({ status: 200, type: GapPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: GapQuery): Promise<Page<Gap>> {
     const found = await this.database.within(caller, (tx) =>

@@ -32,12 +32,17 @@ export class Official {
 
   @ApiProperty({
     type: String,
-    description: 'Where the post is: 6 digits a county, 9 a township, 12 a village',
+    description:
+      '任职地区:县 6 位、乡镇 9 位、村 12 位 · where the post is: a county 6 digits, a township 9, a village 12',
     example: '371425101201',
   })
   division: string;
 
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '版本,也是 ETag · its version, also the ETag',
+    example: 1,
+  })
   version: number;
 
   @ApiProperty({ enum: levels, example: 'village' })
@@ -56,7 +61,7 @@ export class Official {
     type: String,
     nullable: true,
     description:
-      'Whole for the county and the office, and that they read it is written down; `199****0001` for others',
+      '县级和镇街可见完整号码(查阅会留痕),其他人只见 `199****0001` · the county and the office see all of it, and that they did is recorded; others see `199****0001`',
     example: '19900000001',
   })
   phone: string | null;
@@ -68,7 +73,8 @@ export class Official {
     type: String,
     format: 'date-time',
     nullable: true,
-    description: 'When the induction was certified; null: not yet',
+    description:
+      '岗前培训合格的时间;null 表示尚未培训 · when the induction was certified; null: not yet',
   })
   qualifiedAt: Date | null;
 }
@@ -84,7 +90,11 @@ class OfficialQuery extends PageQuery {
   @IsIn(levels)
   level?: Level;
 
-  @ApiPropertyOptional({ type: String, description: 'Part of the name', example: '王' })
+  @ApiPropertyOptional({
+    type: String,
+    description: '姓名的一部分 · part of the name',
+    example: '王',
+  })
   @IsOptional()
   @Line(100)
   name?: string;
@@ -93,7 +103,7 @@ class OfficialQuery extends PageQuery {
 class Departure {
   @ApiProperty({
     type: String,
-    description: 'Kept in the change log',
+    description: '原因,记入变更记录 · why: kept in the change log',
     example: '调往禹城市',
     maxLength: 200,
   })
@@ -135,7 +145,7 @@ export class OfficialController {
 
   @Get()
   @Roles('county-admin', 'office', 'authority', 'auditor')
-  @ApiOperation({ summary: '包保干部名单 · officials of your ground' })
+  @ApiOperation({ summary: '查询包保干部 · list the officials of your ground' })
   @ApiResponse({ status: 200, type: OfficialPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: OfficialQuery): Promise<Page<Official>> {
     return this.database.within(reading(caller), async (tx) => {
@@ -164,9 +174,9 @@ export class OfficialController {
   @HttpCode(200)
   @Roles('county-admin', 'office')
   @ApiOperation({
-    summary: '登记离任 · an official leaves his post',
+    summary: '登记离任 · record that an official leaves his post',
     description:
-      'Ends his assignments (they are in GET /gaps until a proposal fills them), his undertaking, his account and what he subscribed to. What he did stays on record. Who moves to another county leaves here and comes on its roster there. A roster that names him again brings him back, without what he had. A repeat gives the same answer.',
+      '其包保关系(重新安排前列入 GET /gaps)、承诺书、账号和订阅随之终止,履职记录保留。调往外县的在此登记离任,由外县列入名单。再次列入名单的恢复为包保干部,但不恢复原有的包保关系。重复提交得到同样的答复。 · It ends his assignments (GET /gaps lists them until a proposal fills them), his undertaking, his account and his subscriptions. What he did stays on record. Who moves to another county leaves here and comes on the roster there. A roster that names him again brings him back, without what he had. A repeat gives the same answer.',
   })
   @ApiResponse({ status: 200, type: Official })
   depart(

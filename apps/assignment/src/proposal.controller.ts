@@ -22,7 +22,7 @@ import {
 export class MakeProposal {
   @ApiProperty({
     type: String,
-    description: 'A county or a township: 6 or 9 digits',
+    description: '县或乡镇:6 或 9 位代码 · a county or a township: 6 or 9 digits',
     example: '371425',
   })
   @Form(
@@ -35,11 +35,23 @@ export class MakeProposal {
 class ProposalCounts implements Counts {
   @ApiProperty({ type: Number, example: 3787 })
   establishments: number;
-  @ApiProperty({ type: Number, description: 'Those with an official', example: 3787 })
+  @ApiProperty({
+    type: Number,
+    description: '其中已安排包保干部的 · those among them with an official',
+    example: 3787,
+  })
   assigned: number;
-  @ApiProperty({ type: Number, description: 'Among these: who answers now stays', example: 0 })
+  @ApiProperty({
+    type: Number,
+    description: '其中包保干部不变的 · among these: the official stays the same',
+    example: 0,
+  })
   kept: number;
-  @ApiProperty({ type: Number, description: 'Among these: another answered until now', example: 0 })
+  @ApiProperty({
+    type: Number,
+    description: '其中更换包保干部的 · among these: the official changes',
+    example: 0,
+  })
   moved: number;
   @ApiProperty({ type: Number, example: 0 })
   noOfficialAtLevel: number;
@@ -47,13 +59,14 @@ class ProposalCounts implements Counts {
   capReached: number;
   @ApiProperty({
     type: Number,
-    description: 'Assigned to an official who has not been trained',
+    description: '其中包保干部尚未完成岗前培训的 · those whose official has not been trained yet',
     example: 3787,
   })
   untrained: number;
   @ApiProperty({
     type: Number,
-    description: 'At approval: changed meanwhile, left alone, and no longer counted as assigned',
+    description:
+      '批准时情况已变、未予安排的,不再计入 assigned · left out at the approval, because they had changed meanwhile; no longer counted as assigned',
     example: 0,
   })
   skipped: number;
@@ -64,25 +77,38 @@ export class Proposal {
   id: string;
   @ApiProperty({ type: String, example: '371425' })
   division: string;
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '版本,也是 ETag · its version, also the ETag',
+    example: 1,
+  })
   version: number;
   @ApiProperty({ enum: ['open', 'approved'] })
   state: 'open' | 'approved';
   @ApiProperty({ type: ProposalCounts })
   counts: Counts;
-  @ApiProperty({ type: String, description: 'Account' })
+  @ApiProperty({
+    type: String,
+    description: '账号编号 · id of the account',
+    example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05',
+  })
   proposedBy: string;
   @ApiProperty({ type: String, format: 'date-time' })
   proposedAt: Date;
-  @ApiProperty({ type: String, nullable: true, description: 'Account; never the proposer' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: '账号编号,不会是方案的提出人 · id of the account; never the one that proposed',
+    example: null,
+  })
   approvedBy: string | null;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   approvedAt: Date | null;
   @ApiProperty({
     type: Boolean,
     nullable: true,
     description:
-      '仍有主体或名册资料在同步途中,方案可能不全,稍后请重新生成;null 表示消息服务无响应,无法判断 · facts of establishments were still on their way, so some may be missing: propose again in a moment; null: the broker does not answer, so nobody knows',
+      '仍有主体或名册资料在同步途中,方案可能不全,稍后请重新生成;null 表示消息服务无响应,无法判断 · establishments or officials were still arriving here when it was made, so some may be missing: propose again in a moment; null: the message service does not answer, so nobody knows',
     example: false,
   })
   catchingUp: boolean | null;
@@ -127,7 +153,7 @@ export class ProposalController {
   @ApiOperation({
     summary: '生成包保方案 · propose who answers for what',
     description:
-      'D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders; B among the county’s; within the cap (`GET /policies`). An office proposes C and D of its township. After an import or its undo the establishments arrive here one by one: while they do, `catchingUp` is true; propose again when it is over.',
+      'D 级由本村干部包保,本村不足则由本镇邻村的包保;C 级在乡镇领导中分摊,B 级在县级领导中分摊,均不超过上限(`GET /policies`)。镇街只生成本镇 C、D 级的方案。导入或撤销导入后,主体逐个同步到此,其间 `catchingUp` 为 true,同步完成后请重新生成。 · D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders, B among the county’s, all within the cap (`GET /policies`). An office proposes C and D of its township. After an import or its undo the establishments arrive here one by one; while they do, `catchingUp` is true: propose again when it is over.',
   })
   @ApiResponse({ status: 201, type: Proposal })
   async make(@Caller() caller: DatabaseCaller, @Body() body: MakeProposal): Promise<Proposal> {
@@ -159,7 +185,7 @@ export class ProposalController {
 
   @Get(':id/lines')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '查看方案明细 · its lines: each establishment, its official, on what ground' })
+  @ApiOperation({ summary: '查看方案明细 · the lines of a proposal: each establishment, its official, and why this one' })
   @ApiResponse({ status: 200, type: LinePage })
   async lines(
     @Caller() caller: DatabaseCaller,
@@ -184,8 +210,8 @@ export class ProposalController {
   @HttpCode(200)
   @Roles('county-admin')
   @ApiOperation({
-    summary: '批准包保方案 · put it into force',
-    description: 'Nobody approves what he proposed himself: 403 `own-act`.',
+    summary: '批准包保方案,使其生效 · approve a proposal and put it into force',
+    description: '不能批准自己生成的方案:403 `own-act`。 · Nobody approves a proposal of his own: 403 `own-act`.',
   })
   @ApiResponse({ status: 200, type: Proposal })
   approve(

@@ -61,7 +61,8 @@ const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 export class OpenUndertakings {
   @ApiPropertyOptional({
     type: String,
-    description: 'Those of the posts in this place: 6, 9 or 12 digits',
+    description:
+      '任职于该地区的包保干部:6、9 或 12 位代码 · the officials whose post is in this place: 6, 9 or 12 digits',
     example: '371425101',
   })
   @IsOptional()
@@ -71,7 +72,7 @@ export class OpenUndertakings {
   @ApiPropertyOptional({
     type: String,
     format: 'uuid',
-    description: 'This official’s alone',
+    description: '只限这一名包保干部 · for this official alone',
     example: '0193f0c2-7d1e-7c3a-9a51-3c1b7a2f4e11',
   })
   @IsOptional()
@@ -80,14 +81,19 @@ export class OpenUndertakings {
 }
 
 export class SignUndertaking {
-  @ApiProperty({ type: String, description: 'His own name, typed', example: '王秀英' })
+  @ApiProperty({
+    type: String,
+    description: '本人姓名 · the official’s own name, typed',
+    example: '王秀英',
+  })
   @Line(100)
   signedName: string;
 
   @ApiProperty({
     type: String,
     pattern: '^[0-9a-f]{64}$',
-    description: 'Of the bytes that he read',
+    description:
+      '所读承诺书的 SHA-256,见 `documentSha256` · SHA-256 of the document that was read: `documentSha256`',
     example: sha256,
   })
   @Form(
@@ -98,11 +104,23 @@ export class SignUndertaking {
 }
 
 class UndertakingsOpened implements OpenedUndertakings {
-  @ApiProperty({ type: Number, description: 'Who answer for something', example: 68 })
+  @ApiProperty({
+    type: Number,
+    description: '有包保任务的干部人数 · officials who answer for any establishment',
+    example: 68,
+  })
   officials: number;
-  @ApiProperty({ type: Number, description: 'Among these: had none for their list', example: 3 })
+  @ApiProperty({
+    type: Number,
+    description: '其中新生成承诺书的 · among these: an undertaking was opened',
+    example: 3,
+  })
   opened: number;
-  @ApiProperty({ type: Number, description: 'Among these: have one for it', example: 65 })
+  @ApiProperty({
+    type: Number,
+    description: '其中已有承诺书的 · among these: they have one for their list already',
+    example: 65,
+  })
   kept: number;
 }
 
@@ -120,13 +138,21 @@ class ListedEstablishment implements Listed {
 export class UndertakingCopy implements Copy {
   @ApiProperty({ type: String, example: sha256 })
   sha256: string;
-  @ApiProperty({ enum: copyKinds, description: 'By its content', example: 'application/pdf' })
+  @ApiProperty({
+    enum: copyKinds,
+    description: '文件类型,以内容为准 · kind of the file, by its content',
+    example: 'application/pdf',
+  })
   mime: Copy['mime'];
-  @ApiProperty({ type: Number, description: 'Bytes', example: 183204 })
+  @ApiProperty({ type: Number, description: '字节数 · size in bytes', example: 183204 })
   size: number;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-24T02:00:00.000Z' })
   uploadedAt: string;
-  @ApiProperty({ type: String, description: 'Account', example: 'office-371425101' })
+  @ApiProperty({
+    type: String,
+    description: '账号编号 · id of the account',
+    example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05',
+  })
   uploadedBy: string;
 }
 
@@ -135,11 +161,16 @@ export class Undertaking implements UndertakingView {
   id: string;
   @ApiProperty({
     type: String,
-    description: 'Where the post is: 6 digits a county, 9 a township, 12 a village',
+    description:
+      '任职地区:县 6 位、乡镇 9 位、村 12 位 · where the post is: a county 6 digits, a township 9, a village 12',
     example: '371425101201',
   })
   division: string;
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '版本,也是 ETag · its version, also the ETag',
+    example: 1,
+  })
   version: number;
   @ApiProperty({ type: String, format: 'uuid', example: '0193f0c2-7d1e-7c3a-9a51-3c1b7a2f4e11' })
   officialId: string;
@@ -152,7 +183,7 @@ export class Undertaking implements UndertakingView {
   @ApiProperty({
     enum: undertakingStates,
     description:
-      'To be signed · signed for the list as it is · the list has changed since · a newer one took its place',
+      'open 待签、signed 已按现名单签署、stale 签后名单有变、superseded 已被新的取代 · open: to be signed; signed: for the list as it is; stale: the list has changed since; superseded: a newer one took its place',
     example: 'open',
   })
   state: UndertakingView['state'];
@@ -160,27 +191,45 @@ export class Undertaking implements UndertakingView {
   establishmentCount: number;
   @ApiProperty({
     type: String,
-    description: 'SHA-256 of the ids of its establishments, sorted, one a line',
+    description:
+      '名单的 SHA-256:主体编号排序后每行一个 · SHA-256 of the list: the ids of its establishments, sorted, one a line',
     example: sha256,
   })
   listSha256: string;
-  @ApiProperty({ type: Number, description: 'Of the policy `undertaking-text`', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '政策参数 `undertaking-text` 的版本 · version of the policy `undertaking-text`',
+    example: 1,
+  })
   textVersion: number;
   @ApiProperty({
     type: String,
-    description: 'What he accepts by signing',
+    description: '签署即认可的声明 · what the official accepts by signing',
     example: '本人已逐户核对包保名单,自愿作出以上承诺,并接受监督。',
   })
   statement: string;
-  @ApiProperty({ type: String, description: 'SHA-256 of `…/document`', example: sha256 })
+  @ApiProperty({
+    type: String,
+    description: '`…/document` 的 SHA-256 · SHA-256 of `…/document`',
+    example: sha256,
+  })
   documentSha256: string;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:30:00.000Z' })
   openedAt: Date;
-  @ApiProperty({ type: String, description: 'Account', example: 'office-371425101' })
+  @ApiProperty({
+    type: String,
+    description: '账号编号 · id of the account',
+    example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05',
+  })
   openedBy: string;
   @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   signedAt: Date | null;
-  @ApiProperty({ type: String, nullable: true, description: 'Account', example: null })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: '账号编号 · id of the account',
+    example: null,
+  })
   signedBy: string | null;
   @ApiProperty({ type: String, nullable: true, example: null })
   signedName: string | null;
@@ -191,25 +240,36 @@ export class Undertaking implements UndertakingView {
   @ApiProperty({
     type: Number,
     nullable: true,
-    description: 'How many establishments the list had gained when it became stale',
+    description:
+      '失效时名单增加的主体数 · how many establishments the list had gained when it became stale',
     example: null,
   })
   staleAdded: number | null;
-  @ApiProperty({ type: Number, nullable: true, description: 'And lost', example: null })
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description:
+      '失效时名单减少的主体数 · how many establishments the list had lost when it became stale',
+    example: null,
+  })
   staleRemoved: number | null;
   @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   supersededAt: Date | null;
   @ApiProperty({
     type: UndertakingCopy,
     nullable: true,
-    description: 'Signed by hand and uploaded, where it was',
+    description:
+      '上传的签字件;没有则为 null · the scan of what was signed by hand; null where there is none',
     example: null,
   })
   copy: Copy | null;
 }
 
 export class WholeUndertaking extends Undertaking {
-  @ApiProperty({ type: [ListedEstablishment], description: 'The list as it was' })
+  @ApiProperty({
+    type: [ListedEstablishment],
+    description: '生成时的名单 · the list as it was when it was opened',
+  })
   establishments: Listed[];
 }
 
@@ -219,7 +279,11 @@ class UndertakingQuery extends PageQuery {
   @IsUUID()
   official?: string;
 
-  @ApiPropertyOptional({ enum: undertakingStates })
+  @ApiPropertyOptional({
+    enum: undertakingStates,
+    description:
+      '承诺书状态:open 待签、signed 已签、stale 签后名单有变、superseded 已被取代 · open: to be signed; signed; stale: the list has changed since; superseded by a newer one',
+  })
   @IsOptional()
   @IsIn(undertakingStates)
   state?: UndertakingView['state'];
@@ -245,9 +309,16 @@ export class UndertakingController {
   @HttpCode(200)
   @Roles('county-admin', 'office')
   @ApiOperation({
-    summary: '生成承诺书 · open an undertaking for each official who has none for the list he answers for',
+    summary: '为尚无承诺书的包保干部生成承诺书 · open an undertaking for each official who has none for his present list',
     description:
-      'By place, by official, or both. An approval of a proposal does it by itself; after closures the office does it here, once for many. A repeat opens nothing. The words are the policy `undertaking-text`.',
+      '按地区、按包保干部,或两者同时限定。批准方案时会自动生成;主体关停后由镇街在此统一重新生成。重复提交不会再生成。文本见政策参数 `undertaking-text`。 · By place, by official, or both. The approval of a proposal does it by itself; after closures the office does it here for all of them at once. A repeat opens nothing. The words are the policy `undertaking-text`.',
+  })
+  @ApiBody({
+    type: OpenUndertakings,
+    examples: {
+      place: { summary: '一个地区的包保干部 · the officials of a place', value: { division: '371425101' } },
+      official: { summary: '一名包保干部,填 GET /officials 中的编号 · one official, with the id that GET /officials shows', value: { officialId: '0193f0c2-7d1e-7c3a-9a51-3c1b7a2f4e11' } },
+    },
   })
   @ApiResponse({ status: 200, type: UndertakingsOpened })
   open(@Caller() caller: DatabaseCaller, @Body() body: OpenUndertakings): Promise<UndertakingsOpened> {
@@ -256,7 +327,7 @@ export class UndertakingController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '查询承诺书 · undertakings of your ground; an official sees his own' })
+  @ApiOperation({ summary: '查询承诺书,包保干部只见本人的 · undertakings of your ground; an official sees his own' })
   @ApiResponse({ status: 200, type: UndertakingPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: UndertakingQuery): Promise<Page<Undertaking>> {
     const found = await this.database.within(caller, (tx) =>
@@ -284,8 +355,8 @@ export class UndertakingController {
   @Get(':id/document')
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
   @ApiOperation({
-    summary: '下载承诺书文本 · the document to read, print and sign',
-    description: 'Its SHA-256 is `documentSha256`: these bytes never change.',
+    summary: '下载承诺书文本,供阅读、打印和签署 · the document to read, print and sign',
+    description: '其 SHA-256 即 `documentSha256`,内容永不改变。 · Its SHA-256 is `documentSha256`: these bytes never change.',
   })
   @ApiProduces('text/html')
   @ApiResponse({ status: 200, schema: { type: 'string' } })
@@ -309,7 +380,7 @@ export class UndertakingController {
   @Roles('official')
   @ApiOperation({
     summary: '签署承诺书 · the official signs the very document that he read',
-    description: 'With another document’s SHA-256: 409 `document-differs`; when the list has changed: 409 `wrong-state`.',
+    description: '`documentSha256` 不是这份承诺书的:409 `document-differs`;名单已变化:409 `wrong-state`。 · If `documentSha256` is another document’s: 409 `document-differs`; if the list has changed since: 409 `wrong-state`.',
   })
   @ApiResponse({ status: 200, type: Undertaking })
   sign(
@@ -325,7 +396,7 @@ export class UndertakingController {
   @Roles('county-admin', 'office', 'official')
   @ApiOperation({
     summary: '上传签字件 · upload the scan of what was signed by hand',
-    description: 'PDF, JPEG or PNG by its content, at most 10 MB; the newest counts. It signs nothing by itself: see `…/signature`.',
+    description: 'PDF、JPEG 或 PNG(以内容为准),最大 10 MB,以最新一份为准。上传不等于签署,签署见 `…/signature`。 · PDF, JPEG or PNG by its content, at most 10 MB; the newest counts. An upload does not sign: see `…/signature`.',
   })
   @ApiConsumes('multipart/form-data')
   @ApiBody({ schema: { type: 'object', required: ['file'], properties: { file: { type: 'string', format: 'binary' } } } })
@@ -353,7 +424,7 @@ export class UndertakingController {
 
   @Get(':id/copy')
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '下载签字件 · the newest scan; 404 where there is none' })
+  @ApiOperation({ summary: '下载签字件,没有则为 404 · download the newest scan; 404 where there is none' })
   @ApiProduces(...copyKinds)
   @ApiResponse({ status: 200, schema: { type: 'string', format: 'binary' } })
   async copy(

@@ -46,11 +46,11 @@ const Given = (): PropertyDecorator =>
   ValidateIf((_: object, value: unknown) => value !== undefined);
 
 class Account implements AccountState {
-  @ApiProperty({ type: String, format: 'uuid', description: 'Also the client id of its programs', example })
+  @ApiProperty({ type: String, format: 'uuid', description: '账号编号,也是程序登录的 client_id · id of the account, also the client_id of its programs', example })
   id: string;
   @ApiProperty({ type: String, example: '371425101' })
   division: string;
-  @ApiProperty({ type: Number, description: 'Also the ETag; tokens of an earlier version are at their end', example: 3 })
+  @ApiProperty({ type: Number, description: '版本,也是 ETag;早先版本的令牌已失效 · its version, also the ETag; tokens of an earlier version have ended', example: 3 })
   version: number;
   @ApiProperty({ type: String, example: 'biaobaisi-wang' })
   name: string;
@@ -58,15 +58,15 @@ class Account implements AccountState {
   displayName: string;
   @ApiProperty({ enum: roles, example: 'office' })
   role: Role;
-  @ApiProperty({ type: String, format: 'uuid', nullable: true, description: 'Which official of the roster', example })
+  @ApiProperty({ type: String, format: 'uuid', nullable: true, description: '名单中的包保干部;不是包保干部为 null · which official of the roster; null for other roles', example })
   official: string | null;
   @ApiProperty({ type: Boolean, example: true })
   active: boolean;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'Until when its one-time password is good; null: it has its own', example: '2026-11-24T01:00:00.000Z' })
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: '一次性密码的有效期;null 表示已设密码 · until when its one-time password is good; null: it has its own', example: '2026-11-24T01:00:00.000Z' })
   passwordUntil: Date | null;
-  @ApiProperty({ type: Boolean, description: 'Has a client secret', example: false })
+  @ApiProperty({ type: Boolean, description: '是否有程序密钥 · whether it has a client secret', example: false })
   program: boolean;
-  @ApiProperty({ type: Boolean, description: 'Has enrolled a second factor', example: false })
+  @ApiProperty({ type: Boolean, description: '是否已启用二次验证 · whether it has enrolled a second factor', example: false })
   secondFactor: boolean;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
   createdAt: Date;
@@ -74,11 +74,11 @@ class Account implements AccountState {
   changedAt: Date;
 } // prettier-ignore
 
-const shownOnce =
-  '只显示这一次;同一 Idempotency-Key 的重复请求得到 null · shown this once; null in the repeat of a request, for it is kept nowhere';
+const shownOnce = (zh: string, en: string): string =>
+  `${zh},只显示这一次;同一 Idempotency-Key 的重复请求得到 null · ${en}, shown this once; null in the repeat of a request, for it is kept nowhere`;
 
 class NewAccountAnswer extends Account {
-  @ApiProperty({ type: String, nullable: true, description: `一次性密码 · one-time password. ${shownOnce}`, example: 'k7mq-3xwd-9fhp-2tnc' })
+  @ApiProperty({ type: String, nullable: true, description: shownOnce('一次性密码', 'one-time password'), example: 'k7mq-3xwd-9fhp-2tnc' })
   password: string | null;
 } // prettier-ignore
 
@@ -87,9 +87,9 @@ class PasswordReset {
   accountId: string;
   @ApiProperty({ type: Number, example: 4 })
   version: number;
-  @ApiProperty({ type: String, nullable: true, description: `一次性密码 · one-time password. ${shownOnce}`, example: 'k7mq-3xwd-9fhp-2tnc' })
+  @ApiProperty({ type: String, nullable: true, description: shownOnce('一次性密码', 'one-time password'), example: 'k7mq-3xwd-9fhp-2tnc' })
   password: string | null;
-  @ApiProperty({ type: String, format: 'date-time', description: 'It must be replaced at a sign-in before', example: '2026-11-24T01:00:00.000Z' })
+  @ApiProperty({ type: String, format: 'date-time', description: '须在此前登录并更换密码 · sign in before this and replace it', example: '2026-11-24T01:00:00.000Z' })
   validUntil: Date;
 } // prettier-ignore
 
@@ -98,12 +98,13 @@ class ClientSecret {
   clientId: string;
   @ApiProperty({ type: Number, example: 5 })
   version: number;
-  @ApiProperty({ type: String, nullable: true, description: `程序密钥 · secret of its programs. ${shownOnce}`, example: 'J8m0mB0S6l8n1yq2d4x9c3v7k5h2g1f0A9s8D7f6G5h' })
+  @ApiProperty({ type: String, nullable: true, description: shownOnce('程序密钥', 'secret of its programs'), example: 'J8m0mB0S6l8n1yq2d4x9c3v7k5h2g1f0A9s8D7f6G5h' })
   clientSecret: string | null;
 } // prettier-ignore
 
 class CreateAccount {
-  @ApiProperty({ type: String, description: 'Letters, digits and . _ @ -; one name for the whole installation', example: 'biaobaisi-wang' })
+  // The pattern says of ASCII all, of the other letters what a pattern without the flag `u` can.
+  @ApiProperty({ type: String, description: '字母、汉字、数字和 . _ @ -,全系统唯一 · letters, digits and . _ @ -; one name for the whole installation', example: 'biaobaisi-wang', minLength: 1, maxLength: 100, pattern: '^(?:[\\w.@-]|[^\\u0000-\\u007f])+$' })
   @Form(/^[\p{L}\p{N}._@-]{1,100}$/u, '须为 1 至 100 个字母、汉字、数字或 . _ @ - · $property takes 1 to 100 letters, digits and . _ @ -')
   name: string;
 
@@ -115,11 +116,11 @@ class CreateAccount {
   @IsIn(given)
   role: Role;
 
-  @ApiProperty({ type: String, description: 'Where he acts: a county 6 digits, a township 9, a village 12', example: '371425101' })
+  @ApiProperty({ type: String, description: '任职辖区:县 6 位、乡镇 9 位、村 12 位 · the ground of the account: a county 6 digits, a township 9, a village 12', example: '371425101' })
   @IsDivision()
   division: string;
 
-  @ApiPropertyOptional({ type: String, format: 'uuid', description: 'Which official of the roster; needed for the role official', example })
+  @ApiPropertyOptional({ type: String, format: 'uuid', description: '名单中的包保干部(assignment 服务 GET /officials),角色为 official 时必填 · which official of the roster (assignment, GET /officials); needed for the role official', example })
   @Given()
   @IsUUID()
   official?: string;
@@ -146,30 +147,30 @@ class ChangeAccount {
   @IsUUID()
   official?: string | null;
 
-  @ApiPropertyOptional({ type: Boolean, description: 'false ends every token and session of the account', example: true })
+  @ApiPropertyOptional({ type: Boolean, description: 'false:停用,账号的全部登录立即失效 · false ends every token and session of the account', example: true })
   @Given()
   @IsBoolean()
   active?: boolean;
 
-  @ApiPropertyOptional({ type: String, description: 'Kept in the change log', example: '调往焦庙镇' })
+  @ApiPropertyOptional({ type: String, description: '原因,记入变更记录 · why: kept in the change log', example: '调往焦庙镇' })
   @Given()
   @Line(300)
   reason?: string;
 } // prettier-ignore
 
 class AccountQuery extends PageQuery {
-  @ApiPropertyOptional({ enum: roles })
+  @ApiPropertyOptional({ enum: roles, description: '角色 · role of the account' })
   @IsOptional()
   @IsIn(roles)
   role?: Role;
 
-  @ApiPropertyOptional({ type: Boolean, example: true })
+  @ApiPropertyOptional({ type: Boolean, description: 'true:启用的,false:停用的 · true: active accounts; false: those that were ended', example: true })
   @IsOptional()
   @Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value))
   @IsBoolean()
   active?: boolean;
 
-  @ApiPropertyOptional({ type: String, description: 'This place and what lies in it', example: '371425101' })
+  @ApiPropertyOptional({ type: String, description: '该地区及其下级 · this place and what lies in it', example: '371425101' })
   @IsOptional()
   @IsDivision()
   division?: string;
@@ -193,7 +194,7 @@ export class AccountController {
     type: CreateAccount,
     examples: {
       office: { value: { name: 'biaobaisi-wang', displayName: '王秀英', role: 'office', division: '371425101' } },
-      official: { summary: 'official: with his id of GET /officials of assignment', value: { name: 'biaobaisi-zhao', displayName: '赵海刚', role: 'official', division: '371425101', official: example } },
+      official: { summary: '包保干部,须填 assignment 服务 GET /officials 中的编号 · an official, with the id that GET /officials of assignment shows', value: { name: 'biaobaisi-zhao', displayName: '赵海刚', role: 'official', division: '371425101', official: example } },
     },
   })
   @ApiResponse({ status: 201, type: NewAccountAnswer })
@@ -207,7 +208,7 @@ export class AccountController {
 
   @Get()
   @Roles('county-admin', 'auditor')
-  @ApiOperation({ summary: '账号列表 · accounts of your ground' })
+  @ApiOperation({ summary: '查询账号 · list the accounts of your ground' })
   @ApiResponse({ status: 200, type: AccountPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: AccountQuery): Promise<Page<AccountState>> {
     const found = await this.database.within(caller, (tx) =>
@@ -232,8 +233,8 @@ export class AccountController {
 
   @Patch(':id')
   @Roles('county-admin')
-  @ApiOperation({ summary: '变更账号,五秒内令其原有登录失效 · change it; what it had signed in ends within five seconds' })
-  @ApiHeader({ name: 'If-Match', required: true, description: 'The ETag last read' })
+  @ApiOperation({ summary: '变更账号,五秒内令其原有登录失效 · change an account; its sign-ins so far end within five seconds' })
+  @ApiHeader({ name: 'If-Match', required: true, description: '最近一次读到的 ETag · the ETag that was read last' })
   @ApiBody({
     type: ChangeAccount,
     examples: {
@@ -269,7 +270,7 @@ export class AccountController {
   @Post(':id/client-secret')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '更换程序密钥 · renew the secret of its programs; these sign in with it alone, without a second factor' })
+  @ApiOperation({ summary: '更换程序密钥;程序只凭密钥登录,不经二次验证 · renew the secret of the account’s programs; they sign in with it alone, without a second factor' })
   @ApiResponse({ status: 200, type: ClientSecret })
   async renewClientSecret(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ClientSecret> {
     return this.once(
@@ -282,7 +283,7 @@ export class AccountController {
   @Post(':id/second-factor-reset')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '重置二次验证(手机遗失)· let him enrol his second factor anew, e.g. after losing the telephone' })
+  @ApiOperation({ summary: '重置二次验证,如手机遗失 · reset the second factor, e.g. after the telephone was lost; it is enrolled anew at the next sign-in' })
   @ApiResponse({ status: 200, type: Account })
   async resetSecondFactor(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<AccountState> {
     return this.database.within(caller, (tx) => this.accounts.resetSecondFactor(tx, id));

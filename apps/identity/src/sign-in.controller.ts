@@ -22,19 +22,24 @@ class SignIn {
   accountId: string;
   @ApiProperty({ enum: signInOutcomes, example: 'signed-in' })
   outcome: SignInOutcome;
-  @ApiProperty({ type: String, description: 'The client’s address; forgotten with the row after 190 days', example: '192.0.2.17' })
+  @ApiProperty({ type: String, description: '登录来源地址,190 天后随记录删除 · address of the client; deleted with the row after 190 days', example: '192.0.2.17' })
   address: string;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
   at: Date;
 } // prettier-ignore
 
 class SignInQuery extends PageQuery {
-  @ApiPropertyOptional({ type: String, format: 'uuid', example })
+  @ApiPropertyOptional({
+    type: String,
+    format: 'uuid',
+    description: '账号编号 · id of an account (GET /accounts)',
+    example,
+  })
   @IsOptional()
   @IsUUID()
   account?: string;
 
-  @ApiPropertyOptional({ enum: signInOutcomes })
+  @ApiPropertyOptional({ enum: signInOutcomes, description: '登录结果 · outcome of the sign-in' })
   @IsOptional()
   @IsIn(signInOutcomes)
   outcome?: SignInOutcome;
@@ -50,7 +55,7 @@ export class SignInController {
 
   @Get()
   @Roles('county-admin', 'auditor')
-  @ApiOperation({ summary: '登录记录 · who signed in or tried to, of your ground' })
+  @ApiOperation({ summary: '查询登录记录 · who of your ground signed in, or tried to' })
   @ApiResponse({ status: 200, type: SignInPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: SignInQuery): Promise<Page<SignIn>> {
     const found = await this.database.within(caller, (tx) =>

@@ -23,7 +23,11 @@ class ChecklistItem {
   code: string;
   @ApiProperty({ type: TwoLanguages })
   text: TwoLanguages;
-  @ApiProperty({ type: Boolean, description: 'Key or general item', example: false })
+  @ApiProperty({
+    type: Boolean,
+    description: '是否重点项 · whether it is a key item',
+    example: false,
+  })
   key: boolean;
   @ApiProperty({ type: String, example: 'SAMR order 49 (2021), art. 20' })
   source: string;
@@ -47,7 +51,12 @@ class Checklist {
 class ChecklistList {
   @ApiProperty({ type: [Checklist] })
   items: Checklist[];
-  @ApiProperty({ type: String, nullable: true, description: 'Always null: there are few' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: '总是 null:数量不多,一次全部返回 · always null: there are few',
+    example: null,
+  })
   next: null;
 }
 
@@ -65,7 +74,7 @@ export class ChecklistController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '检查表 · what is looked at, by kind; every version' })
+  @ApiOperation({ summary: '查询检查表及其各版本 · checklists by kind of business, every version' })
   @ApiResponse({ status: 200, type: ChecklistList })
   async list(@Caller() caller: DatabaseCaller, @Query() query: ChecklistQuery): Promise<ChecklistList> {
     return this.database.within(caller, async (tx) => ({

@@ -22,7 +22,7 @@ const states = ['open', 'responded', 'verified', 'closed'] as const;
 export class Respond {
   @ApiProperty({
     type: String,
-    description: 'What the operator did',
+    description: '经营者的整改情况 · what the operator did',
     example: '消毒柜已更换,记录补齐',
   })
   @Prose(4000)
@@ -50,13 +50,22 @@ export class Close {
 class ActStep implements Step {
   @ApiProperty({ enum: ['response', 'verification', 'closure'] })
   act: Step['act'];
-  @ApiProperty({ type: String, description: 'Account' })
+  @ApiProperty({
+    type: String,
+    description: '账号编号 · id of the account',
+    example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05',
+  })
   by: string;
   @ApiProperty({ type: String, example: 'office' })
   role: string;
   @ApiProperty({ type: String, format: 'date-time' })
   at: string;
-  @ApiProperty({ type: String, nullable: true })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: '填写的说明 · what was written',
+    example: '消毒柜已更换,记录补齐',
+  })
   text: string | null;
   @ApiProperty({ enum: ['corrected', 'not-corrected'], type: String, nullable: true })
   outcome: Step['outcome'];
@@ -79,7 +88,7 @@ class DeadlineArithmetic {
   @ApiProperty({
     type: String,
     format: 'date',
-    description: 'Does not count itself',
+    description: '起始日,当天不计 · the first day, which is not counted itself',
     example: '2026-11-23',
   })
   startOn: string;
@@ -87,7 +96,7 @@ class DeadlineArithmetic {
   workingDays: number;
   @ApiProperty({
     type: [String],
-    description: 'The working days counted',
+    description: '计入的工作日 · the working days that were counted',
     example: ['2026-11-24', '2026-11-25'],
   })
   counted: string[];
@@ -96,7 +105,8 @@ class DeadlineArithmetic {
   @ApiProperty({
     type: Number,
     nullable: true,
-    description: 'The year whose calendar is not announced',
+    description:
+      '工作日历尚未公布的年份;没有则为 null · the year whose calendar is not announced yet; null: none',
     example: null,
   })
   missingYear: number | null;
@@ -107,11 +117,15 @@ export class CorrectiveAction implements Action {
   id: string;
   @ApiProperty({ type: String, example: '371425101201' })
   division: string;
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '版本,也是 ETag · its version, also the ETag',
+    example: 1,
+  })
   version: number;
   @ApiProperty({
     type: String,
-    description: 'The number of the written demand',
+    description: '整改通知书编号 · number of the written demand',
     example: 'ZG-371425101-20261123-9F3A21C4',
   })
   number: string;
@@ -141,7 +155,8 @@ export class CorrectiveAction implements Action {
     type: String,
     format: 'date',
     nullable: true,
-    description: 'In Asia/Shanghai; null until the calendar it needs is announced',
+    description:
+      '整改期限(北京时间);所需工作日历公布前为 null · the last day, in Asia/Shanghai; null until the calendar it needs is announced',
     example: '2026-12-07',
   })
   dueOn: string | null;
@@ -160,12 +175,19 @@ export class CorrectiveAction implements Action {
 }
 
 class ActionQuery extends PageQuery {
-  @ApiPropertyOptional({ enum: states })
+  @ApiPropertyOptional({
+    enum: states,
+    description:
+      '整改状态:open 待整改、responded 已反馈、verified 复查通过、closed 已销号 · open, responded, verified, or closed',
+  })
   @IsOptional()
   @IsIn(states)
   state?: State;
 
-  @ApiPropertyOptional({ enum: ['true', 'false'] })
+  @ApiPropertyOptional({
+    enum: ['true', 'false'],
+    description: 'true:只看逾期的,false:只看未逾期的 · true: past their day; false: not yet',
+  })
   @IsOptional()
   @IsIn(['true', 'false'])
   overdue?: 'true' | 'false';
@@ -188,7 +210,7 @@ export class CorrectiveActionController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '整改事项 · corrections; an official sees those of what he answers for' })
+  @ApiOperation({ summary: '查询整改事项,包保干部只见所包保主体的 · corrections; an official sees those of the establishments he answers for' })
   @ApiResponse({ status: 200, type: ActionPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: ActionQuery): Promise<Page<Action>> {
     const found = await this.database.within(caller, (tx) =>
@@ -208,7 +230,7 @@ export class CorrectiveActionController {
 
   @Get(':id')
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '查看整改事项 · one correction, its deadline with the arithmetic, its steps' })
+  @ApiOperation({ summary: '查看整改事项 · one correction: how its deadline was counted, and its steps' })
   @ApiResponse({ status: 200, type: CorrectiveAction })
   one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.one(tx, id));
@@ -217,7 +239,7 @@ export class CorrectiveActionController {
   @Post(':id/response')
   @HttpCode(200)
   @Roles('official', 'office')
-  @ApiOperation({ summary: '整改反馈 · write down what the operator did' })
+  @ApiOperation({ summary: '登记整改反馈 · record what the operator did' })
   @ApiResponse({ status: 200, type: CorrectiveAction })
   respond(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Respond): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.respond(tx, id, body.text));
@@ -226,7 +248,10 @@ export class CorrectiveActionController {
   @Post(':id/verification')
   @HttpCode(200)
   @Roles('office')
-  @ApiOperation({ summary: '整改复查 · verify; `not-corrected` opens it again with its day. Never by who responded' })
+  @ApiOperation({
+    summary: '登记整改复查 · record the verification of a correction',
+    description: '登记过整改反馈的人不能复查。`not-corrected` 使其重新待整改,期限不变。 · Whoever recorded the response may not verify it. `not-corrected` opens the correction again, with the deadline it had.',
+  })
   @ApiResponse({ status: 200, type: CorrectiveAction })
   verify(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Verify): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.verify(tx, id, body.outcome, body.text ?? null));
@@ -235,7 +260,7 @@ export class CorrectiveActionController {
   @Post(':id/closure')
   @HttpCode(200)
   @Roles('office')
-  @ApiOperation({ summary: '整改销号 · strike it off the list, once it is verified' })
+  @ApiOperation({ summary: '整改销号,须先复查通过 · close a correction once it is verified' })
   @ApiResponse({ status: 200, type: CorrectiveAction })
   close(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Close): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.close(tx, id, body.text ?? null));

@@ -21,13 +21,14 @@ export class EvidenceFields {
   @ApiProperty({
     type: String,
     format: 'date-time',
-    description: 'When it was taken, by the device’s clock; `addedAt` is the server’s time',
+    description:
+      '拍摄时间,以设备时钟为准;`addedAt` 为服务器时间 · when it was taken, by the device’s clock; `addedAt` is the server’s time',
     example: '2026-11-23T09:31:00+08:00',
   })
   @IsInstant()
   takenAt: string;
 
-  @ApiPropertyOptional({ type: Number, minimum: -90, maximum: 90, description: 'Degrees, WGS84; together with `longitude`', example: 36.7934 }) // prettier-ignore
+  @ApiPropertyOptional({ type: Number, minimum: -90, maximum: 90, description: '纬度,度,WGS84;与 `longitude` 同时填写 · degrees, WGS84; together with `longitude`', example: 36.7934 }) // prettier-ignore
   @ValidateIf(placed)
   @NumberOfForm()
   @IsNumber()
@@ -35,7 +36,7 @@ export class EvidenceFields {
   @Max(90)
   latitude?: number;
 
-  @ApiPropertyOptional({ type: Number, minimum: -180, maximum: 180, description: 'Degrees, WGS84; together with `latitude`', example: 116.7581 }) // prettier-ignore
+  @ApiPropertyOptional({ type: Number, minimum: -180, maximum: 180, description: '经度,度,WGS84;与 `latitude` 同时填写 · degrees, WGS84; together with `latitude`', example: 116.7581 }) // prettier-ignore
   @ValidateIf(placed)
   @NumberOfForm()
   @IsNumber()
@@ -43,7 +44,7 @@ export class EvidenceFields {
   @Max(180)
   longitude?: number;
 
-  @ApiPropertyOptional({ type: Number, minimum: 0, maximum: 100_000, description: 'How far off the position may be; only with one', example: 12 }) // prettier-ignore
+  @ApiPropertyOptional({ type: Number, minimum: 0, maximum: 100_000, description: '定位误差,米;有坐标时才填 · how many metres the position may be off; only together with a position', example: 12 }) // prettier-ignore
   @ValidateIf(({ accuracyMetres }: EvidenceFields) => accuracyMetres !== undefined)
   @NumberOfForm()
   @IsNumber()
@@ -56,7 +57,7 @@ class EvidenceForm extends EvidenceFields {
   @ApiProperty({
     type: String,
     format: 'binary',
-    description: `JPEG, PNG, WebP or PDF by its content, at most ${evidenceLimits.bytes / 1_048_576} MB`,
+    description: `JPEG、PNG、WebP 或 PDF(以内容为准),最大 ${evidenceLimits.bytes / 1_048_576} MB · JPEG, PNG, WebP or PDF by its content, at most ${evidenceLimits.bytes / 1_048_576} MB`,
   })
   file: unknown;
 }
@@ -66,7 +67,11 @@ export class Evidence {
   id: string;
   @ApiProperty({ type: String, example: '371425101201' })
   division: string;
-  @ApiProperty({ type: Number, description: 'Always 1: evidence is not changed', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '总是 1:证据不可更改 · always 1: evidence is not changed',
+    example: 1,
+  })
   version: number;
   @ApiProperty({ type: String, format: 'uuid' })
   inspectionId: string;
@@ -74,21 +79,37 @@ export class Evidence {
   officialId: string;
   @ApiProperty({
     type: String,
-    description: 'SHA-256 of the bytes, in hex',
+    description: '文件内容的 SHA-256,十六进制 · SHA-256 of the bytes, in hex',
     example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
   })
   sha256: string;
-  @ApiProperty({ enum: mimes, description: 'What its content is', example: 'image/jpeg' })
+  @ApiProperty({
+    enum: mimes,
+    description: '文件类型,以内容为准 · kind of the file, by its content',
+    example: 'image/jpeg',
+  })
   mime: FileMime;
   @ApiProperty({ type: Number, example: 2481093 })
   sizeBytes: number;
-  @ApiProperty({ type: String, format: 'date-time', description: 'By the device’s clock' })
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    description: '拍摄时间,以设备时钟为准 · when it was taken, by the device’s clock',
+  })
   takenAt: Date;
-  @ApiProperty({ type: Position, nullable: true, description: 'WGS84' })
+  @ApiProperty({
+    type: Position,
+    nullable: true,
+    description: '拍摄位置,WGS84;没有则为 null · where it was taken, WGS84; null where nobody said',
+  })
   position: Position | null;
-  @ApiProperty({ type: String, description: 'Account' })
+  @ApiProperty({
+    type: String,
+    description: '账号编号 · id of the account',
+    example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05',
+  })
   addedBy: string;
-  @ApiProperty({ type: String, format: 'date-time', description: 'The server’s time' })
+  @ApiProperty({ type: String, format: 'date-time', description: '服务器时间 · the server’s time' })
   addedAt: Date;
 }
 
@@ -107,7 +128,7 @@ export class EvidenceController {
   @Roles('official')
   @ApiOperation({
     summary: '上传督导证据 · add a photo or paper to a visit',
-    description: `By the official who made the visit; at most ${evidenceLimits.perVisit} a visit. The same bytes for the same visit are the same evidence: a repeat gets the first one again, with 201 too.`,
+    description: `由督导人本人上传,每次督导最多 ${evidenceLimits.perVisit} 份。同一督导的同一文件视为同一份证据:重复上传得到原有的一份,也是 201。 · By the official who made the visit; at most ${evidenceLimits.perVisit} a visit. The same file for the same visit is the same evidence: a repeat gets the first one again, with 201 too.`,
   })
   @ApiConsumes('multipart/form-data')
   @ApiBody({ type: EvidenceForm })
@@ -145,7 +166,9 @@ export class EvidenceController {
 
   @Get('evidence/:id')
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '查看督导证据信息 · what is known of one' })
+  @ApiOperation({
+    summary: '查看一份证据的信息 · one piece of evidence: what it is, when and where it was taken',
+  })
   @ApiResponse({ status: 200, type: Evidence })
   one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Evidence> {
     return this.database.within(caller, async (tx) =>
@@ -155,12 +178,17 @@ export class EvidenceController {
 
   @Get('evidence/:id/file')
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '下载督导证据 · its bytes, as an attachment' })
+  @ApiOperation({ summary: '下载督导证据 · download the file of a piece of evidence' })
   @ApiProduces(...mimes)
   @ApiResponse({
     status: 200,
     schema: { type: 'string', format: 'binary' },
-    headers: { ETag: { description: 'The SHA-256 of the bytes', schema: { type: 'string' } } },
+    headers: {
+      ETag: {
+        description: '文件内容的 SHA-256 · SHA-256 of the bytes',
+        schema: { type: 'string' },
+      },
+    },
   })
   async file(
     @Caller() caller: DatabaseCaller,

@@ -65,7 +65,11 @@ export class ItemResult {
 }
 
 export class Finding {
-  @ApiProperty({ type: String, description: 'An item that fails', example: 'catering-07' })
+  @ApiProperty({
+    type: String,
+    description: '不合格的检查项 · an item that fails',
+    example: 'catering-07',
+  })
   @Line(60)
   item: string;
 
@@ -75,7 +79,8 @@ export class Finding {
 
   @ApiProperty({
     enum: handlings,
-    description: 'Mended on the spot · to be mended by a day · handed to market supervision',
+    description:
+      'on-spot 当场整改、deadline 限期整改、referral 移交市场监管部门 · on-spot: mended on the spot; deadline: to be mended by a day; referral: handed to market supervision',
     example: 'deadline',
   })
   @IsIn(handlings)
@@ -83,7 +88,8 @@ export class Finding {
 
   @ApiPropertyOptional({
     type: Number,
-    description: 'For `deadline`; the policy’s default without it',
+    description:
+      '限期整改的工作日数;不填按政策默认 · for `deadline`: working days; without it, the default of the policy',
     minimum: 1,
     maximum: 250,
     example: 10,
@@ -96,7 +102,7 @@ export class Finding {
 
   @ApiPropertyOptional({
     type: String,
-    description: 'For `deadline`: what is asked',
+    description: '限期整改的要求 · for `deadline`: what is asked for',
     example: '10个工作日内修复消毒柜并留存记录',
   })
   @IsOptional()
@@ -105,13 +111,13 @@ export class Finding {
 }
 
 export class Position {
-  @ApiProperty({ type: Number, description: 'Degrees, WGS84', example: 36.7934 })
+  @ApiProperty({ type: Number, description: '度,WGS84 坐标 · degrees, WGS84', example: 36.7934 })
   @IsNumber()
   @Min(-90)
   @Max(90)
   latitude: number;
 
-  @ApiProperty({ type: Number, description: 'Degrees, WGS84', example: 116.7581 })
+  @ApiProperty({ type: Number, description: '度,WGS84 坐标 · degrees, WGS84', example: 116.7581 })
   @IsNumber()
   @Min(-180)
   @Max(180)
@@ -128,13 +134,13 @@ export class Position {
 export class OperatorAnswer {
   @ApiProperty({
     enum: ['signed', 'refused'],
-    description: 'The operator signed, or refused to',
+    description: '经营者签字或拒签 · the operator signed, or refused to',
     example: 'signed',
   })
   @IsIn(['signed', 'refused'])
   answer: 'signed' | 'refused';
 
-  @ApiPropertyOptional({ type: String, description: 'Who signed', example: '王某' })
+  @ApiPropertyOptional({ type: String, description: '签字人 · who signed', example: '王某' })
   @ValidateIf(
     ({ answer, signedBy }: OperatorAnswer) => answer === 'signed' || signedBy !== undefined,
   )
@@ -143,7 +149,7 @@ export class OperatorAnswer {
 
   @ApiPropertyOptional({
     type: String,
-    description: 'When refused: why',
+    description: '拒签原因 · when refused: why',
     example: '负责人不在现场',
   })
   @ValidateIf(({ answer, reason }: OperatorAnswer) => answer === 'refused' || reason !== undefined)
@@ -152,7 +158,8 @@ export class OperatorAnswer {
 
   @ApiPropertyOptional({
     type: String,
-    description: 'When refused: who saw it, or where the recording is kept (order 49, art. 34)',
+    description:
+      '拒签时的见证人,或录像存放处(总局令第49号第34条) · when refused: who saw it, or where the recording is kept (SAMR order 49, art. 34)',
     example: '村委会委员李某',
   })
   @ValidateIf(
@@ -163,7 +170,12 @@ export class OperatorAnswer {
 }
 
 export class SubmitInspection {
-  @ApiProperty({ type: String, format: 'uuid' })
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    description:
+      '主体编号:本人包保的一个,见 GET /obligations?mine=true · id of the establishment: one that you answer for, see GET /obligations?mine=true',
+  })
   @IsUUID()
   establishmentId: string;
 
@@ -177,7 +189,8 @@ export class SubmitInspection {
 
   @ApiPropertyOptional({
     type: String,
-    description: 'The code of the checklist; the one for the kind without it',
+    description:
+      '检查表代码;不填则用该业态的检查表 · code of the checklist; without it, the one for the kind of business',
     example: 'catering',
   })
   @IsOptional()
@@ -186,7 +199,8 @@ export class SubmitInspection {
 
   @ApiPropertyOptional({
     type: Number,
-    description: 'The version that was filled; the newest without it',
+    description:
+      '所填检查表的版本;不填为最新版 · version of the checklist that was filled; without it, the newest',
     example: 1,
   })
   @IsOptional()
@@ -197,7 +211,7 @@ export class SubmitInspection {
 
   @ApiProperty({
     type: [ItemResult],
-    description: 'Each item of the checklist once',
+    description: '检查表的每一项各填一次 · each item of the checklist once',
     maxItems: 200,
     example: exampleResults,
   })
@@ -210,7 +224,7 @@ export class SubmitInspection {
 
   @ApiProperty({
     type: [Finding],
-    description: 'At least one for each failing item',
+    description: '每个不合格项至少一条 · at least one for each failing item',
     maxItems: 100,
   })
   @IsArray()
@@ -247,7 +261,11 @@ class EstablishmentAtVisit {
 class RecordedFinding extends Finding {
   @ApiProperty({ type: Number, example: 1 })
   number: number;
-  @ApiProperty({ type: Boolean, description: 'The item is a key item', example: false })
+  @ApiProperty({
+    type: Boolean,
+    description: '是否重点项 · whether the item is a key item',
+    example: false,
+  })
   key: boolean;
   @ApiProperty({ type: String, format: 'uuid', nullable: true })
   correctiveActionId: string | null;
@@ -258,11 +276,18 @@ export class Inspection {
   id: string;
   @ApiProperty({ type: String, example: '371425101201' })
   division: string;
-  @ApiProperty({ type: Number, description: 'Always 1: a record is not changed', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '总是 1:记录不可更改 · always 1: a record is not changed',
+    example: 1,
+  })
   version: number;
   @ApiProperty({ type: String, format: 'uuid' })
   establishmentId: string;
-  @ApiProperty({ type: EstablishmentAtVisit, description: 'As it was at the visit' })
+  @ApiProperty({
+    type: EstablishmentAtVisit,
+    description: '督导时的主体信息 · the establishment as it was at the visit',
+  })
   establishment: EstablishmentAtVisit;
   @ApiProperty({ type: String, format: 'uuid' })
   officialId: string;
@@ -292,20 +317,26 @@ export class Inspection {
     type: String,
     format: 'uuid',
     nullable: true,
-    description: 'The obligation it settled',
+    description:
+      '由此次督导完成的任务(GET /obligations);null:没有待完成的任务(当季任务尚未生成或已经完成),或督导方式不计入,见 counts · the obligation (GET /obligations) that this visit settled; null: none was due (the quarter’s obligation is not opened yet, or settled already), or the method does not count, see counts',
   })
   obligationId: string | null;
   @ApiProperty({
     type: Boolean,
-    description: 'The policy counts this method as the visit due',
+    description:
+      '该督导方式按政策(GET /policies,visit-frequency)是否计入该等级应完成的督导。只说明方式:即使为 true,当季没有待完成的任务时 obligationId 仍为 null · whether the policy (GET /policies, visit-frequency) takes this method as the visit that the tier asks for. It speaks of the method alone: it is true with obligationId null where no obligation of the quarter was due',
     example: true,
   })
   counts: boolean;
   @ApiProperty({ enum: ['official-untrained'], type: String, nullable: true })
   warning: string | null;
-  @ApiProperty({ type: String, description: 'Account' })
+  @ApiProperty({
+    type: String,
+    description: '账号编号 · id of the account',
+    example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05',
+  })
   submittedBy: string;
-  @ApiProperty({ type: String, format: 'date-time', description: 'The server’s time' })
+  @ApiProperty({ type: String, format: 'date-time', description: '服务器时间 · the server’s time' })
   submittedAt: Date;
 }
 
@@ -330,9 +361,9 @@ export class InspectionController {
   @Post()
   @Roles('official')
   @ApiOperation({
-    summary: '提交督导记录 · submit a visit',
+    summary: '提交督导记录 · submit the record of a visit',
     description:
-      'By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gives the first answer again.',
+      '由包保该主体的干部提交。所用方式按政策计入的,完成当季任务。请带 `Idempotency-Key`:重发得到第一次的答复。 · By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gets the first answer again.',
   })
   @ApiResponse({ status: 201, type: Inspection })
   submit(@Caller() caller: DatabaseCaller, @Body() body: SubmitInspection): Promise<object> {
@@ -341,7 +372,7 @@ export class InspectionController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '查询督导记录 · visits of your ground; an official sees his own' })
+  @ApiOperation({ summary: '查询督导记录,包保干部只见本人的 · visits of your ground; an official sees his own' })
   @ApiResponse({ status: 200, type: InspectionPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: InspectionQuery): Promise<Page<Inspection>> {
     const found = await this.database.within(caller, (tx) =>

@@ -38,7 +38,7 @@ const states = ['open', 'overdue', 'settled', 'withdrawn'] as const;
 const period = '须为季度,如 2026-Q4 · $property must be a calendar quarter like 2026-Q4';
 
 export class OpenPeriod {
-  @ApiProperty({ type: String, description: 'A calendar quarter', example: '2026-Q4' })
+  @ApiProperty({ type: String, description: '季度 · a calendar quarter', example: '2026-Q4' })
   @Form(/^20\d{2}-Q[1-4]$/, period)
   period: string;
 }
@@ -58,13 +58,23 @@ export class ObligationRun implements ObligationRunView {
     type: Number,
     minimum: 0,
     maximum: 1,
-    description: 'Of the county’s establishments, the part that the run has come past',
+    description:
+      '进度,0 至 1:已处理的主体占全县的比例 · progress, 0 to 1: of the county’s establishments, the part that the run has come past',
     example: 1,
   })
   progress: number;
-  @ApiProperty({ type: Number, description: 'Obligations opened by the run so far', example: 3787 })
+  @ApiProperty({
+    type: Number,
+    description: '至今生成的任务数 · obligations that the run has opened so far',
+    example: 3787,
+  })
   opened: number;
-  @ApiProperty({ type: String, description: 'Account, or the service itself at a quarter’s start' })
+  @ApiProperty({
+    type: String,
+    description:
+      '账号编号;季度初自动生成的为服务名 · id of the account, or the service itself at the start of a quarter',
+    example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05',
+  })
   requestedBy: string;
   @ApiProperty({ type: String, format: 'date-time' })
   createdAt: Date;
@@ -85,7 +95,8 @@ export class Obligation {
   establishmentName: string;
   @ApiProperty({
     type: String,
-    description: 'The tier of the establishment; it stays as it is once the visit is settled',
+    description:
+      '主体的包保等级;任务完成后不再变化 · tier of the establishment; it stays as it is once the visit is settled',
     example: 'D',
   })
   tier: string;
@@ -94,7 +105,7 @@ export class Obligation {
   @ApiProperty({
     type: String,
     format: 'date',
-    description: 'The last day, in Asia/Shanghai',
+    description: '最后一天(北京时间) · the last day, in Asia/Shanghai',
     example: '2026-12-31',
   })
   dueOn: string;
@@ -104,7 +115,7 @@ export class Obligation {
     type: String,
     format: 'uuid',
     nullable: true,
-    description: 'Null: nobody answers for it yet',
+    description: '包保干部;null 表示尚无人包保 · the official; null: nobody answers for it yet',
   })
   officialId: string | null;
   @ApiProperty({ type: String, nullable: true, example: '王秀英' })
@@ -113,30 +124,39 @@ export class Obligation {
     type: String,
     format: 'uuid',
     nullable: true,
-    description: 'The visit that settled it',
+    description: '完成此任务的督导记录;未完成为 null · the visit that settled it; null: none yet',
+    example: null,
   })
   inspectionId: string | null;
   @ApiProperty({ type: String, format: 'date-time' })
   openedAt: Date;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   settledAt: Date | null;
 }
 
 class ObligationQuery extends PageQuery {
   @ApiPropertyOptional({
     enum: ['true', 'false'],
-    description: 'Those that you answer for yourself',
+    description: 'true:只看本人包保的 · true: those that you answer for yourself',
   })
   @IsOptional()
   @IsIn(['true', 'false'])
   mine?: 'true' | 'false';
 
-  @ApiPropertyOptional({ enum: states })
+  @ApiPropertyOptional({
+    enum: states,
+    description:
+      '任务状态:open 待完成、overdue 逾期、settled 已完成、withdrawn 已撤回 · open, overdue, settled by a visit, or withdrawn',
+  })
   @IsOptional()
   @IsIn(states)
   state?: string;
 
-  @ApiPropertyOptional({ type: String, example: '2026-Q4' })
+  @ApiPropertyOptional({
+    type: String,
+    description: '季度 · a calendar quarter',
+    example: '2026-Q4',
+  })
   @IsOptional()
   @Form(/^20\d{2}-Q[1-4]$/, period)
   period?: string;
@@ -166,8 +186,8 @@ export class ObligationRunController {
   @HttpCode(202)
   @Roles('county-admin')
   @ApiOperation({
-    summary: '生成督导任务 · open the visits due in a quarter',
-    description: 'Asking again gives the same run and opens nothing twice. At a quarter’s start it happens by itself.',
+    summary: '生成一个季度的督导任务 · open the visits that are due in a quarter',
+    description: '重复提交得到同一次生成,不会重复生成任务。每季度开始时自动进行。 · Asking again gives the same run and opens nothing twice. At the start of a quarter it happens by itself.',
   })
   @ApiResponse({ status: 202, type: ObligationRun, headers: { Location: { schema: { type: 'string' } } } })
   run(@Caller() caller: DatabaseCaller, @Body() body: OpenPeriod): Promise<ObligationRun> {
@@ -176,7 +196,7 @@ export class ObligationRunController {
 
   @Get()
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '查询任务生成 · the runs' })
+  @ApiOperation({ summary: '查询督导任务的历次生成 · list the runs that opened visits' })
   @ApiResponse({ status: 200, type: RunPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: PageQuery): Promise<Page<ObligationRun>> {
     const found = await this.database.within(caller, (tx) =>
@@ -190,7 +210,7 @@ export class ObligationRunController {
 
   @Get(':id')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '查看任务生成 · one run' })
+  @ApiOperation({ summary: '查看一次任务生成 · one run' })
   @ApiResponse({ status: 200, type: ObligationRun })
   async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ObligationRun> {
     return oneOf(await this.database.within(caller, (tx) =>
@@ -200,7 +220,7 @@ export class ObligationRunController {
 
   @Get(':id/progress')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '跟踪任务生成 · its state as server-sent events, until it is over' })
+  @ApiOperation({ summary: '跟踪任务生成 · follow a run: its state as server-sent events, until it is over' })
   @ApiProduces('text/event-stream')
   @ApiResponse({ status: 200, schema: { type: 'string' } })
   async progress(
@@ -220,7 +240,7 @@ export class ObligationController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '督导任务 · visits due; an official sees his own' })
+  @ApiOperation({ summary: '查询督导任务,包保干部只见本人的 · visits that are due; an official sees his own' })
   @ApiResponse({ status: 200, type: ObligationPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: ObligationQuery): Promise<Page<Obligation>> {
     const found = await this.database.within(caller, (tx) =>

@@ -15,14 +15,16 @@ class DeliveryAttempt implements Attempt {
   at: string;
   @ApiProperty({
     enum: ['delivered', 'failed', 'dead'],
-    description: '`dead`: the receiver said that no later attempt can help',
+    description:
+      '结果;`dead` 表示对方明确拒收,不再重试 · what became of it; `dead`: the receiver said that no later attempt can help',
     example: 'failed',
   })
   outcome: Attempt['outcome'];
   @ApiProperty({
     type: Number,
     nullable: true,
-    description: 'Of HTTP or SMTP; null: it did not come so far',
+    description:
+      'HTTP 或 SMTP 状态码;null 表示未连通 · status of HTTP or SMTP; null: the receiver was not reached',
     example: 503,
   })
   status: number | null;
@@ -35,11 +37,15 @@ class Delivery implements Sent {
   id: string;
   @ApiProperty({
     type: String,
-    description: 'The ground of the subscription',
+    description: '订阅的辖区 · the ground of the subscription',
     example: '371425101',
   })
   division: string;
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '版本,也是 ETag · its version, also the ETag',
+    example: 1,
+  })
   version: number;
   @ApiProperty({ type: String, format: 'uuid', example: '01912d68-7c3a-7e7f-9d4e-0f6a3b8c2d11' })
   subscriptionId: string;
@@ -49,7 +55,8 @@ class Delivery implements Sent {
     type: String,
     format: 'uuid',
     nullable: true,
-    description: 'null: the mail with the confirmation code',
+    description:
+      '消息编号;null 表示这是验证码邮件 · id of the message; null: it is the mail with the confirmation code',
     example: '01912d68-7c3a-7e7f-9d4e-0f6a3b8c2d12',
   })
   messageId: string | null;
@@ -60,11 +67,11 @@ class Delivery implements Sent {
   @ApiProperty({
     enum: deliveryStates,
     description:
-      '`failed` is tried again at nextAt, `dead` only by hand; `cancelled`: the message has changed since, or the subscription ended',
+      '`failed` 到 nextAt 时重试;`dead` 只能人工重试;`cancelled` 消息已变更或订阅已终止 · `failed` is tried again at nextAt, `dead` only by hand; `cancelled`: the message has changed since, or the subscription ended',
     example: 'failed',
   })
   state: DeliveryState;
-  @ApiProperty({ type: [DeliveryAttempt], description: 'The last fifty' })
+  @ApiProperty({ type: [DeliveryAttempt], description: '最近五十次尝试 · the last fifty attempts' })
   attempts: DeliveryAttempt[];
   @ApiProperty({
     type: String,
@@ -80,12 +87,20 @@ class Delivery implements Sent {
 }
 
 class DeliveryQuery extends PageQuery {
-  @ApiPropertyOptional({ enum: deliveryStates, description: '`dead`: the dead letters' })
+  @ApiPropertyOptional({
+    enum: deliveryStates,
+    description:
+      '投递状态;dead 为已放弃的 · state of the delivery; dead: given up, no more attempts',
+  })
   @IsOptional()
   @IsIn(deliveryStates)
   state?: DeliveryState;
 
-  @ApiPropertyOptional({ type: String, format: 'uuid' })
+  @ApiPropertyOptional({
+    type: String,
+    format: 'uuid',
+    description: '订阅编号 · id of a subscription (GET /subscriptions)',
+  })
   @IsOptional()
   @IsUUID()
   subscription?: string;
@@ -103,7 +118,7 @@ export class DeliveryController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'auditor')
-  @ApiOperation({ summary: '投递记录 · what was sent to whom and what became of it; `?state=dead` are the dead letters' })
+  @ApiOperation({ summary: '查询投递记录,state=dead 为已放弃的 · what was sent to whom, and what became of it; state=dead: what was given up' })
   @ApiResponse({ status: 200, type: DeliveryPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: DeliveryQuery): Promise<Page<Sent>> {
     const found = await this.database.within(caller, (tx) =>
@@ -128,7 +143,7 @@ export class DeliveryController {
   @Post(':id/retry')
   @HttpCode(200)
   @Roles('county-admin', 'office')
-  @ApiOperation({ summary: '重新投递 · try a dead one again, for another day' })
+  @ApiOperation({ summary: '重新投递已放弃的消息,再试一天 · try a delivery that was given up again, for another day' })
   @ApiResponse({ status: 200, type: Delivery })
   retry(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Sent> {
     return this.database.within(caller, (tx) => this.deliveries.retry(tx, id));

@@ -34,19 +34,24 @@ export class Message {
   id: string;
   @ApiProperty({ type: String, example: '371425101201' })
   division: string;
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '版本,也是 ETag · its version, also the ETag',
+    example: 1,
+  })
   version: number;
   @ApiProperty({ enum: messageKinds, example: 'visit-due' })
   kind: string;
   @ApiProperty({
     type: String,
     format: 'uuid',
-    description: 'The assignment, undertaking, obligation or corrective action it is about',
+    description:
+      '所涉的包保关系、承诺书、督导任务或整改事项 · the assignment, undertaking, obligation or corrective action it is about',
   })
   subjectId: string;
   @ApiProperty({
     enum: ['official', 'county-admin'],
-    description: 'Whom it is for',
+    description: '发给谁 · whom it is for',
     example: 'official',
   })
   audience: string;
@@ -64,28 +69,40 @@ export class Message {
     type: Number,
     nullable: true,
     description:
-      'The version of the county’s templates (GET /policies) it was worded with; null: built-in words',
+      '所用本县模板(GET /policies)的版本;null 表示系统自带的文字 · version of the county’s templates (GET /policies) it was worded with; null: built-in words',
     example: 1,
   })
   templateVersion: number | null;
   @ApiProperty({ type: String, format: 'date-time' })
   createdAt: Date;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: '第一次读的时间;null 表示未读 · when it was read first; null: not yet',
+    example: null,
+  })
   readAt: Date | null;
 }
 
 class MessageQuery extends PageQuery {
-  @ApiPropertyOptional({ enum: ['true', 'false'], description: 'Those that are for you' })
+  @ApiPropertyOptional({
+    enum: ['true', 'false'],
+    description: 'true:只看发给本人的 · true: those that are for you',
+  })
   @IsOptional()
   @IsIn(['true', 'false'])
   mine?: 'true' | 'false';
 
-  @ApiPropertyOptional({ enum: messageKinds })
+  @ApiPropertyOptional({ enum: messageKinds, description: '消息种类 · kind of message' })
   @IsOptional()
   @IsIn(messageKinds)
   kind?: string;
 
-  @ApiPropertyOptional({ enum: ['true', 'false'] })
+  @ApiPropertyOptional({
+    enum: ['true', 'false'],
+    description: 'true:已读的,false:未读的 · true: read; false: not read yet',
+  })
   @IsOptional()
   @IsIn(['true', 'false'])
   read?: 'true' | 'false';
@@ -111,7 +128,7 @@ export class MessageController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'auditor')
-  @ApiOperation({ summary: '消息 · who was told what in your ground; an official sees his own' })
+  @ApiOperation({ summary: '查询消息,包保干部只见本人的 · who was told what in your ground; an official sees his own' })
   @ApiResponse({ status: 200, type: MessagePage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: MessageQuery): Promise<Page<Message>> {
     const found = await this.database.within(caller, (tx) =>
@@ -133,7 +150,7 @@ export class MessageController {
   @Post(':id/receipt')
   @HttpCode(200)
   @Roles('county-admin', 'official')
-  @ApiOperation({ summary: '已读回执 · I have read it; the first time counts' })
+  @ApiOperation({ summary: '登记已读,以第一次为准 · say that you have read a message; the first time counts' })
   @ApiResponse({ status: 200, type: Message })
   receipt(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Message> {
     return this.database.within(caller, async (tx) => {

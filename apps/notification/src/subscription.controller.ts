@@ -31,24 +31,24 @@ class Subscribe {
   @IsIn(channels)
   channel: Channel;
 
-  @ApiPropertyOptional({ type: String, format: 'email', description: 'For `email`; a code is sent there first', example: 'wang.xiuying@county.example' })
+  @ApiPropertyOptional({ type: String, format: 'email', description: '邮箱,用于 `email`;先向其发送验证码 · for `email`: the address; a code is sent there first', example: 'wang.xiuying@county.example' })
   @IsOptional()
   @IsEmail({ allow_ip_domain: false, allow_utf8_local_part: false })
   @MaxLength(254)
   @Form(/^[\x21-\x7e]+$/, '只能含 ASCII 字符 · $property must be ASCII')
   address?: string;
 
-  @ApiPropertyOptional({ type: String, description: 'For `webhook`: https, to a public address', example: 'https://grid.county.example/foodwarden' })
+  @ApiPropertyOptional({ type: String, description: '用于 `webhook`:公网 https 地址 · for `webhook`: https, at a public address', example: 'https://grid.county.example/foodwarden' })
   @IsOptional()
   @Line(2000)
   url?: string;
 
-  @ApiPropertyOptional({ enum: mailLanguages, default: 'zh-CN', description: 'Of mails; a webhook has both', example: 'zh-CN' })
+  @ApiPropertyOptional({ enum: mailLanguages, default: 'zh-CN', description: '邮件的语言;webhook 含两种语言 · language of the mails; a webhook has both', example: 'zh-CN' })
   @IsOptional()
   @IsIn(mailLanguages)
   language?: (typeof mailLanguages)[number];
 
-  @ApiPropertyOptional({ enum: messageKinds, isArray: true, description: 'Without it: every kind that is for you', example: ['visit-due'] })
+  @ApiPropertyOptional({ enum: messageKinds, isArray: true, description: '消息种类;不填为与您有关的全部 · kinds of messages; without it, every kind that is for you', example: ['visit-due'] })
   @IsOptional()
   @IsArray()
   @ArrayMinSize(1)
@@ -58,7 +58,11 @@ class Subscribe {
 } // prettier-ignore
 
 class Confirm {
-  @ApiProperty({ type: String, description: 'The eight digits of the mail', example: '04271993' })
+  @ApiProperty({
+    type: String,
+    description: '邮件中的八位数字 · the eight digits of the mail',
+    example: '04271993',
+  })
   @Form(/^\d{8}$/, '须为邮件中的八位数字 · $property must be the eight digits of the mail')
   code: string;
 }
@@ -66,25 +70,25 @@ class Confirm {
 class Subscription implements Subscribed {
   @ApiProperty({ type: String, format: 'uuid', example: '01912d68-7c3a-7e7f-9d4e-0f6a3b8c2d10' })
   id: string;
-  @ApiProperty({ type: String, description: 'The ground of who subscribed', example: '371425101' })
+  @ApiProperty({ type: String, description: '订阅人的辖区 · the ground of the subscriber', example: '371425101' })
   division: string;
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({ type: Number, description: '版本,也是 ETag · its version, also the ETag', example: 1 })
   version: number;
   @ApiProperty({ enum: channels, example: 'email' })
   channel: Channel;
   @ApiProperty({ enum: subscriptionStates, example: 'unconfirmed' })
   state: Subscribed['state'];
-  @ApiProperty({ enum: ['official', 'office', 'county-admin'], description: 'What its owner acts as', example: 'official' })
+  @ApiProperty({ enum: ['official', 'office', 'county-admin'], description: '订阅人的角色 · the role of the subscriber', example: 'official' })
   role: string;
   @ApiProperty({ type: String, format: 'uuid', nullable: true, example: null })
   officialId: string | null;
-  @ApiProperty({ type: String, nullable: true, description: 'Whole for its owner, masked for others', example: 'w***@county.example' })
+  @ApiProperty({ type: String, nullable: true, description: '本人可见完整地址,其他人只见部分 · the subscriber sees all of it, others a part', example: 'w***@county.example' })
   address: string | null;
-  @ApiProperty({ type: String, nullable: true, description: 'Without its path for an auditor', example: null })
+  @ApiProperty({ type: String, nullable: true, description: '审计人员看不到路径部分 · an auditor sees it without its path', example: null })
   url: string | null;
   @ApiProperty({ enum: mailLanguages, example: 'zh-CN' })
   language: string;
-  @ApiProperty({ type: [String], enum: messageKinds, nullable: true, description: 'null: every kind', example: ['visit-due'] })
+  @ApiProperty({ type: [String], enum: messageKinds, nullable: true, description: '消息种类;null 表示全部 · kinds of messages; null: every kind', example: ['visit-due'] })
   kinds: string[] | null;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:30:00.000Z' })
   createdAt: Date;
@@ -92,25 +96,32 @@ class Subscription implements Subscribed {
   confirmedAt: Date | null;
   @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   endedAt: Date | null;
-  @ApiProperty({ enum: endReasons, type: String, nullable: true, description: 'Why it ended by itself: who subscribed has left, or is somebody else now', example: null })
+  @ApiProperty({ enum: endReasons, type: String, nullable: true, description: '自动终止的原因:订阅人离任、调动,或账号停用、变更 · why it ended by itself: the official left or moved, or the account was ended or changed', example: null })
   endReason: EndReason | null;
 } // prettier-ignore
 
 class NewSubscription extends Subscription {
   @ApiProperty({
     type: String, nullable: true, example: null,
-    description: 'Of a webhook, shown this once: Foodwarden-Signature is `v1=` and the HMAC-SHA-256 in hex, with this text as its key, of Foodwarden-Timestamp (seconds), a dot, and the body',
+    description: 'webhook 的密钥,只显示这一次:Foodwarden-Signature 为 `v1=` 加 HMAC-SHA-256(十六进制),以此文本为密钥,内容为 Foodwarden-Timestamp(秒)、一个点和请求内容 · key of a webhook, shown this once: Foodwarden-Signature is `v1=` and the HMAC-SHA-256 in hex, with this text as its key, of Foodwarden-Timestamp (seconds), a dot, and the body',
   })
   secret: string | null;
 } // prettier-ignore
 
 class SubscriptionQuery extends PageQuery {
-  @ApiPropertyOptional({ enum: channels })
+  @ApiPropertyOptional({
+    enum: channels,
+    description: '渠道:email 邮件、webhook · by mail or by webhook',
+  })
   @IsOptional()
   @IsIn(channels)
   channel?: Channel;
 
-  @ApiPropertyOptional({ enum: subscriptionStates })
+  @ApiPropertyOptional({
+    enum: subscriptionStates,
+    description:
+      '订阅状态:unconfirmed 邮箱待确认、active 有效、ended 已终止 · unconfirmed: the address is not confirmed yet; active; ended',
+  })
   @IsOptional()
   @IsIn(subscriptionStates)
   state?: Subscribed['state'];
@@ -128,7 +139,7 @@ export class SubscriptionController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'auditor')
-  @ApiOperation({ summary: '订阅 · who is told by mail or webhook in your ground; an official sees his own' })
+  @ApiOperation({ summary: '查询订阅,包保干部只见本人的 · who is told by mail or webhook in your ground; an official sees his own' })
   @ApiResponse({ status: 200, type: SubscriptionPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: SubscriptionQuery): Promise<Page<Subscribed>> {
     const filter = { channel: query.channel ?? null, state: query.state ?? null };
@@ -149,7 +160,8 @@ export class SubscriptionController {
   @Post()
   @Roles('county-admin', 'office', 'official')
   @ApiOperation({
-    summary: '订阅消息 · be told by mail, once a code proves that the address is yours; an office or the county also by a signed webhook (CloudEvents 1.0) for its ground',
+    summary: '订阅消息 · be told by mail or webhook',
+    description: '邮件订阅须用邮件中的验证码确认后生效。镇街和县级还可为其辖区订阅签名的 webhook(CloudEvents 1.0)。 · By mail, once a code proves that the address is yours; an office or the county also by a signed webhook (CloudEvents 1.0) for its ground.',
   })
   @ApiBody({
     type: Subscribe,
@@ -174,7 +186,7 @@ export class SubscriptionController {
   @Post(':id/confirmation')
   @HttpCode(200)
   @Roles('county-admin', 'office', 'official')
-  @ApiOperation({ summary: '确认邮箱 · the code of the mail; five tries, within a day' })
+  @ApiOperation({ summary: '用邮件中的验证码确认邮箱 · confirm the address with the code of the mail; five tries, within a day' })
   @ApiResponse({ status: 200, type: Subscription })
   confirm(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Confirm): Promise<Subscribed> {
     return this.subscriptions.confirm(caller, id, body.code);
@@ -183,7 +195,7 @@ export class SubscriptionController {
   @Post(':id/end')
   @HttpCode(200)
   @Roles('county-admin', 'office', 'official')
-  @ApiOperation({ summary: '退订 · end it: nothing more is sent, what was sent stays on record' })
+  @ApiOperation({ summary: '退订,已发送的记录保留 · end a subscription: nothing more is sent, what was sent stays on record' })
   @ApiResponse({ status: 200, type: Subscription })
   end(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Subscribed> {
     return this.database.within(caller, (tx) => this.subscriptions.end(tx, id));

@@ -21,10 +21,10 @@ class CalendarYear {
   @ApiProperty({ type: [Holiday] })
   holidays: Holiday[];
 
-  @ApiProperty({ type: [String], description: 'Weekend days that are worked', example: ['2026-10-10'] })
+  @ApiProperty({ type: [String], description: '调休上班的周末 · weekend days that are worked', example: ['2026-10-10'] })
   workdays: string[];
 
-  @ApiProperty({ type: String, description: 'Where the announcement stands' })
+  @ApiProperty({ type: String, description: '放假通知的出处 · where the holidays were announced', example: '国务院办公厅关于2026年部分节假日安排的通知' })
   source: string;
 } // prettier-ignore
 
@@ -32,7 +32,12 @@ class CalendarList {
   @ApiProperty({ type: [CalendarYear] })
   items: CalendarYear[];
 
-  @ApiProperty({ type: String, nullable: true, description: 'Always null: there are few years' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: '总是 null:年份不多,一次全部返回 · always null: there are few years',
+    example: null,
+  })
   next: null;
 }
 
@@ -43,7 +48,7 @@ export class CalendarController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'grid-worker', 'authority', 'auditor')
-  @ApiOperation({ summary: '工作日历 · the years whose holidays are announced' })
+  @ApiOperation({ summary: '查询工作日历 · the years whose holidays are announced' })
   @ApiResponse({ status: 200, type: CalendarList })
   async list(@Caller() caller: DatabaseCaller): Promise<CalendarList> {
     return this.database.within(caller, async (tx) => ({

@@ -13,7 +13,8 @@ import { IsOptional } from 'class-validator';
 export class DivisionQuery {
   @ApiPropertyOptional({
     type: String,
-    description: 'The code above; without it, the top of your ground',
+    description:
+      '上级地区代码;不填则从您辖区的最上级开始 · code of the place above; without it, the top of your ground',
     example: '371425101',
   })
   @IsOptional()
@@ -45,7 +46,9 @@ export class DivisionList {
   @ApiProperty({
     type: String,
     nullable: true,
-    description: 'Always null: a level has some hundred divisions at most',
+    description:
+      '总是 null:一级地区最多几百个,一次全部返回 · always null: a level has some hundred divisions at most',
+    example: null,
   })
   next: null;
 }
@@ -56,7 +59,7 @@ export class DivisionController {
   constructor(private readonly database: Database) {}
 
   @Get()
-  @ApiOperation({ summary: '行政区划 · what lies directly below a place' })
+  @ApiOperation({ summary: '查询下一级行政区划 · the divisions directly below a place' })
   @Roles('county-admin', 'office', 'official', 'grid-worker', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: DivisionList })
   async list(

@@ -12,7 +12,11 @@ import { Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
 
 export class RegisterEstablishment {
-  @ApiProperty({ type: String, description: 'Village code, 12 digits', example: '371425101201' })
+  @ApiProperty({
+    type: String,
+    description: '村级行政区划代码,12 位 · code of the village, 12 digits',
+    example: '371425101201',
+  })
   @Form(/^\d{12}$/, '须为 12 位村级行政区划代码 · $property must be a village code of 12 digits')
   division: string;
 
@@ -39,21 +43,35 @@ export class RegisterEstablishment {
   @IsIn(kinds)
   kind: Kind;
 
-  @ApiPropertyOptional({ type: Number, nullable: true, description: 'Square metres', example: 120 })
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    description: '经营面积,平方米 · area in square metres',
+    example: 120,
+  })
   @IsOptional()
   @IsNumber({ allowNaN: false, allowInfinity: false })
   @Min(0)
   @Max(10_000_000)
   area?: number | null;
 
-  @ApiPropertyOptional({ type: Number, nullable: true, description: 'Meals a day', example: 80 })
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    description: '每日供餐人数 · meals a day',
+    example: 80,
+  })
   @IsOptional()
   @IsInt()
   @Min(0)
   @Max(1_000_000)
   diners?: number | null;
 
-  @ApiPropertyOptional({ type: Boolean, description: 'A producer marked large', example: false })
+  @ApiPropertyOptional({
+    type: Boolean,
+    description: '大型生产企业 · a producer that is marked large',
+    example: false,
+  })
   @IsOptional()
   @IsBoolean()
   large?: boolean;
@@ -90,7 +108,7 @@ export class ChangeEstablishment {
 
   @ApiPropertyOptional({
     type: String,
-    description: 'Why: kept in the change log alone',
+    description: '原因,只记入变更记录 · why: kept in the change log alone',
     example: '门头换新',
     maxLength: 300,
   })
@@ -118,14 +136,18 @@ export class EstablishmentQuery extends PageQuery {
   @ApiPropertyOptional({
     type: String,
     description:
-      'Part of the name, or of its pinyin initials: 饭店, lwfd; case and width do not matter',
+      '名称或拼音首字母的一部分,如 饭店、lwfd,不分大小写和全半角 · part of the name, or of its pinyin initials: 饭店, lwfd; case and width do not matter',
     example: '饭店',
   })
   @IsOptional()
   @Line(100)
   name?: string;
 
-  @ApiPropertyOptional({ type: String, example: '91371425MA3CM4AM88' })
+  @ApiPropertyOptional({
+    type: String,
+    description: '统一社会信用代码 · unified social credit code',
+    example: '91371425MA3CM4AM88',
+  })
   @IsOptional()
   @Line(40)
   uscc?: string;
@@ -143,7 +165,9 @@ export class EstablishmentController {
 
   @Post()
   @Roles('county-admin', 'office')
-  @ApiOperation({ summary: '登记主体 · register an establishment; its tier is decided at once' })
+  @ApiOperation({
+    summary: '登记主体,并确定包保等级 · register an establishment; its tier is decided at once',
+  })
   @ApiResponse({ status: 201, type: Establishment })
   async register(
     @Caller() caller: DatabaseCaller,
@@ -153,7 +177,7 @@ export class EstablishmentController {
   }
 
   @Get()
-  @ApiOperation({ summary: '查询主体 · establishments of your ground' })
+  @ApiOperation({ summary: '查询主体 · list the establishments of your ground' })
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: EstablishmentPage })
   async page(
@@ -164,7 +188,9 @@ export class EstablishmentController {
   }
 
   @Get(':id')
-  @ApiOperation({ summary: '查看主体 · one establishment, with the explanation of its tier' })
+  @ApiOperation({
+    summary: '查看主体及其等级依据 · one establishment, with the explanation of its tier',
+  })
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: Establishment })
   async one(
@@ -175,7 +201,7 @@ export class EstablishmentController {
   }
 
   @Get(':id/changes')
-  @ApiOperation({ summary: '变更记录 · who changed which of its fields, when and why' })
+  @ApiOperation({ summary: '主体变更记录 · who changed which of its fields, when and why' })
   @Roles('county-admin', 'office', 'auditor')
   @ApiResponse({ status: 200, type: ChangePage })
   async changes(
@@ -190,9 +216,15 @@ export class EstablishmentController {
   }
 
   @Patch(':id')
-  @ApiOperation({ summary: '变更主体 · change it; the tier is decided anew' })
+  @ApiOperation({
+    summary: '变更主体,并重新确定包保等级 · change an establishment; its tier is decided anew',
+  })
   @Roles('county-admin', 'office')
-  @ApiHeader({ name: 'If-Match', required: true, description: 'The ETag last read' })
+  @ApiHeader({
+    name: 'If-Match',
+    required: true,
+    description: '最近一次读到的 ETag · the ETag that was read last',
+  })
   @ApiResponse({ status: 200, type: Establishment })
   async change(
     @Caller() caller: DatabaseCaller,

@@ -25,11 +25,19 @@ export class Establishment {
   @PrimaryColumn('uuid')
   id: string;
 
-  @ApiProperty({ type: String, description: 'Village code, 12 digits', example: '371425101201' })
+  @ApiProperty({
+    type: String,
+    description: '村级行政区划代码,12 位 · code of the village, 12 digits',
+    example: '371425101201',
+  })
   @Column('text')
   division: string;
 
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '版本,也是 ETag · its version, also the ETag',
+    example: 1,
+  })
   @Column('integer')
   version: number;
 
@@ -49,11 +57,21 @@ export class Establishment {
   @Column('text')
   kind: Kind;
 
-  @ApiProperty({ type: Number, nullable: true, description: 'Square metres', example: 120 })
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description: '经营面积,平方米 · area in square metres',
+    example: 120,
+  })
   @Column('numeric', { nullable: true, transformer: numeric })
   area: number | null;
 
-  @ApiProperty({ type: Number, nullable: true, description: 'Meals a day', example: null })
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description: '每日供餐人数 · meals a day',
+    example: null,
+  })
   @Column('integer', { nullable: true })
   diners: number | null;
 
@@ -65,11 +83,21 @@ export class Establishment {
   @Column('text', { nullable: true })
   licence: string | null;
 
-  @ApiProperty({ type: Number, nullable: true, description: 'Degrees, WGS84', example: 36.79 })
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description: '度,WGS84 坐标 · degrees, WGS84',
+    example: 36.79,
+  })
   @Column('double precision', { nullable: true })
   latitude: number | null;
 
-  @ApiProperty({ type: Number, nullable: true, description: 'Degrees, WGS84', example: 116.76 })
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description: '度,WGS84 坐标 · degrees, WGS84',
+    example: 116.76,
+  })
   @Column('double precision', { nullable: true })
   longitude: number | null;
 
@@ -77,11 +105,22 @@ export class Establishment {
   @Column('text')
   status: 'open' | 'suspended' | 'closed';
 
-  @ApiProperty({ enum: tiers, description: 'Responsibility tier 包保等级', example: 'C' })
+  @ApiProperty({ enum: tiers, description: '包保等级 · responsibility tier', example: 'C' })
   @Column('text')
   tier: Tier;
 
-  @ApiProperty({ type: Object, description: 'Which line of which rule decided the tier' })
+  @ApiProperty({
+    type: Object,
+    description:
+      '等级由哪一版规则的哪一条决定 · which line of which version of the rule decided the tier',
+    example: {
+      tier: 'C',
+      rule: 'tier-rule',
+      ruleVersion: 1,
+      because: '餐饮服务,其他情形 → C · catering, otherwise → C',
+      warning: null,
+    },
+  })
   @Column('jsonb', { name: 'tier_decision' })
   tierDecision: TierDecision;
 

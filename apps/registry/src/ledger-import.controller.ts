@@ -19,7 +19,7 @@ class UndoneImport extends ImportView implements Undone {
 
 @ApiTags('ledger-imports')
 @Controller('ledger-imports')
-export class LedgerImportController extends importRoutes('台账 · a ledger', [
+export class LedgerImportController extends importRoutes({ zh: '台账', en: 'a ledger' }, [
   'county-admin',
   'office',
 ]) {
@@ -33,9 +33,10 @@ export class LedgerImportController extends importRoutes('台账 · a ledger', [
   @Get(':id/findings.xlsx')
   @Roles('county-admin', 'office', 'auditor')
   @ApiOperation({
-    summary: '下载标注问题的表格 · the sheet as it was sent, with what was found on each row',
+    summary:
+      '下载标注问题的表格 · download the sheet as it was sent, with what was found on each row',
     description:
-      'XLSX. Rows are filled by the worst finding: red refused, grey duplicate, yellow warned, blue repaired; the last column 问题 · findings says what to do. 409 `wrong-state` while the import is under way.',
+      'XLSX。每行按最严重的问题着色:红色拒绝、灰色重复、黄色提示、蓝色已更正;最后一列说明如何处理。导入进行中为 409 `wrong-state`。 · XLSX. Rows are coloured by the worst finding: red refused, grey duplicate, yellow warned, blue repaired; the last column says what to do. 409 `wrong-state` while the import is under way.',
   })
   @ApiProduces(workbookType)
   @ApiResponse(workbookResponse)
@@ -51,9 +52,10 @@ export class LedgerImportController extends importRoutes('台账 · a ledger', [
   @HttpCode(200)
   @Roles('county-admin', 'office')
   @ApiOperation({
-    summary: '撤销导入 · undo an import: close what it created, restore what it changed',
+    summary:
+      '撤销导入:关闭其新建的,恢复其更改的 · undo an import: close what it created, restore what it changed',
     description:
-      'All or nothing. 409 `changed-since` names what was changed or visited since the import; 409 `wrong-state` for a dry run and for an import that has not landed. Nothing is deleted; a repeat gives the same answer.',
+      '全部撤销或全不撤销。409 `changed-since` 列出导入后有变更或督导的主体;试算和未完成的导入为 409 `wrong-state`。不删除任何数据,重复提交得到同样的答复。 · All or nothing. 409 `changed-since` names what was changed or visited since the import; 409 `wrong-state` for a dry run and for an import that is not done. Nothing is deleted; a repeat gives the same answer.',
   })
   @ApiResponse({ status: 200, type: UndoneImport })
   undo(

@@ -28,8 +28,8 @@ export class LedgerController {
   @Get()
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiOperation({
-    summary: '导出台账 · the establishments of your ground as a ledger',
-    description: `XLSX in the officials’ layout, without those that are closed; at most ${sheetLimits.rows.toLocaleString('en')} rows: beyond that the answer breaks off, so narrow it by \`division\`. Imported again, every row is \`unchanged\`. Texts that a program may take for a formula have an apostrophe before them.`,
+    summary: '导出台账 · export the establishments of your ground as a ledger',
+    description: `XLSX,与台账同一版式,不含已关闭的主体;最多 ${sheetLimits.rows.toLocaleString('en')} 行,超出则文件中断,请用 \`division\` 缩小范围。原样再导入时,每行都是 \`unchanged\`。可能被当作公式的文字前加了单引号。 · XLSX in the layout of the ledger, without those that are closed; at most ${sheetLimits.rows.toLocaleString('en')} rows: beyond that the file breaks off, so narrow it by \`division\`. Imported again as it is, every row is \`unchanged\`. Texts that a program may take for a formula have an apostrophe before them.`,
   })
   @ApiProduces(workbookType)
   @ApiResponse(workbookResponse)

@@ -36,7 +36,11 @@ export class Certificate {
   officialName: string;
   @ApiProperty({ type: String, example: 'official-induction' })
   requirement: string;
-  @ApiProperty({ type: Number, description: 'The version of the requirement it meets', example: 1 })
+  @ApiProperty({
+    type: Number,
+    description: '所达到的培训要求的版本 · version of the requirement that it meets',
+    example: 1,
+  })
   requirementVersion: number;
   @ApiProperty({ type: String, format: 'uuid' })
   sessionId: string;
@@ -66,13 +70,18 @@ export class Trainee {
     type: String,
     format: 'date-time',
     nullable: true,
-    description: 'When the induction was certified; null: not yet',
+    description:
+      '岗前培训合格的时间;null 表示尚未培训 · when the induction was certified; null: not yet',
   })
   qualifiedAt: Date | null;
 }
 
 class TraineeQuery extends PageQuery {
-  @ApiPropertyOptional({ enum: ['true', 'false'] })
+  @ApiPropertyOptional({
+    enum: ['true', 'false'],
+    description:
+      'true:已完成岗前培训的,false:尚未完成的 · true: those with the induction; false: those without',
+  })
   @IsOptional()
   @IsIn(['true', 'false'])
   qualified?: 'true' | 'false';
@@ -96,7 +105,9 @@ export class CertificateController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '培训证书 · certificates; an official sees his own' })
+  @ApiOperation({
+    summary: '查询培训证书,包保干部只见本人的 · certificates; an official sees his own',
+  })
   @ApiResponse({ status: 200, type: CertificatePage })
   async page(
     @Caller() caller: DatabaseCaller,
@@ -134,7 +145,7 @@ export class TraineeController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'auditor')
-  @ApiOperation({ summary: '培训对象 · officials, and who still lacks the induction' })
+  @ApiOperation({ summary: '查询培训对象 · the officials, and who still lacks the induction' })
   @ApiResponse({ status: 200, type: TraineePage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: TraineeQuery): Promise<Page<Trainee>> {
     const found = await this.database.within(caller, (tx) =>

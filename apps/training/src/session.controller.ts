@@ -36,7 +36,12 @@ export class HoldSession {
 }
 
 export class RecordAttendance {
-  @ApiProperty({ type: [String], format: 'uuid', description: 'Who was there', maxItems: 2000 })
+  @ApiProperty({
+    type: [String],
+    format: 'uuid',
+    description: '到场的包保干部 · the officials who were there',
+    maxItems: 2000,
+  })
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(2000)
@@ -60,18 +65,23 @@ export class Session {
   place: string;
   @ApiProperty({ type: String, format: 'date-time' })
   heldAt: Date;
-  @ApiProperty({ type: Number, description: 'How many were there', example: 56 })
+  @ApiProperty({ type: Number, description: '到场人数 · how many were there', example: 56 })
   attended: number;
 }
 
 export class Attended {
   @ApiProperty({
     type: Number,
-    description: 'Recorded now; who was recorded before is not counted again',
+    description:
+      '此次登记人数,先前已登记的不再计 · recorded now; who was recorded before is not counted again',
     example: 56,
   })
   recorded: number;
-  @ApiProperty({ type: Number, description: 'Certificates issued now', example: 56 })
+  @ApiProperty({
+    type: Number,
+    description: '此次发放的证书数 · certificates issued now',
+    example: 56,
+  })
   certified: number;
 }
 
@@ -87,7 +97,7 @@ export class SessionController {
 
   @Post()
   @Roles('county-admin', 'office')
-  @ApiOperation({ summary: '登记培训 · a session of the officials’ induction' })
+  @ApiOperation({ summary: '登记一场岗前培训 · record a session of the officials’ induction' })
   @ApiResponse({ status: 201, type: Session })
   hold(@Caller() caller: DatabaseCaller, @Body() { title, place, heldAt }: HoldSession): Promise<Session> {
     return this.database.within(caller, async (tx) => {
@@ -127,8 +137,8 @@ export class SessionController {
   @HttpCode(200)
   @Roles('county-admin', 'office')
   @ApiOperation({
-    summary: '登记到场人员 · who was there; each gets the certificate once',
-    description: 'All of them or none: an official outside your ground is refused as unknown, and nobody is recorded.',
+    summary: '登记到场人员并发放证书 · record who was there; each gets the certificate once',
+    description: '全部登记或全部不登记:名单中有您辖区以外的干部时,按不存在拒绝,一个也不登记。 · All of them or none: an official outside your ground is refused as unknown, and nobody is recorded.',
   })
   @ApiResponse({ status: 200, type: Attended })
   attend(

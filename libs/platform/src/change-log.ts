@@ -154,23 +154,23 @@ export class Change {
   id: string;
   @ApiProperty({ type: String, example: '371425101201' })
   division: string;
-  @ApiProperty({ type: String, description: 'Who: the `sub` of the token', example: 'office-biaobaisi' })
+  @ApiProperty({ type: String, description: '操作人:账号编号,即令牌中的 sub · who: the id of the account, `sub` of its token', example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05' })
   actor: string;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
   changedAt: Date;
-  @ApiProperty({ type: String, nullable: true, description: 'The reason given, or what caused it', example: '门头换新' })
+  @ApiProperty({ type: String, nullable: true, description: '填写的原因,或由什么引起 · the reason that was given, or what caused it', example: '门头换新' })
   why: string | null;
   @ApiProperty({ type: String, example: 'establishment' })
   noun: string;
   @ApiProperty({ type: String, format: 'uuid', example: '01934f5c-7c00-7000-8000-000000000002' })
   subjectId: string;
-  @ApiProperty({ type: Number, description: 'The version that the step made', example: 2 })
+  @ApiProperty({ type: Number, description: '此次变更后的版本 · the version that this change made', example: 2 })
   version: number;
-  @ApiProperty({ type: String, nullable: true, description: 'null: it was created', example: 'name' })
+  @ApiProperty({ type: String, nullable: true, description: '字段;null 表示新建 · the field; null: it was created', example: 'name' })
   field: string | null;
-  @ApiProperty({ ...anyValue(), description: 'As JSON; null where there was none, or where it is withheld', example: '老王饭店' })
+  @ApiProperty({ ...anyValue(), description: '变更前的值(JSON);原先没有或不予显示则为 null · the value before, as JSON; null where there was none, or where it is withheld', example: '老王饭店' })
   from: unknown;
-  @ApiProperty({ ...anyValue(), description: 'As JSON; null where there is none, or where it is withheld', example: '老王饭店(新店)' })
+  @ApiProperty({ ...anyValue(), description: '变更后的值(JSON);没有或不予显示则为 null · the value after, as JSON; null where there is none, or where it is withheld', example: '老王饭店(新店)' })
   to: unknown;
 } // prettier-ignore
 
@@ -190,11 +190,11 @@ export class ChangePage extends PageOf(Change) {}
 class PersonalReadView {
   @ApiProperty({ type: String, format: 'uuid', example: '01934f5c-7c00-7000-8000-000000000003' })
   id: string;
-  @ApiProperty({ type: String, description: 'The township of the people, or the reader’s own ground', example: '371425101' })
+  @ApiProperty({ type: String, description: '被查阅人所在乡镇,或查阅人的辖区 · the township of the people who were looked up, or the ground of the reader', example: '371425101' })
   division: string;
-  @ApiProperty({ type: String, description: 'Who: the `sub` of the token', example: 'office-biaobaisi' })
+  @ApiProperty({ type: String, description: '操作人:账号编号,即令牌中的 sub · who: the id of the account, `sub` of its token', example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05' })
   actor: string;
-  @ApiProperty({ type: String, description: 'The role he acted in', example: 'office' })
+  @ApiProperty({ type: String, description: '当时的角色 · the role the reader acted in', example: 'office' })
   role: string;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
   readAt: Date;
@@ -204,24 +204,24 @@ class PersonalReadView {
   subjectIds: string[];
   @ApiProperty({ type: [String], example: ['telephone'] })
   fields: string[];
-  @ApiProperty({ type: String, description: 'What for, or by which route', example: 'GET /officials/{id}/contact' })
+  @ApiProperty({ type: String, description: '用途,或所用接口 · what for, or by which route', example: 'GET /officials/{id}/contact' })
   purpose: string;
 } // prettier-ignore
 
 class PersonalReadPage extends PageOf(PersonalReadView) {}
 
 class LogQuery extends PageQuery {
-  @ApiPropertyOptional({ type: String, format: 'uuid', description: 'The id of what was changed or read', example: '01934f5c-7c00-7000-8000-000000000002' })
+  @ApiPropertyOptional({ type: String, format: 'uuid', description: '被变更或被查阅的对象的编号 · id of what was changed or read', example: '01934f5c-7c00-7000-8000-000000000002' })
   @IsOptional()
   @IsUUID()
   subject?: string;
 
-  @ApiPropertyOptional({ type: String, description: 'The kind of the subject', example: 'establishment' })
+  @ApiPropertyOptional({ type: String, description: '对象的种类 · kind of the subject', example: 'establishment' })
   @IsOptional()
   @Form(/^[a-z]{1,40}(_[a-z]{1,40}){0,4}$/, '须为英文表名,如 establishment · $property must be a word like establishment')
   noun?: string;
 
-  @ApiPropertyOptional({ type: String, description: 'Who: the `sub` of the token', example: 'office-biaobaisi' })
+  @ApiPropertyOptional({ type: String, description: '操作人:账号编号,即令牌中的 sub · who: the id of the account, `sub` of its token', example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05' })
   @IsOptional()
   @Line(200)
   actor?: string;
@@ -255,7 +255,7 @@ export class ChangeController {
 
   @Get('changes')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '变更记录 · who changed what, when and why, field by field', description: kept })
+  @ApiOperation({ summary: '查询变更记录 · who changed what, when and why, field by field', description: kept })
   @ApiResponse({ status: 200, type: ChangePage })
   changes(@Caller() caller: DatabaseCaller, @Query() query: LogQuery): Promise<Page<Change>> {
     return this.database.within(caller, (tx) => changesOf(tx, query));
@@ -263,7 +263,7 @@ export class ChangeController {
 
   @Get('personal-reads')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '个人信息查阅记录 · who was shown whose personal data, when and what for', description: kept })
+  @ApiOperation({ summary: '查询个人信息查阅记录 · who was shown whose personal data, when and what for', description: kept })
   @ApiResponse({ status: 200, type: PersonalReadPage })
   async reads(@Caller() caller: DatabaseCaller, @Query() query: LogQuery): Promise<Page<PersonalReadView>> {
     const found = await this.database.within(caller, (tx) =>

@@ -31,7 +31,7 @@ class DeadLetterView implements DeadLetter {
   cause: string;
   @ApiProperty({ type: String, format: 'date-time' })
   failedAt: Date;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   replayedAt: Date | null;
 }
 
@@ -48,12 +48,22 @@ class Replay {
   @IsDivision()
   division?: string;
 
-  @ApiPropertyOptional({ type: String, format: 'date-time', description: 'Set aside at or after' })
+  @ApiPropertyOptional({
+    type: String,
+    format: 'date-time',
+    description: '只处理此时刻及以后搁置的 · those set aside at this instant or later',
+    example: '2026-11-23T00:00:00+08:00',
+  })
   @IsOptional()
   @IsInstant()
   since?: string;
 
-  @ApiPropertyOptional({ type: String, format: 'date-time', description: 'Set aside before' })
+  @ApiPropertyOptional({
+    type: String,
+    format: 'date-time',
+    description: '只处理此时刻以前搁置的 · those set aside before this instant',
+    example: '2026-11-24T00:00:00+08:00',
+  })
   @IsOptional()
   @IsInstant()
   until?: string;
@@ -62,14 +72,21 @@ class Replay {
 class ReplayFailure {
   @ApiProperty({ type: String, format: 'uuid' })
   id: string;
-  @ApiProperty({ type: String })
+  @ApiProperty({
+    type: String,
+    description: '再次失败的原因 · why it failed again',
+    example: 'bad data: /tier Expected union value',
+  })
   cause: string;
 }
 
 class Replayed {
   @ApiProperty({ type: Number, example: 3 })
   replayed: number;
-  @ApiProperty({ type: [ReplayFailure], description: 'They failed again, and stay' })
+  @ApiProperty({
+    type: [ReplayFailure],
+    description: '再次失败、仍然搁置的 · those that failed again and stay set aside',
+  })
   failed: ReplayFailure[];
 }
 
@@ -84,7 +101,10 @@ export class DeadLetterController {
 
   @Get()
   @Roles('county-admin', 'auditor')
-  @ApiOperation({ summary: '未能处理的事件 · facts that were set aside, with the cause' })
+  @ApiOperation({
+    summary:
+      '查询未能处理的事件 · events that could not be applied and were set aside, with the cause',
+  })
   @ApiResponse({ status: 200, type: DeadLetterPage })
   async page(
     @Caller() caller: DatabaseCaller,
@@ -103,7 +123,7 @@ export class DeadLetterController {
   @Post('replays')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '重新处理 · apply them again, by type, division or time; a thousand at most' })
+  @ApiOperation({ summary: '按类型、地区或时间重新处理事件,最多一千个 · apply events that were set aside again, by type, division or time; a thousand at most' })
   @ApiResponse({ status: 200, type: Replayed })
   replay(@Caller() caller: DatabaseCaller, @Body() body: Replay): Promise<Replayed> {
     return this.database.once(caller, () =>
@@ -119,7 +139,7 @@ export class DeadLetterController {
   @Post(':id/replay')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '重新处理一个事件 · apply one again' })
+  @ApiOperation({ summary: '重新处理一个事件 · apply one event that was set aside again' })
   @ApiResponse({ status: 200, type: Replayed })
   replayOne(
     @Caller() caller: DatabaseCaller,

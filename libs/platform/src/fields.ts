@@ -9,12 +9,20 @@ import { type Bilingual } from './problem.js';
 export const Form = (form: RegExp, message: Bilingual): PropertyDecorator =>
   Matches(form, { message });
 
-/** A text of one line: no control characters (PostgreSQL takes no NUL) and no halves of a surrogate pair. */
+/*
+ * No control characters (PostgreSQL takes no NUL) and no halves of a surrogate pair, in ranges that mean the same with the
+ * flag `u` and without it: the document publishes them, and Swagger UI among others compiles them without.
+ */
+const oneLine = /^(?:[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff])*$/;
+const lines =
+  /^(?:[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff]|\r?\n|\t)*$/;
+
+/** A text of one line. */
 export const Line = (max: number, min = 1): PropertyDecorator =>
   applyDecorators(
     IsString(),
     Length(min, max),
-    Form(/^[^\p{Cc}\p{Cs}]*$/u, '须为一行文字,不含控制字符 · $property must be one line without control characters'),
+    Form(oneLine, '须为一行文字,不含控制字符 · $property must be one line without control characters'),
   ); // prettier-ignore
 
 /** A text that may have several lines. */
@@ -22,7 +30,7 @@ export const Prose = (max: number, min = 1): PropertyDecorator =>
   applyDecorators(
     IsString(),
     Length(min, max),
-    Form(/^(?:[^\p{Cc}\p{Cs}]|\r?\n|\t)*$/u, '不能含控制字符 · $property must have no control characters'),
+    Form(lines, '不能含控制字符 · $property must have no control characters'),
   ); // prettier-ignore
 
 /** A county, township or village: 6, 9 or 12 digits. */
@@ -42,9 +50,15 @@ export const IsInstant = (): PropertyDecorator =>
     ),
   ); // prettier-ignore
 
+const cursor = '371425101201.01934f5c-7c00-7000-8000-000000000001';
+
 /** A keyset page: send `next` of the page before as `after`. */
 export class PageQuery {
-  @ApiPropertyOptional({ type: String, description: 'The cursor `next` of the page before' })
+  @ApiPropertyOptional({
+    type: String,
+    description: '从此处继续:前一页返回的 next · where to go on: the `next` of the page before',
+    example: cursor,
+  })
   @IsOptional()
   @Form(
     /^\d{6,12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
@@ -65,13 +79,16 @@ export interface Page<T> {
   next: string | null;
 }
 
-/** The answer class of a page of `Item`. */
-export function PageOf<T>(Item: new () => T): new () => Page<T> {
+/**
+ * The answer class of a page of `Item`.
+ * @param next a cursor as these pages have it, to be shown
+ */
+export function PageOf<T>(Item: new () => T, next = cursor): new () => Page<T> {
   class ItemPage implements Page<T> {
     @ApiProperty({ type: [Item] })
     items: T[];
 
-    @ApiProperty({ type: String, nullable: true, description: 'Send it as `after`; null at the end' })
+    @ApiProperty({ type: String, nullable: true, description: '取下一页时作为 after 发送;null 表示已到末页 · send it as `after`; null at the end', example: next })
     next: string | null;
   } // prettier-ignore
   Object.defineProperty(ItemPage, 'name', { value: `${Item.name}Page` });

@@ -50,22 +50,22 @@ export interface Periods {
 }
 
 class IndicatorRowAddresses {
-  @ApiProperty({ type: String, example: '/api/assignment/v1/indicators/assignment-rate/rows?division=371425101&part=numerator' })
+  @ApiProperty({ type: String, description: '分子的明细:对本系统地址 GET 此路径,带上同一令牌 · rows of the numerator: GET this path of the installation with the same token (GET /indicators/{code}/rows with part=numerator)', example: '/api/assignment/v1/indicators/assignment-rate/rows?division=371425101&part=numerator' })
   numerator: string;
-  @ApiProperty({ type: String, example: '/api/assignment/v1/indicators/assignment-rate/rows?division=371425101&part=denominator' })
+  @ApiProperty({ type: String, description: '分母的明细:对本系统地址 GET 此路径,带上同一令牌 · rows of the denominator: GET this path of the installation with the same token (GET /indicators/{code}/rows with part=denominator)', example: '/api/assignment/v1/indicators/assignment-rate/rows?division=371425101&part=denominator' })
   denominator: string;
 } // prettier-ignore
 
 export class IndicatorNumber {
   @ApiProperty({ type: String, example: 'assignment-rate' })
   code: string;
-  @ApiProperty({ type: Number, description: 'Of the definition', example: 1 })
+  @ApiProperty({ type: Number, description: '口径的版本 · version of the definition', example: 1 })
   version: number;
   @ApiProperty({ type: IndicatorWords })
   title: IndicatorWords;
   @ApiProperty({ type: String, example: '371425101' })
   division: string;
-  @ApiProperty({ type: String, nullable: true, description: 'The calendar quarter; null: as it stands now', example: null })
+  @ApiProperty({ type: String, nullable: true, description: '季度;null 表示截至现在 · the calendar quarter; null: as it stands now', example: null })
   period: string | null;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
   asOf: Date;
@@ -73,23 +73,23 @@ export class IndicatorNumber {
   numerator: number;
   @ApiProperty({ type: Number, example: 120 })
   denominator: number;
-  @ApiProperty({ type: Number, nullable: true, description: 'numerator / denominator, not rounded; null where there is nothing to count', example: 0.9833333333333333 })
+  @ApiProperty({ type: Number, nullable: true, description: '分子 ÷ 分母,未取整;分母为 0 则为 null · numerator / denominator, not rounded; null where the denominator is 0', example: 0.9833333333333333 })
   value: number | null;
-  @ApiProperty({ type: IndicatorRowAddresses, description: 'Where the rows behind each number are listed' })
+  @ApiProperty({ type: IndicatorRowAddresses, description: '各数字的明细地址:GET /indicators/{code}/rows,带上这里的 division、period 和 part(numerator 或 denominator) · where the rows behind each number are: call GET /indicators/{code}/rows with this code, the division and period given here, and part=numerator or part=denominator' })
   rows: IndicatorRowAddresses;
 } // prettier-ignore
 
 class IndicatorNumbers {
   @ApiProperty({ type: [IndicatorNumber] })
   items: IndicatorNumber[];
-  @ApiProperty({ type: String, nullable: true, description: 'Always null: all of them are here', example: null })
+  @ApiProperty({ type: String, nullable: true, description: '总是 null:一次全部返回 · always null: all of them are here', example: null })
   next: null;
 } // prettier-ignore
 
 class IndicatorDefinition {
   @ApiProperty({ type: String, example: 'assignment-rate' })
   code: string;
-  @ApiProperty({ type: Number, description: 'Also the ETag', example: 1 })
+  @ApiProperty({ type: Number, description: '版本,也是 ETag · its version, also the ETag', example: 1 })
   version: number;
   @ApiProperty({ type: IndicatorWords })
   title: IndicatorWords;
@@ -99,7 +99,7 @@ class IndicatorDefinition {
   numerator: IndicatorWords;
   @ApiProperty({ type: IndicatorWords })
   exclusions: IndicatorWords;
-  @ApiProperty({ enum: ['sample'], description: '`sample`: ours, no authority’s, whose formulas are not known', example: 'sample' })
+  @ApiProperty({ enum: ['sample'], description: '`sample`:本系统自拟,主管部门的公式尚不掌握 · `sample`: our own, for the formulas of the authorities are not known', example: 'sample' })
   source: 'sample';
 } // prettier-ignore
 
@@ -108,11 +108,11 @@ class IndicatorRow {
   id: string;
   @ApiProperty({ type: String, example: '371425101201' })
   division: string;
-  @ApiProperty({ type: String, description: 'What a person knows it by', example: '老王饭店' })
+  @ApiProperty({ type: String, description: '名称 · the name that people know it by', example: '老王饭店' })
   name: string;
-  @ApiProperty({ type: String, nullable: true, description: 'What tells it from its like', example: '王秀英' })
+  @ApiProperty({ type: String, nullable: true, description: '用以区分同名者,如法人或地址 · what tells it from others of its name', example: '王秀英' })
   detail: string | null;
-  @ApiProperty({ type: Boolean, description: 'Whether the numerator counts it', example: true })
+  @ApiProperty({ type: Boolean, description: '是否计入分子 · whether the numerator counts it', example: true })
   inNumerator: boolean;
 } // prettier-ignore
 class IndicatorRowPage extends PageOf(IndicatorRow) {}
@@ -123,10 +123,10 @@ const IsPeriod = (): PropertyDecorator =>
     '须为季度,如 2026-Q4 · $property must be a calendar quarter like 2026-Q4',
   );
 const periodWords = {
-  type: String, description: 'A calendar quarter in Asia/Shanghai; the present one if you do not say', example: '2026-Q4',
+  type: String, description: '季度(北京时间);不填为本季度 · a calendar quarter in Asia/Shanghai; without it, the present one', example: '2026-Q4',
 }; // prettier-ignore
 const divisionWords = {
-  type: String, description: 'A place of your ground; all of your ground if you do not say', example: '371425101',
+  type: String, description: '您辖区内的一个地区;不填则为整个辖区 · a place of your ground; without it, all of your ground', example: '371425101',
 }; // prettier-ignore
 
 class NumbersQuery {
@@ -135,7 +135,7 @@ class NumbersQuery {
   @IsDivision()
   division?: string;
 
-  @ApiPropertyOptional({ enum: ['division'], description: 'The same numbers for each place one level below that has any row' })
+  @ApiPropertyOptional({ enum: ['division'], description: 'division:按下一级地区分列,没有明细的地区不列 · division: the same numbers for each place one level below; a place without any row is left out' })
   @IsOptional()
   @IsIn(['division'])
   by?: 'division';
@@ -153,7 +153,11 @@ class RowsQuery extends PageQuery {
   @IsDivision()
   division?: string;
 
-  @ApiPropertyOptional({ enum: ['numerator', 'denominator'], default: 'denominator' })
+  @ApiPropertyOptional({
+    enum: ['numerator', 'denominator'],
+    default: 'denominator',
+    description: '分子的行,或分母的全部行 · the rows of the numerator, or all of the denominator',
+  })
   @IsIn(['numerator', 'denominator'])
   part: 'numerator' | 'denominator' = 'denominator';
 }
@@ -199,7 +203,7 @@ export function indicatorRoutes(
     /** Counted when asked, all in one statement: every number is of the same instant, and equal to a recount. */
     @Get()
     @Roles(...may)
-    @ApiOperation({ summary: '考核指标 · the numbers you are scored on, each opening its rows; by=division compares the places below' })
+    @ApiOperation({ summary: '查询考核指标,可按下级地区分列 · the numbers you are scored on, also for each place below' })
     @ApiResponse({ status: 200, type: IndicatorNumbers })
     numbers(@Caller() caller: DatabaseCaller, @Query() query: Numbers): Promise<IndicatorNumbers> {
       const division = query.division ?? caller.division;
@@ -241,8 +245,8 @@ export function indicatorRoutes(
 
     @Get(':code')
     @Roles(...may)
-    @ApiParam({ name: 'code', enum: codes })
-    @ApiOperation({ summary: '指标口径 · what an indicator counts, in words, and whose definition it is' })
+    @ApiParam({ name: 'code', enum: codes, description: '指标代码 · code of the indicator' })
+    @ApiOperation({ summary: '查看指标口径 · what an indicator counts, in words, and whose definition it is' })
     @ApiResponse({ status: 200, type: IndicatorDefinition })
     definition(@Param('code') code: string): IndicatorDefinition {
       const { version, title, denominator, numerator, exclusions } = one(code);
@@ -251,8 +255,8 @@ export function indicatorRoutes(
 
     @Get(':code/rows')
     @Roles(...may)
-    @ApiParam({ name: 'code', enum: codes })
-    @ApiOperation({ summary: '指标明细 · the rows that a number counts' })
+    @ApiParam({ name: 'code', enum: codes, description: '指标代码 · code of the indicator' })
+    @ApiOperation({ summary: '查看指标明细 · the rows that a number counts' })
     @ApiResponse({ status: 200, type: IndicatorRowPage })
     async rows(@Caller() caller: DatabaseCaller, @Param('code') code: string, @Query() query: Rows): Promise<Page<IndicatorRow>> {
       const { of, counts } = one(code);

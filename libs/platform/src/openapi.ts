@@ -9,7 +9,13 @@ interface Parameter {
   required?: boolean;
   description?: string;
   example?: unknown;
-  schema?: { example?: unknown; format?: string; pattern?: string };
+  schema?: { example?: unknown; enum?: unknown[]; format?: string; pattern?: string };
+}
+interface Schema {
+  example?: unknown;
+  format?: string;
+  items?: Schema;
+  properties?: Record<string, Schema>;
 }
 interface Answer {
   description?: string;
@@ -20,6 +26,8 @@ type Operation = Record<string, unknown> & {
   parameters?: object[];
   responses?: Record<string, Answer>;
 };
+
+const id = '01934f5c-7c00-7000-8000-000000000001';
 
 /** Chinese, and the same in English. */
 const bilingual = '[\\u4e00-\\u9fff][\\s\\S]* · [\\s\\S]*[A-Za-z]';
@@ -32,7 +40,7 @@ const problem = {
       type: 'string',
       example: 'https://foodwarden.example/problems/validation-failed',
     },
-    title: { type: 'string', description: 'zh-CN, or English by Accept-Language', example: '内容不符合要求' },
+    title: { type: 'string', description: '中文,或按 Accept-Language 用英文 · Chinese, or English by Accept-Language', example: '内容不符合要求' },
     status: { type: 'integer', example: 422 },
     detail: { type: 'string', pattern: bilingual, example: '请改正 errors 中列出的字段。 · Mend the fields named in errors.' },
     code: { type: 'string', enum: Object.keys(problems), example: 'validation-failed' },
@@ -43,28 +51,65 @@ const problem = {
         type: 'object',
         required: ['pointer', 'rule', 'remedy'],
         properties: {
-          pointer: { type: 'string', description: 'JSON pointer into the body, or the name of the query field', example: '/division' },
+          pointer: { type: 'string', description: 'JSON 指针,指向请求内容中的字段,或查询参数名 · JSON pointer into the body, or the name of the query field', example: '/division' },
           rule: { type: 'string', example: 'matches' },
-          value: {},
+          value: { description: '收到的值 · what was sent', example: '37142' },
           remedy: { type: 'string', pattern: bilingual, example: '请按格式填写 · division must be a division code of 6, 9 or 12 digits' },
         },
       },
     },
-    current: { description: 'For 412: the representation as it is now' },
+    current: { type: 'object', additionalProperties: true, description: '仅 412:当前的内容 · for 412 alone: what it is now', example: { id, version: 2, name: '老王饭店(新店)' } },
   },
 }; // prettier-ignore
 
+/** What a format looks like, where a property shows nothing of its own. */
+const looks: Record<string, unknown> = {
+  'date-time': '2026-11-23T01:00:00.000Z',
+  date: '2026-11-23',
+  uuid: id,
+};
+
+/** What a parameter of this name is in every route; a route that means more by it says so itself. */
+const parameters: Record<string, { description: string; example?: unknown }> = {
+  id: { description: '编号,见列表中的 id · its id, as the list shows it' },
+  limit: { description: '每页条数,1 至 200 · how many on a page, 1 to 200', example: 50 },
+  division: { description: '只看该地区及其下级:6、9 或 12 位行政区划代码 · this place and what lies in it: a code of 6, 9 or 12 digits', example: '371425101' },
+  establishment: { description: '主体编号 · id of an establishment (registry, GET /establishments)' },
+  official: { description: '包保干部编号 · id of an official (assignment, GET /officials)' },
+  kind: { description: '主体业态 · kind of business' },
+  tier: { description: '包保等级,A 最高 · responsibility tier; A is the highest' },
+  level: { description: '包保干部层级 · level of the official’s post' },
+  'If-Match': { description: '最近一次读到的 ETag · the ETag that was read last', example: '"1"' },
+}; // prettier-ignore
+
 /**
- * Swagger UI fills the examples of filters in by itself, and a list that is asked for its first page then shows nothing:
- * they are told in words.
+ * Swagger UI fills examples in by itself, and a list that is asked for its first page then shows nothing, an invented id is
+ * nobody's: they are told in words.
  */
-function inWords(parameter: Parameter): Parameter {
-  const { example, ...rest } = parameter;
+function inWords({ example, ...parameter }: Parameter): Parameter {
   const { example: inner, ...schema } = parameter.schema ?? {};
-  const shown = example ?? inner;
-  if (parameter.in !== 'query' || parameter.required || shown === undefined) return parameter;
-  const words = parameter.description ? `${parameter.description}; ` : '';
-  return { ...rest, schema, description: `${words}e.g. ${JSON.stringify(shown)}` };
+  const known = parameters[parameter.name];
+  const description = parameter.description ?? known?.description;
+  const shown = example ?? inner ?? known?.example ?? looks[schema.format ?? ''];
+  if (shown === undefined || schema.enum) return { ...parameter, description, schema };
+  return {
+    ...parameter,
+    schema,
+    description: `${description ?? ''}; 例 e.g. ${typeof shown === 'string' ? shown : JSON.stringify(shown)}`, // as it is typed
+  };
+}
+
+/** Gives what has no example that of its format, so that nobody is shown a month 77. */
+function exemplify(node: unknown): void {
+  if (typeof node !== 'object' || node === null) return;
+  const schema = node as Schema;
+  for (const inner of Object.values(schema.properties ?? {})) {
+    const shown = looks[inner.format ?? ''];
+    if (shown !== undefined && inner.example === undefined) inner.example = shown;
+    exemplify(inner);
+  }
+  if (schema.items?.format && schema.example === undefined)
+    schema.items.example ??= looks[schema.items.format];
 }
 
 /** What a rule of class-validator says in the words of JSON Schema. */
@@ -72,7 +117,8 @@ function words({ name = '', constraints }: ValidationMetadata): object {
   const [first, second] = (constraints as unknown[] | undefined) ?? [];
   switch (name) {
     case 'matches':
-      return first instanceof RegExp && !first.flags.includes('i') ? { pattern: first.source } : {};
+      // A source that needs its flags says something else, or nothing, to whoever compiles it without them.
+      return first instanceof RegExp && first.flags === '' ? { pattern: first.source } : {};
     case 'isLength':
       return { minLength: first, maxLength: second };
     case 'minLength':
@@ -133,6 +179,7 @@ export function describeRules(): void {
 export function completed(document: OpenAPIObject): OpenAPIObject {
   const components = (document.components ??= {});
   components.schemas = { ...components.schemas, Problem: problem as never };
+  for (const schema of Object.values(components.schemas)) exemplify(schema);
   const versioned = (reference = ''): boolean =>
     'version' in
     ((components.schemas?.[reference.split('/').at(-1) ?? ''] as { properties?: object } | undefined)?.properties ?? {});
@@ -142,19 +189,19 @@ export function completed(document: OpenAPIObject): OpenAPIObject {
         if (versioned(answer.content?.['application/json']?.schema?.$ref))
           answer.headers = {
             ...answer.headers,
-            ETag: { description: 'Its version: send it as If-Match', schema: { type: 'string', pattern: '^"\\d+"$' } },
+            ETag: { description: '版本,变更时作为 If-Match 发送 · its version: send it as If-Match', schema: { type: 'string', pattern: '^"\\d+"$' } },
           };
       operation.responses = {
         ...operation.responses,
         default: {
-          description: 'A problem (RFC 9457)',
+          description: '问题说明(RFC 9457) · a problem (RFC 9457)',
           content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
         },
       };
-      operation.parameters = (operation.parameters as Parameter[] | undefined)?.map(inWords) ?? [];
-      for (const { in: place, name, schema } of operation.parameters as Parameter[])
+      for (const { in: place, name, schema } of (operation.parameters ?? []) as Parameter[])
         if (place === 'path' && name === 'id' && schema) schema.format = 'uuid';
         else if (name === 'If-Match' && schema) schema.pattern = '^(W/)?"\\d+"$';
+      operation.parameters = (operation.parameters as Parameter[] | undefined)?.map(inWords) ?? [];
       if (!('x-roles' in operation)) operation['security'] = []; // @Public
       if (method === 'post')
         operation.parameters = [
@@ -163,7 +210,7 @@ export function completed(document: OpenAPIObject): OpenAPIObject {
             name: 'Idempotency-Key',
             in: 'header',
             required: false,
-            description: 'Repeat with the same key and body to get the first answer again; kept 24 h',
+            description: '可选,自拟;24 小时内以同一键值和内容重发,得到第一次的答复 · optional, any text of your own: with the same key and body you get the first answer again, for 24 hours; 例 e.g. visit-2026-11-23-001',
             schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,200}$' },
           },
         ];

@@ -120,7 +120,7 @@ export const deployOf = (division: string): DatabaseCaller => ({
 });
 
 class PolicyView {
-  @ApiProperty({ type: String, description: 'The place it holds for', example: '371425' })
+  @ApiProperty({ type: String, description: '适用地区 · the place it holds for', example: '371425' })
   division: string;
 
   @ApiProperty({ type: String, example: 'assignment-cap' })
@@ -129,13 +129,13 @@ class PolicyView {
   @ApiProperty({ type: Number, example: 1 })
   version: number;
 
-  @ApiProperty({ type: Object, additionalProperties: true })
+  @ApiProperty({ type: Object, additionalProperties: true, description: '参数内容,因 code 而异 · what it says; its fields depend on the code', example: { caps: [{ level: 'village', establishments: 40 }] } })
   body: object;
 
-  @ApiProperty({ type: String, description: '`law`, `notice`, or `sample`: ours, no authority’s', example: 'sample' })
+  @ApiProperty({ type: String, description: '来源:`law` 法规、`notice` 通知、`sample` 本系统自拟 · where it comes from: `law`, `notice`, or `sample`, which is our own', example: 'sample' })
   source: string;
 
-  @ApiProperty({ type: String, nullable: true })
+  @ApiProperty({ type: String, nullable: true, description: '说明 · a remark', example: '一名村干部每季度督导不超过四十户' })
   note: string | null;
 } // prettier-ignore
 
@@ -143,7 +143,7 @@ class PolicyList {
   @ApiProperty({ type: [PolicyView] })
   items: PolicyView[];
 
-  @ApiProperty({ type: String, nullable: true, description: 'Always null: a county has few policies' })
+  @ApiProperty({ type: String, nullable: true, description: '总是 null:一县的政策参数不多,一次全部返回 · always null: a county has few policies', example: null })
   next: null;
 } // prettier-ignore
 
@@ -154,7 +154,7 @@ export class PolicyController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '查看政策参数及其来源 · the numbers that are configuration, and where they come from' })
+  @ApiOperation({ summary: '查看政策参数及其来源 · the rules and numbers that are configuration, and where they come from' })
   @ApiResponse({ status: 200, type: PolicyList })
   async list(@Caller() caller: DatabaseCaller): Promise<PolicyList> {
     return this.database.within(caller, async (tx) => ({

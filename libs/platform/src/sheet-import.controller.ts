@@ -23,7 +23,7 @@ class ImportQuery {
   @ApiPropertyOptional({
     enum: ['true', 'false'],
     default: 'false',
-    description: 'Say what would happen; write nothing',
+    description: 'true:只试算,不写入 · true: say what would happen and write nothing',
   })
   @IsOptional()
   @IsIn(['true', 'false'])
@@ -33,7 +33,7 @@ class ImportQuery {
 class FindingQuery {
   @ApiPropertyOptional({
     type: String,
-    description: 'The cursor `next` of the page before',
+    description: '从此处继续:前一页返回的 next · where to go on: the `next` of the page before',
     example: '17.1',
   })
   @IsOptional()
@@ -52,7 +52,7 @@ class FindingQuery {
 }
 
 class ImportPage extends PageOf(ImportView) {}
-class FindingPage extends PageOf(Finding) {}
+class FindingPage extends PageOf(Finding, '17.1') {}
 
 /** The routes of one kind of sheet import; the class that extends it names the path. */
 export interface ImportRoutes {
@@ -63,9 +63,9 @@ export interface ImportRoutes {
   findings(caller: DatabaseCaller, id: string, query: FindingQuery): Promise<Page<Finding>>;
 }
 
-/** @param what the Chinese and English name of the sheet, for Swagger */
+/** @param sheet its name in both languages, for Swagger */
 export function importRoutes(
-  what: string,
+  { zh, en }: { zh: string; en: string },
   may: Role[],
 ): new (database: Database, imports: SheetImports<never, never>) => ImportRoutes {
   class Routes implements ImportRoutes {
@@ -78,8 +78,8 @@ export function importRoutes(
     @HttpCode(202)
     @Roles(...may)
     @ApiOperation({
-      summary: `导入 · import ${what}`,
-      description: `XLSX, or CSV in UTF-8 or GB18030; at most ${sheetLimits.fileBytes / 1048576} MB and ${sheetLimits.rows.toLocaleString('en')} rows. Read \`state\` and \`counts\` at the address in \`Location\`.`,
+      summary: `导入${zh} · import ${en}`,
+      description: `XLSX,或 UTF-8、GB18030 编码的 CSV;最大 ${sheetLimits.fileBytes / 1048576} MB、${sheetLimits.rows.toLocaleString('en')} 行。导入在后台进行:按 \`Location\` 中的地址查看 \`state\` 和 \`counts\`。 · XLSX, or CSV in UTF-8 or GB18030; at most ${sheetLimits.fileBytes / 1048576} MB and ${sheetLimits.rows.toLocaleString('en')} rows. The import runs by itself: read its \`state\` and \`counts\` at the address in \`Location\`.`,
     })
     @ApiConsumes('multipart/form-data')
     @ApiBody({ schema: { type: 'object', required: ['file'], properties: { file: { type: 'string', format: 'binary' } } } })
@@ -97,7 +97,7 @@ export function importRoutes(
 
     @Get()
     @Roles(...may, 'auditor')
-    @ApiOperation({ summary: `查询导入 · imports of ${what}` })
+    @ApiOperation({ summary: `查询${zh}的导入 · imports of ${en}` })
     @ApiResponse({ status: 200, type: ImportPage })
     page(@Caller() caller: DatabaseCaller, @Query() query: PageQuery): Promise<Page<ImportView>> {
       return this.database.within(caller, (tx) => this.imports.page(tx, afterOf(query), query.limit));
@@ -105,7 +105,7 @@ export function importRoutes(
 
     @Get(':id')
     @Roles(...may, 'auditor')
-    @ApiOperation({ summary: '查看导入进度与结果 · its state, progress and counts' })
+    @ApiOperation({ summary: '查看导入进度与结果 · one import: its state, progress and counts' })
     @ApiResponse({ status: 200, type: ImportView })
     one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ImportView> {
       return this.database.within(caller, (tx) => this.imports.one(tx, id));
@@ -113,7 +113,7 @@ export function importRoutes(
 
     @Get(':id/progress')
     @Roles(...may, 'auditor')
-    @ApiOperation({ summary: '跟踪导入进度 · its state as server-sent events, until it is over' })
+    @ApiOperation({ summary: '跟踪导入进度 · follow an import: its state as server-sent events, until it is over' })
     @ApiProduces('text/event-stream')
     @ApiResponse({ status: 200, schema: { type: 'string' } })
     async progress(
@@ -127,7 +127,7 @@ export function importRoutes(
 
     @Get(':id/findings')
     @Roles(...may, 'auditor')
-    @ApiOperation({ summary: '查看逐行问题 · what was found, row by row' })
+    @ApiOperation({ summary: '查看逐行问题 · what an import found, row by row' })
     @ApiResponse({ status: 200, type: FindingPage })
     findings(
       @Caller() caller: DatabaseCaller,

@@ -19,10 +19,10 @@ export const severities = ['repaired', 'warned', 'refused', 'duplicate'] as cons
 
 /** What was found on a row. `rule` comes from a fixed, documented list. */
 export class Finding {
-  @ApiProperty({ type: Number, description: 'The row of the sheet as a person counts it', example: 17 })
+  @ApiProperty({ type: Number, description: '表格中的行号,从 1 数起 · the row of the sheet, counted from 1', example: 17 })
   row: number;
 
-  @ApiProperty({ type: String, nullable: true, description: 'The column title', example: '统一社会信用代码' })
+  @ApiProperty({ type: String, nullable: true, description: '列标题 · the title of the column', example: '统一社会信用代码' })
   column: string | null;
 
   @ApiProperty({ type: String, example: 'uscc-case' })
@@ -42,7 +42,7 @@ export class Finding {
 } // prettier-ignore
 
 export class ImportCounts {
-  @ApiProperty({ type: Number, description: 'created + updated + unchanged + refused + duplicate', example: 3936 })
+  @ApiProperty({ type: Number, description: '行数 = 新建 + 更新 + 未变 + 拒绝 + 重复 · rows: created + updated + unchanged + refused + duplicate', example: 3936 })
   rows: number;
   @ApiProperty({ type: Number, example: 3787 })
   created: number;
@@ -54,9 +54,9 @@ export class ImportCounts {
   refused: number;
   @ApiProperty({ type: Number, example: 40 })
   duplicate: number;
-  @ApiProperty({ type: Number, description: 'Rows among these with a repair', example: 168 })
+  @ApiProperty({ type: Number, description: '其中自动更正过的行 · rows among these with a repair', example: 168 })
   repaired: number;
-  @ApiProperty({ type: Number, description: 'Rows among these with a warning', example: 49 })
+  @ApiProperty({ type: Number, description: '其中有提示的行 · rows among these with a warning', example: 49 })
   warned: number;
 } // prettier-ignore
 
@@ -69,13 +69,13 @@ export class ImportView {
   fileName: string;
   @ApiProperty({ enum: ['queued', 'running', 'done', 'failed', 'undone'], example: 'done' })
   state: string;
-  @ApiProperty({ type: Boolean, description: 'Nothing is written; the counts say what would happen' })
+  @ApiProperty({ type: Boolean, description: '只试算:不写入,counts 为将会发生的情况 · a dry run: nothing is written, the counts say what would happen', example: false })
   dryRun: boolean;
   @ApiProperty({ type: Number, minimum: 0, maximum: 1, example: 1 })
   progress: number;
   @ApiProperty({ type: ImportCounts })
   counts: ImportCounts;
-  @ApiProperty({ type: String, nullable: true, description: 'Why it failed, where it did' })
+  @ApiProperty({ type: String, nullable: true, description: '失败原因;未失败为 null · why it failed; null if it did not', example: null })
   failure: string | null;
   @ApiProperty({ type: String, format: 'date-time' })
   createdAt: Date;
