@@ -77,7 +77,9 @@ export class ObligationService {
     const county = tx.caller.division;
     await policyOf(tx, VisitFrequency, county);
     if (to < dateOf(tx.now))
-      throw new DomainError('period-unknown', `${period} 已结束,只能开立本季度及以后的督导任务。 · ${period} is over: only the present and coming quarters are opened.`);
+      throw new DomainError('period-unknown', `${period} 已结束,只能开立本季度及以后的督导任务。 · ${period} is over: only the present and coming quarters are opened.`, [
+        { pointer: '/period', rule: 'period-unknown', value: period, remedy: `请填写 ${periodOf(tx.now)} 或以后的季度 · give ${periodOf(tx.now)} or a later quarter` },
+      ]);
     await keepOut(tx, county);
     await tx.query(
       `insert into obligation_run (id, division, version, period, state, requested_by, created_at) values ($1, $2, 1, $3, 'queued', $4, $5)

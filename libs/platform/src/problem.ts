@@ -43,7 +43,7 @@ export const problems = {
   'wrong-state': [409, '当前状态不允许此操作', 'The state of this does not allow it'],
   'document-differs': [409, '签署的不是这份承诺书', 'This is not the document that was shown'],
   'changed-since': [409, '其后已有变更或督导,不能撤销', 'Something was changed or visited since'],
-  'period-unknown': [422, '期间格式有误', 'The period is unknown'],
+  'period-unknown': [422, '期间不可用', 'This period cannot be used'],
   'officials-unknown': [422, '名单中有不存在的包保干部', 'Officials of the list are unknown'],
   'uscc-check-digit': [
     422,
