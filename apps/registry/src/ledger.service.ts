@@ -120,6 +120,8 @@ interface LedgerMemory {
 /** Rows of a county ledger → establishments. Which row is which establishment: api.md, 'Ledger import'. */
 class LedgerRows implements RowTaker<LedgerMemory, Looked> {
   readonly shape = shape;
+  readonly example =
+    '列名可参照 GET /establishments.xlsx 导出的台账,或示例 apps/platform/sample/ledger.xlsx · for the columns see the ledger of GET /establishments.xlsx, or apps/platform/sample/ledger.xlsx';
 
   /** A county whose rules are not loaded is told at once, not by an import that never ends. */
   async ready(tx: Tx): Promise<void> {
