@@ -46,7 +46,7 @@ const problem = {
           pointer: { type: 'string', description: 'JSON pointer into the body, or the name of the query field', example: '/division' },
           rule: { type: 'string', example: 'matches' },
           value: {},
-          remedy: { type: 'string', pattern: bilingual, example: '请按格式填写 · division must be a division code of 6, 9 or 12 digits' },
+          remedy: { type: 'string', pattern: bilingual, example: '须为 6、9 或 12 位行政区划代码 · division must be a division code of 6, 9 or 12 digits' },
         },
       },
     },

@@ -7,6 +7,7 @@ export const problems = {
   'not-signed-in': [401, '请先登录', 'Sign in first'],
   'not-allowed': [403, '当前角色无权进行此操作', 'Your role may not do this'],
   'not-found': [404, '没有找到', 'Not found'],
+  'method-not-allowed': [405, '该接口不支持此方法', 'This path does not take this method'],
   'if-match-missing': [428, '请带上 If-Match 请求头', 'Send the If-Match header'],
   'stale-version': [412, '数据已被他人修改', 'Somebody changed it meanwhile'],
   'key-reused': [
@@ -100,6 +101,22 @@ export const notFound = (): DomainError =>
   new DomainError(
     'not-found',
     '没有找到,或不在您的范围内。 · Nothing is here, or it is not yours.',
+  );
+
+/** For a path that no route has: never for a row. */
+export const noRoute = (): DomainError =>
+  new DomainError(
+    'not-found',
+    '没有这个接口,请核对路径,接口列表见 /docs/。 · There is no such route: check the path, /docs/ lists them.',
+  );
+
+/** @param current the representation as it is now */
+export const staleVersion = (current: { version: number }): DomainError =>
+  new DomainError(
+    'stale-version',
+    `当前版本为 ${current.version},请重新读取后再提交。 · It is at version ${current.version} now: read it again, then repeat.`,
+    [],
+    current,
   );
 
 /** @param ground the caller's own */
