@@ -1,6 +1,7 @@
 import { roles } from '#contracts';
 import { type Caller as DatabaseCaller, Database, type Tx } from '#database';
 import {
+  AtLeastOneOf,
   Form,
   afterOf,
   Caller,
@@ -125,6 +126,7 @@ class CreateAccount {
   official?: string;
 } // prettier-ignore
 
+@AtLeastOneOf('displayName', 'role', 'division', 'official', 'active')
 class ChangeAccount {
   @ApiPropertyOptional({ type: String, example: '王秀英' })
   @Given()

@@ -1,7 +1,7 @@
 import { type Kind, kinds, type Tier, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { Form,
-  Caller, type Change, ChangePage, changesOf, IfMatch, IsDivision, Line, type Page, PageOf, PageQuery, Roles,
+import {
+  AtLeastOneOf, Form, Caller, type Change, ChangePage, changesOf, IfMatch, IsDivision, Line, type Page, PageOf, PageQuery, Roles,
 } from '#platform'; // prettier-ignore
 import { Body, Controller, Get, Param, ParseUUIDPipe, Patch, Post, Query } from '@nestjs/common';
 import {
@@ -59,6 +59,7 @@ export class RegisterEstablishment {
   large?: boolean;
 }
 
+@AtLeastOneOf('name', 'uscc', 'licence', 'area', 'status')
 export class ChangeEstablishment {
   @ApiPropertyOptional({ type: String, example: '老王饭店(新店)', maxLength: 200, pattern: '\\S' })
   @IsOptional()
