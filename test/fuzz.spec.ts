@@ -643,7 +643,7 @@ function verdict(draft: Draft, answer: Answer): string[] {
       : []; // prettier-ignore
   const said = faults.map(({ sentence }) => sentence).slice(0, 3).join('; '); // prettier-ignore
   if (status < 400) return [`takes what its document forbids: ${said}`];
-  if (oddPath && [400, 404].includes(status)) return [];
+  if (oddPath && [400, 404, 405].includes(status)) return [];
   if (![400, 422, 428].includes(status)) return [`answers ${status} ${code} where the request is wrong: ${said}`]; // prettier-ignore
   const named = problem?.errors?.map(({ pointer }) => pointer) ?? [];
   const near = (one: string, other: string): boolean => one.startsWith(other) || other.startsWith(one); // prettier-ignore

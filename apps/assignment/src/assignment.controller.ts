@@ -1,7 +1,7 @@
 import { levels, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles, oneOf } from '#platform';
-import { Controller, Get, Param, ParseUUIDPipe, Query } from '@nestjs/common';
+import { Controller, Get, Param, Query } from '@nestjs/common';
 import {
   ApiOperation,
   ApiProperty,
@@ -115,7 +115,7 @@ export class AssignmentController {
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
   @ApiOperation({ summary: '查看包保关系 · one assignment' })
   @ApiResponse({ status: 200, type: Assignment })
-  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Assignment> {
+  async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Assignment> {
     return oneOf(await this.database.within(caller, (tx) =>
       tx.query<Assignment>(`select ${view} from assignment where id = $1`, [id]),
     ));

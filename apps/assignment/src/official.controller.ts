@@ -15,7 +15,7 @@ import {
   Roles,
   oneOf,
 } from '#platform';
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiOperation,
   ApiProperty,
@@ -166,7 +166,7 @@ export class OfficialController {
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiOperation({ summary: '查看包保干部 · one official' })
   @ApiResponse({ status: 200, type: Official })
-  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Official> {
+  async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Official> {
     return this.database.within(reading(caller), (tx) => one(tx, id, 'GET /officials/{id}'));
   }
 
@@ -181,7 +181,7 @@ export class OfficialController {
   @ApiResponse({ status: 200, type: Official })
   depart(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Body() { reason }: Departure,
   ): Promise<Official> {
     return this.database.within(caller, async (tx) => {

@@ -11,7 +11,7 @@ import {
   PageQuery,
   Roles,
 } from '#platform';
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
 import {
   AssignmentService,
@@ -179,7 +179,7 @@ export class ProposalController {
   @Roles('county-admin', 'office', 'auditor')
   @ApiOperation({ summary: '查看包保方案 · one proposal and its counts' })
   @ApiResponse({ status: 200, type: Proposal })
-  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Proposal> {
+  one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Proposal> {
     return this.database.within(caller, (tx) => this.assignments.one(tx, id));
   }
 
@@ -189,7 +189,7 @@ export class ProposalController {
   @ApiResponse({ status: 200, type: LinePage })
   async lines(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Query() query: PageQuery,
   ): Promise<Page<ProposalLine>> {
     const found = await this.database.within(caller, async (tx) => {
@@ -216,7 +216,7 @@ export class ProposalController {
   @ApiResponse({ status: 200, type: Proposal })
   approve(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
   ): Promise<Proposal> {
     return this.database.within(caller, (tx) => this.assignments.approve(tx, id));
   }

@@ -89,6 +89,8 @@ const keyOf = (one: Said): string => [one.division, one.level, one.post, one.nam
 /** Rows of a roster → officials. Level, place, post and name say who it is; nobody leaves by missing from a roster, who left comes back by one. */
 class RosterRows implements RowTaker<RosterMemory, Looked> {
   readonly shape = shape;
+  readonly example =
+    '列名可参照示例 apps/platform/sample/roster.xlsx;层级写 县级、乡级或村级 · for the columns see apps/platform/sample/roster.xlsx; levels are written 县级, 乡级 or 村级';
 
   async memory(tx: Tx): Promise<RosterMemory> {
     return { divisions: await groundOf(tx), seen: new Map(), made: new Map() };

@@ -18,18 +18,7 @@ import {
   Together,
   uploadOf,
 } from '#platform';
-import {
-  Body,
-  Controller,
-  Get,
-  HttpCode,
-  Param,
-  ParseUUIDPipe,
-  Post,
-  Query,
-  Req,
-  Res,
-} from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import {
   ApiBody,
   ApiConsumes,
@@ -346,7 +335,7 @@ export class UndertakingController {
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
   @ApiOperation({ summary: '查看承诺书 · one undertaking with its list' })
   @ApiResponse({ status: 200, type: WholeUndertaking })
-  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<WholeUndertaking> {
+  async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<WholeUndertaking> {
     return oneOf(await this.database.within(caller, (tx) =>
       tx.query<WholeUndertaking>(`select ${undertakingView}, establishments from undertaking where id = $1`, [id]),
     ));
@@ -362,7 +351,7 @@ export class UndertakingController {
   @ApiResponse({ status: 200, schema: { type: 'string' } })
   async document(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<string> {
     const { document } = oneOf(await this.database.within(caller, (tx) =>
@@ -385,7 +374,7 @@ export class UndertakingController {
   @ApiResponse({ status: 200, type: Undertaking })
   sign(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Body() { signedName, documentSha256 }: SignUndertaking,
   ): Promise<Undertaking> {
     return this.database.within(caller, (tx) => this.undertakings.sign(tx, id, signedName, documentSha256));
@@ -403,7 +392,7 @@ export class UndertakingController {
   @ApiResponse({ status: 200, type: Undertaking })
   async upload(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Req() request: FastifyRequest,
   ): Promise<Undertaking> {
     const looking = { ...caller, readOnly: true, idempotency: undefined };
@@ -429,7 +418,7 @@ export class UndertakingController {
   @ApiResponse({ status: 200, schema: { type: 'string', format: 'binary' } })
   async copy(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const { copy } = await this.database.within(caller, (tx) => this.undertakings.one(tx, id));

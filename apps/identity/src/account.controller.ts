@@ -1,6 +1,7 @@
 import { roles } from '#contracts';
 import { type Caller as DatabaseCaller, Database, type Tx } from '#database';
 import {
+  AtLeastOneOf,
   Form,
   afterOf,
   Caller,
@@ -14,17 +15,7 @@ import {
   type Role,
   Roles,
 } from '#platform';
-import {
-  Body,
-  Controller,
-  Get,
-  HttpCode,
-  Param,
-  ParseUUIDPipe,
-  Patch,
-  Post,
-  Query,
-} from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import {
   ApiBody,
   ApiHeader,
@@ -126,6 +117,7 @@ class CreateAccount {
   official?: string;
 } // prettier-ignore
 
+@AtLeastOneOf('displayName', 'role', 'division', 'official', 'active')
 class ChangeAccount {
   @ApiPropertyOptional({ type: String, example: '王秀英' })
   @Given()
@@ -227,7 +219,7 @@ export class AccountController {
   @Roles('county-admin', 'auditor')
   @ApiOperation({ summary: '查看账号 · one account' })
   @ApiResponse({ status: 200, type: Account })
-  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<AccountState> {
+  async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<AccountState> {
     return this.database.within(caller, (tx) => this.accounts.one(tx, id));
   }
 
@@ -245,7 +237,7 @@ export class AccountController {
   @ApiResponse({ status: 200, type: Account })
   async change(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @IfMatch() version: number,
     @Body() body: ChangeAccount,
   ): Promise<AccountState> {
@@ -258,7 +250,7 @@ export class AccountController {
   @Roles('county-admin')
   @ApiOperation({ summary: '重置密码,返回24小时内有效的一次性密码 · reset the password; the answer shows a one-time password, good for 24 hours' })
   @ApiResponse({ status: 200, type: PasswordReset })
-  async resetPassword(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<PasswordReset> {
+  async resetPassword(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<PasswordReset> {
     return this.once(
       caller,
       (tx) => this.accounts.resetPassword(tx, id),
@@ -272,7 +264,7 @@ export class AccountController {
   @Roles('county-admin')
   @ApiOperation({ summary: '更换程序密钥;程序只凭密钥登录,不经二次验证 · renew the secret of the account’s programs; they sign in with it alone, without a second factor' })
   @ApiResponse({ status: 200, type: ClientSecret })
-  async renewClientSecret(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ClientSecret> {
+  async renewClientSecret(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<ClientSecret> {
     return this.once(
       caller,
       (tx) => this.accounts.renewClientSecret(tx, id),
@@ -285,7 +277,7 @@ export class AccountController {
   @Roles('county-admin')
   @ApiOperation({ summary: '重置二次验证,如手机遗失 · reset the second factor, e.g. after the telephone was lost; it is enrolled anew at the next sign-in' })
   @ApiResponse({ status: 200, type: Account })
-  async resetSecondFactor(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<AccountState> {
+  async resetSecondFactor(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<AccountState> {
     return this.database.within(caller, (tx) => this.accounts.resetSecondFactor(tx, id));
   }
 

@@ -1,7 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { AccountChanged } from '#contracts';
 import { type Tx } from '#database';
-import { DomainError, keepCutoff, logChanges, oneOf, outOfScope, type Role } from '#platform';
+import {
+  DomainError,
+  keepCutoff,
+  logChanges,
+  oneOf,
+  outOfScope,
+  type Role,
+  staleVersion,
+} from '#platform';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { hashOfPassword, isOld, isPassword, onceWord } from './password.js';
@@ -108,7 +116,7 @@ export class AccountService {
     await tx.query(`select pg_advisory_xact_lock(7034, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const before = await this.lock(tx, id);
     if (before.version !== version)
-      throw new DomainError('stale-version', '其间已被他人修改,请重新读取后再提交。 · Somebody changed it meanwhile.', [], before);
+      throw staleVersion(before);
     const after = {
       ...before,
       ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import {
-  notFound,
+  noRoute,
   notListening,
   tellPlain,
   type RunningService,
@@ -115,7 +115,7 @@ export async function startIdentity(
         () => answer(response, 503, { status: 'not-ready', database: 'down' }),
       );
     else if (url.startsWith('/identity/')) running.issue(request, response);
-    else tellPlain(response, notFound());
+    else tellPlain(response, noRoute());
   }
 
   server.on('clientError', tellUnparsed);

@@ -120,6 +120,9 @@ describe('a county admin', () => {
     expect(log.items).toContainEqual(expect.objectContaining({ noun: 'account', field: 'division', from: townA, to: townB, why: '调往焦庙镇', version: 2 })); // prettier-ignore
     const stale = await call('PATCH', `/accounts/${one.id}`, admin, { active: false }, ifMatch(1));
     expect([...(code(stale) as unknown[]), (stale.body as { current: Shown }).current.version]).toEqual([412, 'stale-version', 2]); // prettier-ignore
+    expect((stale.body as { detail: string }).detail).toBe('当前版本为 2,请重新读取后再提交。 · It is at version 2 now: read it again, then repeat.'); // prettier-ignore
+    for (const nothing of [{}, { reason: '无' }])
+      expect((await call('PATCH', `/accounts/${one.id}`, admin, nothing, ifMatch(2))).body).toMatchObject({ status: 422, code: 'validation-failed', errors: [{ pointer: '/', rule: 'atLeastOne' }] }); // prettier-ignore
     for (const field of ['displayName', 'role', 'division', 'active', 'reason'])
       expect([field, code(await call('PATCH', `/accounts/${one.id}`, admin, { [field]: null }, ifMatch(2)))]).toEqual([field, [422, 'validation-failed']]); // prettier-ignore
     expect(code(await call('PATCH', `/accounts/${one.id}`, admin, { active: false }))).toEqual([428, 'if-match-missing']); // prettier-ignore

@@ -1,6 +1,6 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Prose, Roles } from '#platform';
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiOperation,
   ApiProperty,
@@ -232,7 +232,7 @@ export class CorrectiveActionController {
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
   @ApiOperation({ summary: '查看整改事项 · one correction: how its deadline was counted, and its steps' })
   @ApiResponse({ status: 200, type: CorrectiveAction })
-  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Action> {
+  one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.one(tx, id));
   }
 
@@ -241,7 +241,7 @@ export class CorrectiveActionController {
   @Roles('official', 'office')
   @ApiOperation({ summary: '登记整改反馈 · record what the operator did' })
   @ApiResponse({ status: 200, type: CorrectiveAction })
-  respond(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Respond): Promise<Action> {
+  respond(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() body: Respond): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.respond(tx, id, body.text));
   }
 
@@ -253,7 +253,7 @@ export class CorrectiveActionController {
     description: '登记过整改反馈的人不能复查。`not-corrected` 使其重新待整改,期限不变。 · Whoever recorded the response may not verify it. `not-corrected` opens the correction again, with the deadline it had.',
   })
   @ApiResponse({ status: 200, type: CorrectiveAction })
-  verify(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Verify): Promise<Action> {
+  verify(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() body: Verify): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.verify(tx, id, body.outcome, body.text ?? null));
   }
 
@@ -262,7 +262,7 @@ export class CorrectiveActionController {
   @Roles('office')
   @ApiOperation({ summary: '整改销号,须先复查通过 · close a correction once it is verified' })
   @ApiResponse({ status: 200, type: CorrectiveAction })
-  close(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Close): Promise<Action> {
+  close(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() body: Close): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.close(tx, id, body.text ?? null));
   }
 } // prettier-ignore

@@ -3,7 +3,7 @@ import { fileKinds, type FileMime, FileStore, sendFile } from '#files';
 import {
   afterOf, Caller, fileUploadOf, IsInstant, NumberOfForm, oneOf, type Page, PageOf, pageOf, PageQuery, Roles,
 } from '#platform'; // prettier-ignore
-import { Controller, Get, Param, ParseUUIDPipe, Post, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiOperation, ApiProduces, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger'; // prettier-ignore
 import { IsNumber, Max, Min, ValidateIf } from 'class-validator';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
@@ -135,7 +135,7 @@ export class EvidenceController {
   @ApiResponse({ status: 201, type: Evidence })
   async add(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Req() request: FastifyRequest,
   ): Promise<Evidence> {
     const upload = await fileUploadOf(request, caller, evidenceLimits.bytes, EvidenceFields);
@@ -151,7 +151,7 @@ export class EvidenceController {
   @ApiResponse({ status: 200, type: EvidencePage })
   async page(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Query() query: PageQuery,
   ): Promise<Page<Evidence>> {
     const found = await this.database.within(caller, async (tx) => {
@@ -170,7 +170,7 @@ export class EvidenceController {
     summary: '查看一份证据的信息 · one piece of evidence: what it is, when and where it was taken',
   })
   @ApiResponse({ status: 200, type: Evidence })
-  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Evidence> {
+  one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Evidence> {
     return this.database.within(caller, async (tx) =>
       oneOf(await tx.query<Evidence>(`select ${evidenceView} from evidence where id = $1`, [id])),
     );
@@ -192,7 +192,7 @@ export class EvidenceController {
   })
   async file(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const { sha256, mime } = await this.one(caller, id);

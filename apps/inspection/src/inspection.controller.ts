@@ -12,7 +12,7 @@ import {
   Roles,
   oneOf,
 } from '#platform';
-import { Body, Controller, Get, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
 import {
   ApiExtraModels,
   ApiOperation,
@@ -389,7 +389,7 @@ export class InspectionController {
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
   @ApiOperation({ summary: '查看督导记录 · one visit, as it was filled' })
   @ApiResponse({ status: 200, type: Inspection })
-  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Inspection> {
+  async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Inspection> {
     return oneOf(await this.database.within(caller, (tx) =>
       tx.query<Inspection>(`select ${inspectionView} from inspection where id = $1`, [id]),
     ));

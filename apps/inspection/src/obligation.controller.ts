@@ -11,17 +11,7 @@ import {
   Roles,
   oneOf,
 } from '#platform';
-import {
-  Body,
-  Controller,
-  Get,
-  HttpCode,
-  Param,
-  ParseUUIDPipe,
-  Post,
-  Query,
-  Res,
-} from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import {
   ApiOperation,
   ApiProduces,
@@ -212,7 +202,7 @@ export class ObligationRunController {
   @Roles('county-admin', 'office', 'auditor')
   @ApiOperation({ summary: '查看一次任务生成 · one run' })
   @ApiResponse({ status: 200, type: ObligationRun })
-  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ObligationRun> {
+  async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<ObligationRun> {
     return oneOf(await this.database.within(caller, (tx) =>
       tx.query<ObligationRun>(`select ${runView} from obligation_run where id = $1`, [id]),
     ));
@@ -225,7 +215,7 @@ export class ObligationRunController {
   @ApiResponse({ status: 200, schema: { type: 'string' } })
   async progress(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const read = (): Promise<ObligationRun> => this.one(caller, id);
@@ -262,7 +252,7 @@ export class ObligationController {
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
   @ApiOperation({ summary: '查看督导任务 · one visit due' })
   @ApiResponse({ status: 200, type: Obligation })
-  async one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Obligation> {
+  async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Obligation> {
     return oneOf(await this.database.within(caller, (tx) =>
       tx.query<Obligation>(`select ${view} from obligation where id = $1`, [id]),
     ));

@@ -14,7 +14,10 @@ export function periodOf(instant: Date): string {
 /** First and last day of a quarter. @throws DomainError `period-unknown` */
 export function daysOf(period: string): { from: string; to: string } {
   const match = /^(20\d{2})-Q([1-4])$/.exec(period);
-  if (!match) throw new DomainError('period-unknown', '期间为自然季度,如 2026-Q4。 · A period is a calendar quarter like 2026-Q4.');
+  if (!match)
+    throw new DomainError('period-unknown', '期间为自然季度,如 2026-Q4。 · A period is a calendar quarter like 2026-Q4.', [
+      { pointer: '/period', rule: 'period-unknown', value: period, remedy: '请填写自然季度,如 2026-Q4 · give a calendar quarter like 2026-Q4' },
+    ]);
   const [year, quarter] = [Number(match[1]), Number(match[2])];
   const day = (month: number, of: number): string => new Date(Date.UTC(year, month, of)).toISOString().slice(0, 10);
   return { from: day(quarter * 3 - 3, 1), to: day(quarter * 3, 0) };

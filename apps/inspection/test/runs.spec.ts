@@ -9,6 +9,16 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => county.stop(), 30_000);
 
+it('a quarter that is over, and a word that is none, are told as such at /period', async () => {
+  const token = await county.token('county-admin', '371425');
+  const run = (period: string): Promise<{ body: unknown }> =>
+    county.call('inspection', 'POST', '/v1/obligation-runs', { token, body: { period } });
+  expect((await run('2025-Q4')).body).toMatchObject({
+    status: 422, code: 'period-unknown', title: '期间不可用', errors: [{ pointer: '/period', value: '2025-Q4', remedy: expect.stringMatching(/^请填写 20\d\d-Q\d 或以后的季度 · give 20\d\d-Q\d or a later quarter$/) as unknown }],
+  });
+  expect((await run('2026-Q5')).body).toMatchObject({ status: 422, errors: [{ pointer: '/period' }] });
+}); // prettier-ignore
+
 it('a run that has begun to open what is due says so until it is done', async () => {
   const admin = await county.token('county-admin', '371425');
   const state = async (): Promise<string> => {

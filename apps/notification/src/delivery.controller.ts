@@ -1,6 +1,6 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles } from '#platform';
-import { Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
@@ -136,7 +136,7 @@ export class DeliveryController {
   @Roles('county-admin', 'office', 'official', 'auditor')
   @ApiOperation({ summary: '查看投递 · one delivery with its attempts' })
   @ApiResponse({ status: 200, type: Delivery })
-  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Sent> {
+  one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Sent> {
     return this.database.within(caller, (tx) => this.deliveries.one(tx, id));
   }
 
@@ -145,7 +145,7 @@ export class DeliveryController {
   @Roles('county-admin', 'office')
   @ApiOperation({ summary: '重新投递已放弃的消息,再试一天 · try a delivery that was given up again, for another day' })
   @ApiResponse({ status: 200, type: Delivery })
-  retry(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Sent> {
+  retry(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Sent> {
     return this.database.within(caller, (tx) => this.deliveries.retry(tx, id));
   }
 } // prettier-ignore

@@ -11,7 +11,7 @@ import {
   Roles,
   oneOf,
 } from '#platform';
-import { Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiOperation,
   ApiProperty,
@@ -152,7 +152,7 @@ export class MessageController {
   @Roles('county-admin', 'official')
   @ApiOperation({ summary: '登记已读,以第一次为准 · say that you have read a message; the first time counts' })
   @ApiResponse({ status: 200, type: Message })
-  receipt(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Message> {
+  receipt(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Message> {
     return this.database.within(caller, async (tx) => {
       const message = oneOf(await tx.query<Message & { mine: boolean }>(
         `select ${view}, audience = $3 and case when audience = 'official' then official_id = $2::uuid else division = $4 end as mine

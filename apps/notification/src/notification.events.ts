@@ -74,7 +74,7 @@ export class NotificationEvents {
   async undertakingDue({ sequence, data }: Envelope<DataOf<typeof UndertakingOpened>>, tx: Tx): Promise<void> {
     await tell(tx, 'undertaking-due', data.undertakingId, sequence, data.division, data.officialId, {
       zh: `请签署承诺书(包保主体${data.establishments}户)`,
-      en: `Please sign your undertaking for ${data.establishments} establishments`,
+      en: `Please sign your undertaking (establishments: ${data.establishments})`,
       about: { establishments: data.establishments, documentSha256: data.documentSha256 },
     });
   } // prettier-ignore

@@ -2,7 +2,7 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import { Form,
   afterOf, Caller, DomainError, Line, type Page, PageOf, pageOf, PageQuery, Roles, Together,
 } from '#platform'; // prettier-ignore
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiBody, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
@@ -153,7 +153,7 @@ export class SubscriptionController {
   @Roles('county-admin', 'office', 'official', 'auditor')
   @ApiOperation({ summary: '查看订阅 · one subscription' })
   @ApiResponse({ status: 200, type: Subscription })
-  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Subscribed> {
+  one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Subscribed> {
     return this.database.within(caller, (tx) => this.subscriptions.one(tx, id));
   }
 
@@ -188,7 +188,7 @@ export class SubscriptionController {
   @Roles('county-admin', 'office', 'official')
   @ApiOperation({ summary: '用邮件中的验证码确认邮箱 · confirm the address with the code of the mail; five tries, within a day' })
   @ApiResponse({ status: 200, type: Subscription })
-  confirm(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string, @Body() body: Confirm): Promise<Subscribed> {
+  confirm(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() body: Confirm): Promise<Subscribed> {
     return this.subscriptions.confirm(caller, id, body.code);
   }
 
@@ -197,7 +197,7 @@ export class SubscriptionController {
   @Roles('county-admin', 'office', 'official')
   @ApiOperation({ summary: '退订,已发送的记录保留 · end a subscription: nothing more is sent, what was sent stays on record' })
   @ApiResponse({ status: 200, type: Subscription })
-  end(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Subscribed> {
+  end(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Subscribed> {
     return this.database.within(caller, (tx) => this.subscriptions.end(tx, id));
   }
 } // prettier-ignore

@@ -10,7 +10,7 @@ import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
 import {
   DomainError,
-  notFound,
+  noRoute,
   tellPlain,
   type Role,
   type RunningService,
@@ -300,7 +300,7 @@ async function start(options: StartOptions): Promise<void> {
             response.writeHead(500).end(),
           );
         else if (path === '/') response.writeHead(302, { location: '/docs/' }).end();
-        else tellPlain(response, notFound());
+        else tellPlain(response, noRoute());
       } catch (error) {
         pino({ level: logLevel }).warn({ err: (error as Error).message }, 'a request that no service takes');
         if (response.headersSent) response.destroy();

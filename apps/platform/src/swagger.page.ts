@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { notFound, tellPlain } from '#platform';
+import { noRoute, tellPlain } from '#platform';
 
 const files = new Map([
   ['swagger-ui.css', 'text/css'],
@@ -47,7 +47,7 @@ export async function serveDocs(
   }
   const type = files.get(name);
   if (!type) {
-    tellPlain(response, notFound());
+    tellPlain(response, noRoute());
     return;
   }
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));

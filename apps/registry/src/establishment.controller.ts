@@ -1,9 +1,9 @@
 import { type Kind, kinds, type Tier, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { Form,
-  Caller, type Change, ChangePage, changesOf, IfMatch, IsDivision, Line, type Page, PageOf, PageQuery, Roles,
+import {
+  AtLeastOneOf, Form, Caller, type Change, ChangePage, changesOf, IfMatch, IsDivision, Line, type Page, PageOf, PageQuery, Roles,
 } from '#platform'; // prettier-ignore
-import { Body, Controller, Get, Param, ParseUUIDPipe, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Param, Patch, Post, Query } from '@nestjs/common';
 import {
   ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
@@ -77,6 +77,7 @@ export class RegisterEstablishment {
   large?: boolean;
 }
 
+@AtLeastOneOf('name', 'uscc', 'licence', 'area', 'status')
 export class ChangeEstablishment {
   @ApiPropertyOptional({ type: String, example: '老王饭店(新店)', maxLength: 200, pattern: '\\S' })
   @IsOptional()
@@ -193,10 +194,7 @@ export class EstablishmentController {
   })
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiResponse({ status: 200, type: Establishment })
-  async one(
-    @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
-  ): Promise<Establishment> {
+  async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Establishment> {
     return this.database.within(caller, (tx) => this.establishments.one(tx, id));
   }
 
@@ -206,7 +204,7 @@ export class EstablishmentController {
   @ApiResponse({ status: 200, type: ChangePage })
   async changes(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Query() query: PageQuery,
   ): Promise<Page<Change>> {
     return this.database.within(caller, async (tx) => {
@@ -228,7 +226,7 @@ export class EstablishmentController {
   @ApiResponse({ status: 200, type: Establishment })
   async change(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @IfMatch() version: number,
     @Body() body: ChangeEstablishment,
   ): Promise<Establishment> {

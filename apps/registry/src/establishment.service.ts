@@ -9,6 +9,7 @@ import {
   type Page,
   pageOf,
   policyOf,
+  staleVersion,
 } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
@@ -64,13 +65,7 @@ export class EstablishmentService {
     wanted: ChangeEstablishment,
   ): Promise<Establishment> {
     const establishment = await this.one(tx, id, true);
-    if (establishment.version !== version)
-      throw new DomainError(
-        'stale-version',
-        `当前版本为 ${establishment.version}。 · It is at version ${establishment.version} now.`,
-        [],
-        establishment,
-      );
+    if (establishment.version !== version) throw staleVersion(establishment);
     const { uscc, licence, reason, ...rest } = wanted;
     const before = { ...establishment };
     Object.assign(establishment, rest, { version: version + 1, changedAt: tx.now });
@@ -82,7 +77,7 @@ export class EstablishmentService {
     if (affected !== 1)
       throw new DomainError(
         'stale-version',
-        '其间已被他人修改,请重新读取后再提交。 · Somebody changed it meanwhile.',
+        '其间已被他人修改,请重新读取后再提交。 · Somebody changed it meanwhile: read it again, then repeat.',
       );
     if (wanted.name !== undefined) keepNames(tx, [establishment]);
     const step = { subject: establishment, before, after: establishment };

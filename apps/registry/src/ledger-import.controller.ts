@@ -3,7 +3,7 @@ import {
   Caller, importRoutes, ImportView, Roles, sendWorkbook, workbookResponse,
 } from '#platform'; // prettier-ignore
 import { workbookType } from '#sheet';
-import { Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Res } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { type FastifyReply } from 'fastify';
 import { LedgerImports } from './ledger.service.js';
@@ -42,7 +42,7 @@ export class LedgerImportController extends importRoutes({ zh: '台账', en: 'a 
   @ApiResponse(workbookResponse)
   async marked(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     sendWorkbook(reply, `台账问题-${id}`, await markedSheet(this.door, this.ledgers, caller, id));
@@ -58,10 +58,7 @@ export class LedgerImportController extends importRoutes({ zh: '台账', en: 'a 
       '全部撤销或全不撤销。409 `changed-since` 列出导入后有变更或督导的主体;试算和未完成的导入为 409 `wrong-state`。不删除任何数据,重复提交得到同样的答复。 · All or nothing. 409 `changed-since` names what was changed or visited since the import; 409 `wrong-state` for a dry run and for an import that is not done. Nothing is deleted; a repeat gives the same answer.',
   })
   @ApiResponse({ status: 200, type: UndoneImport })
-  undo(
-    @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
-  ): Promise<UndoneImport> {
+  undo(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<UndoneImport> {
     return this.door.within(caller, async (tx) => {
       const undone = await undoImport(tx, id);
       return { ...(await this.ledgers.one(tx, id)), ...undone };

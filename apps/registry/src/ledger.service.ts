@@ -52,6 +52,9 @@ export const shape: SheetShape = {
   required: ['name', 'uscc', 'address', 'township', 'village', 'kind'],
 };
 
+/** The kinds as the sheet takes them. */
+const kindWords = Object.keys(kindOf).join('、');
+
 /** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
 const rules = {
   'name-spaces': ['repaired', '已去掉名称首尾空格 · spaces around the name were dropped'],
@@ -68,7 +71,7 @@ const rules = {
   'village-ambiguous': ['refused', '有多个同名村(社区),请写全称 · several villages fit: write the full name'],
   'township-missing': ['refused', '请填写本辖区的乡镇(街道) · fill in a township of your ground'],
   'name-missing': ['refused', '请填写主体名称 · fill in the name'],
-  'kind-unknown': ['refused', '请填写十种业态之一 · use one of the ten kinds'],
+  'kind-unknown': ['refused', `请填写十种业态之一:${kindWords} · use one of the ten kinds: ${kindWords}`],
   'text-too-long': ['refused', '名称最多200字,场所最多300字 · at most 200 characters a name, 300 an address'],
   'identity-ambiguous': ['refused', '与多个主体相符,请先核实 · it fits several establishments: find out which'],
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
@@ -117,6 +120,8 @@ interface LedgerMemory {
 /** Rows of a county ledger → establishments. Which row is which establishment: api.md, 'Ledger import'. */
 class LedgerRows implements RowTaker<LedgerMemory, Looked> {
   readonly shape = shape;
+  readonly example =
+    '列名可参照 GET /establishments.xlsx 导出的台账,或示例 apps/platform/sample/ledger.xlsx · for the columns see the ledger of GET /establishments.xlsx, or apps/platform/sample/ledger.xlsx';
 
   /** A county whose rules are not loaded is told at once, not by an import that never ends. */
   async ready(tx: Tx): Promise<void> {

@@ -70,7 +70,7 @@ describe('the findings of an import as a workbook', () => {
     expect([1, 2, 3, 4, 5, 6, 7].map(fill)).toEqual(['', '', '', 'FFFFEB9C', 'FFFFC7CE', 'FFDDEBF7', 'FFD9D9D9']); // prettier-ignore
     expect([text(1, 15), text(3, 15)]).toEqual(['', '']);
     expect(text(4, 15)).toBe('[已修正] 主体名称: 已去掉名称首尾空格 · spaces around the name were dropped (name-spaces:  乙店  → 乙店); [请核对] 经营面积(㎡): 请补充经营面积,包保等级由它决定 · add the area: it decides the tier (area-missing)'); // prettier-ignore
-    expect(text(5, 15)).toContain('[未录入] 主体业态: 请填写十种业态之一 · use one of the ten kinds (kind-unknown: 不知道)'); // prettier-ignore
+    expect(text(5, 15)).toContain('[未录入] 主体业态: 请填写十种业态之一:食品生产、特殊食品、食品销售、餐饮服务、学校食堂、集体用餐配送单位、集中交易市场、小餐饮、食品小作坊、食品摊点 · use one of the ten kinds: 食品生产、特殊食品、食品销售、餐饮服务、学校食堂、集体用餐配送单位、集中交易市场、小餐饮、食品小作坊、食品摊点 (kind-unknown: 不知道)'); // prettier-ignore
     expect(text(7, 15)).toContain('row-repeated');
 
     const again = await land(bytes, office);

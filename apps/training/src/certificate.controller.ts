@@ -11,7 +11,7 @@ import {
   Roles,
   oneOf,
 } from '#platform';
-import { Controller, Get, Param, ParseUUIDPipe, Query } from '@nestjs/common';
+import { Controller, Get, Param, Query } from '@nestjs/common';
 import {
   ApiOperation,
   ApiProperty,
@@ -126,10 +126,7 @@ export class CertificateController {
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
   @ApiOperation({ summary: '查看证书 · one certificate' })
   @ApiResponse({ status: 200, type: Certificate })
-  async one(
-    @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
-  ): Promise<Certificate> {
+  async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Certificate> {
     return oneOf(
       await this.database.within(caller, (tx) =>
         tx.query<Certificate>(`select ${view} from certificate where id = $1`, [id]),

@@ -15,7 +15,7 @@ import {
   Roles,
   oneOf,
 } from '#platform';
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsUUID } from 'class-validator';
 import { v7 as uuidv7 } from 'uuid';
@@ -129,7 +129,7 @@ export class SessionController {
   @Roles('county-admin', 'office', 'auditor')
   @ApiOperation({ summary: '查看培训 · one session' })
   @ApiResponse({ status: 200, type: Session })
-  one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<Session> {
+  one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Session> {
     return this.database.within(caller, (tx) => this.found(tx, id));
   }
 
@@ -143,7 +143,7 @@ export class SessionController {
   @ApiResponse({ status: 200, type: Attended })
   attend(
     @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
+    @Param('id') id: string,
     @Body() { officials }: RecordAttendance,
   ): Promise<Attended> {
     return this.database.within(caller, async (tx) => {

@@ -36,6 +36,7 @@ import {
   ProblemFilter,
   QueryGuard,
   RepeatInterceptor,
+  Routes,
   tell,
   tellUnparsed,
   undecodable,
@@ -75,7 +76,7 @@ function takeJsonAlone(fastify: FastifyInstance): void {
         done(new DomainError('bad-request', '请求内容不是 UTF-8 编码。 · The body is not UTF-8.'));
         return;
       }
-      void parse(request, text, done);
+      void parse(request, text, (error, parsed) => done(error && notJson(text), parsed));
     },
   );
   fastify.addHook('preValidation', (request, _reply, done) => {
@@ -97,6 +98,26 @@ function takeJsonAlone(fastify: FastifyInstance): void {
     );
   });
 }
+
+/** Why a text is no JSON and where, as far as the parser tells; what it quotes of the body is left out. */
+export function notJson(text: string): DomainError {
+  if (text.trim() === '')
+    return new DomainError('bad-request', '请求内容是空的,请发送 JSON。 · The body is empty: send JSON.');
+  let said: string;
+  try {
+    JSON.parse(text);
+    // Fastify's parser refuses what would reach into prototypes.
+    return new DomainError('bad-request', '请求内容含有不允许的字段名(__proto__ 或 constructor)。 · The body has a field name that is not taken (__proto__ or constructor).');
+  } catch (error) {
+    said = (error as Error).message;
+  }
+  const at = /end of JSON/.test(said) ? text.length : Number(/ at position (\d+)/.exec(said)?.[1] ?? NaN);
+  const lines = text.slice(0, at).split('\n');
+  const [line, column] = [lines.length, (lines.at(-1)?.length ?? 0) + 1];
+  return new DomainError('bad-request', Number.isNaN(at)
+    ? '请求内容不是有效的 JSON。 · The body is not valid JSON.'
+    : `请求内容不是有效的 JSON:第 ${line} 行第 ${column} 个字符处有误。 · The body is not valid JSON: see line ${line}, character ${column}.`);
+} // prettier-ignore
 
 /** Starts one service: HTTP first (health tells the truth), NATS whenever it is there. */
 export async function startService(
@@ -160,7 +181,8 @@ export async function startService(
     new LocationInterceptor(),
     new RepeatInterceptor(),
   );
-  app.useGlobalFilters(new ProblemFilter(log));
+  const routes = new Routes();
+  app.useGlobalFilters(new ProblemFilter(log, routes));
 
   const fastify = adapter.getInstance();
   takeJsonAlone(fastify);
@@ -380,6 +402,7 @@ export async function startService(
   describeRules();
   const document = completed(SwaggerModule.createDocument(app, builder.build()));
   queries.learn(document);
+  routes.learn(document);
   fastify.get(`/api/${service}/openapi.json`, async () => document);
 
   await app.init();

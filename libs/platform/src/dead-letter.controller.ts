@@ -1,6 +1,6 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { Applier, type DeadLetter } from '#messaging';
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
@@ -141,10 +141,7 @@ export class DeadLetterController {
   @Roles('county-admin')
   @ApiOperation({ summary: '重新处理一个事件 · apply one event that was set aside again' })
   @ApiResponse({ status: 200, type: Replayed })
-  replayOne(
-    @Caller() caller: DatabaseCaller,
-    @Param('id', ParseUUIDPipe) id: string,
-  ): Promise<Replayed> {
+  replayOne(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Replayed> {
     return this.database.once(caller, async () => {
       // The key is no looking's: a repeat would be answered with what was only looked at.
       const looking = { ...caller, readOnly: true, idempotency: undefined };

@@ -118,7 +118,22 @@ export function pageOf<T extends { division: string }>(
 
 /** What the fields of a class ask of one another, in the words of JSON Schema; the service judges by it itself. */
 export const Together =
-  (rule: { oneOf?: object[]; minProperties?: number }): ClassDecorator =>
+  (rule: { oneOf?: object[]; anyOf?: object[]; minProperties?: number }): ClassDecorator =>
   (target) => {
     Reflect.defineMetadata('swagger/apiExtension', rule, target);
   };
+
+/** A body that names none of these fields asks for nothing: it is refused, by `validation` itself. */
+export const AtLeastOneOf = (...fields: [string, ...string[]]): ClassDecorator =>
+  Together({ anyOf: fields.map((field) => ({ required: [field] })) });
+
+/** @returns the fields of which this body has to name one and does not */
+export function unnamed(body: object): string[] {
+  const { anyOf = [] } = (Reflect.getMetadata('swagger/apiExtension', body.constructor) ?? {}) as {
+    anyOf?: { required: string[] }[];
+  };
+  const fields = anyOf.flatMap(({ required }) => required);
+  return fields.some((field) => (body as Record<string, unknown>)[field] !== undefined)
+    ? []
+    : fields;
+}

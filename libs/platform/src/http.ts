@@ -5,18 +5,20 @@ import { CommitUnknown, isAway, KeyReused, Repeated } from '#database';
 import { FilesNotConfigured, FilesUnavailable } from '#files';
 import {
   type ArgumentMetadata, type ArgumentsHost, type CanActivate, Catch, type CallHandler, type ExceptionFilter, type ExecutionContext, HttpException,
-  type NestInterceptor, type ValidationError, ValidationPipe,
+  type NestInterceptor, NotFoundException, type ValidationError, ValidationPipe,
 } from '@nestjs/common'; // prettier-ignore
 import { type OpenAPIObject } from '@nestjs/swagger';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Logger } from 'pino';
 import { catchError, of, tap, throwError, type Observable } from 'rxjs';
-import { remedyFor } from './remedies.js';
+import { validate as isUuid } from 'uuid';
+import { unnamed } from './fields.js';
+import { firstBroken, remedyFor, unknownField } from './remedies.js';
 import {
   type Bilingual,
   DomainError,
   type FieldError,
-  notFound,
+  noRoute,
   type ProblemCode,
   problems,
 } from './problem.js';
@@ -34,7 +36,7 @@ function oddities(value: unknown, pointer: string, depth: number): FieldError[] 
   return Object.entries(value).flatMap(([name, inner]) => {
     const here = `${pointer}/${name}`;
     if (name in Object.prototype || name === 'prototype')
-      return [{ pointer: here, rule: 'whitelistValidation', value: shown(inner), remedy: remedyFor('whitelistValidation', `property ${name} should not exist`) }];
+      return [{ pointer: here, rule: 'whitelistValidation', value: shown(inner), remedy: unknownField(name) }];
     if (Array.isArray(value) && Array.isArray(inner))
       return [{ pointer: here, rule: 'nestedArray', value: shown(inner), remedy: '列表中不能再含列表 · An array holds no arrays.' }];
     return oddities(inner, here, depth + 1);
@@ -52,7 +54,7 @@ function nulls(value: unknown, pointer: string): FieldError[] {
     if (inner !== null) return nulls(inner, here);
     const said = Reflect.getMetadata('swagger/apiModelProperties', value, name) as { nullable?: boolean } | undefined;
     return said && !said.nullable
-      ? [{ pointer: here, rule: 'notNull', value: null, remedy: remedyFor('notNull', `${name} must not be null: leave it out`) }]
+      ? [{ pointer: here, rule: 'notNull', value: null, remedy: remedyFor('notNull', '') }]
       : [];
   });
 } // prettier-ignore
@@ -61,11 +63,20 @@ class StrictPipe extends ValidationPipe {
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     if (metadata.type === 'body' && value === null)
       throw refusal([{ pointer: '/', rule: 'isObject', value: null, remedy: '请发送 JSON 对象 · Send a JSON object.' }]);
+    // Every path has it as a UUID (see `completed`).
+    if (metadata.type === 'param' && metadata.data === 'id' && !isUuid(value))
+      throw new DomainError('bad-request', '路径中的 id 不是有效的编号(UUID)。 · The id in the path is no UUID.', [
+        { pointer: '/id', rule: 'isUuid', value: shown(value), remedy: remedyFor('isUuid', '') },
+      ]);
     const odd = oddities(value, '', 0);
     if (odd.length > 0) throw refusal(odd);
     const taken: unknown = await super.transform(value, metadata);
-    const empty = metadata.type === 'body' ? nulls(taken, '') : [];
+    if (metadata.type !== 'body' || typeof taken !== 'object' || taken === null) return taken;
+    const empty = nulls(taken, '');
     if (empty.length > 0) throw refusal(empty);
+    const fields = unnamed(taken);
+    if (fields.length > 0)
+      throw refusal([{ pointer: '/', rule: 'atLeastOne', value: null, remedy: `请至少填写一个要修改的字段:${fields.join('、')} · name at least one field to change: ${fields.join(', ')}` }]);
     return taken;
   }
 } // prettier-ignore
@@ -83,6 +94,7 @@ export const validation = (): ValidationPipe =>
     transform: true,
     whitelist: true,
     forbidNonWhitelisted: true,
+    validationError: { target: true, value: true }, // an unknown field is told those of its class
     exceptionFactory: (found) => refusal(found.flatMap((one) => fieldErrors(one, ''))),
   });
 
@@ -111,7 +123,7 @@ export class QueryGuard implements CanActivate {
     if (unknown.length > 0)
       throw refusal(unknown.map((name) => ({
         pointer: `/${name.slice(0, 100)}`, rule: 'whitelistValidation', value: shown(query[name]),
-        remedy: remedyFor('whitelistValidation', `property ${name.slice(0, 100)} should not exist`),
+        remedy: unknownField(name, [...(named ?? [])]),
       })));
     return true;
   }
@@ -129,18 +141,26 @@ function shown(value: unknown): unknown {
   return text.length > 200 ? text.slice(0, 200) : (value ?? null);
 }
 
-function fieldErrors(error: ValidationError, above: string): FieldError[] {
-  const pointer = `${above}/${error.property}`;
+/** One error a field, the first that matters: what is missing has no form to mend. */
+function fieldErrors({ property, value, constraints, children, target }: ValidationError, above: string): FieldError[] {
+  const pointer = `${above}/${property}`;
+  const said = firstBroken(value === undefined && constraints ? { required: '' } : (constraints ?? {}));
   return [
-    ...Object.entries(error.constraints ?? {}).map(([rule, remedy]) => ({
+    ...said.map(([rule, words]) => ({
       pointer,
       rule,
-      value: shown(error.value),
-      remedy: remedyFor(rule, remedy),
+      value: shown(value),
+      remedy: rule === 'whitelistValidation' ? unknownField(property, fieldsOf(target)) : remedyFor(rule, words),
     })),
-    ...(error.children ?? []).flatMap((child) => fieldErrors(child, pointer)),
+    ...(children ?? []).flatMap((child) => fieldErrors(child, pointer)),
   ];
-}
+} // prettier-ignore
+
+/** The names that a body of this class may have: `:name` in what Swagger was told. */
+function fieldsOf(body: object | undefined): string[] {
+  const told = Reflect.getMetadata('swagger/apiModelPropertiesArray', body ?? {}) as string[] | undefined;
+  return told?.map((name) => name.slice(1)) ?? [];
+} // prettier-ignore
 
 /** A repeat of an `Idempotency-Key` gets the first answer again. */
 export class RepeatInterceptor implements NestInterceptor {
@@ -183,14 +203,44 @@ export class LocationInterceptor implements NestInterceptor {
   }
 }
 
+/** What the service's document says of a path that the router did not take; documents are open to everybody. */
+export class Routes {
+  private readonly all: { pattern: RegExp; methods: string[] }[] = [];
+
+  learn(document: OpenAPIObject): void {
+    for (const [path, item] of Object.entries(document.paths))
+      this.all.push({
+        pattern: new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`),
+        methods: Object.keys(item).map((method) => method.toUpperCase()),
+      });
+  }
+
+  /** @returns the problem of a request that no route takes; a 405 has its `Allow` (RFC 9110 §15.5.6) */
+  refusal({ method, url }: FastifyRequest, reply: FastifyReply): DomainError {
+    const path = decodeURI(url.split('?')[0] ?? ''); // a slash that is encoded stays so, as in the router
+    const methods = [...new Set(this.all.filter(({ pattern }) => pattern.test(path)).flatMap((one) => one.methods))];
+    if (methods.length === 0) return noRoute();
+    void reply.header('allow', methods.join(', '));
+    return new DomainError(
+      'method-not-allowed',
+      `该接口不支持 ${method},可用:${methods.join('、')}。 · This path does not take ${method}; it takes ${methods.join(', ')}.`,
+    );
+  }
+} // prettier-ignore
+
 /** The one place where errors become answers. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly log: Logger) {}
+  constructor(
+    private readonly log: Logger,
+    private readonly routes: Routes,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
-    const status = tell(error, request, host.switchToHttp().getResponse<FastifyReply>());
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const routeless = request.is404 && error instanceof NotFoundException;
+    const status = tell(routeless ? this.routes.refusal(request, reply) : error, request, reply);
     if (status === 500)
       this.log.error({ err: bare(error), traceId: request.traceId }, 'request failed');
     // The caller is told to come again; why the place of the files refuses us is for who runs it.
@@ -340,7 +390,7 @@ function told_(error: unknown): Problem {
       ? error.getStatus()
       : ((error as { statusCode?: number } | null)?.statusCode ?? 500);
   const detail = error instanceof Error ? error.message : '';
-  if (status === 404) return told_(notFound());
+  if (status === 404) return told_(noRoute());
   if (status === 413)
     return {
       code: 'body-too-large',
@@ -356,7 +406,7 @@ function told_(error: unknown): Problem {
   if (status >= 400 && status < 500)
     return {
       code: 'bad-request',
-      detail: `请求无法识别,请检查格式。 · ${detail || 'The request cannot be read.'}`,
+      detail: `请求无法识别,请检查格式。 · The request cannot be read, check its form: ${detail || 'no more is known'}`,
       errors: [],
     };
   const sqlState = (error as { code?: string } | null)?.code ?? '';

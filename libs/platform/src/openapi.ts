@@ -54,7 +54,7 @@ const problem = {
           pointer: { type: 'string', description: 'JSON 指针,指向请求内容中的字段,或查询参数名 · JSON pointer into the body, or the name of the query field', example: '/division' },
           rule: { type: 'string', example: 'matches' },
           value: { description: '收到的值 · what was sent', example: '37142' },
-          remedy: { type: 'string', pattern: bilingual, example: '请按格式填写 · division must be a division code of 6, 9 or 12 digits' },
+          remedy: { type: 'string', pattern: bilingual, example: '须为 6、9 或 12 位行政区划代码 · division must be a division code of 6, 9 or 12 digits' },
         },
       },
     },

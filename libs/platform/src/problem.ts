@@ -7,6 +7,7 @@ export const problems = {
   'not-signed-in': [401, '请先登录', 'Sign in first'],
   'not-allowed': [403, '当前角色无权进行此操作', 'Your role may not do this'],
   'not-found': [404, '没有找到', 'Not found'],
+  'method-not-allowed': [405, '该接口不支持此方法', 'This path does not take this method'],
   'if-match-missing': [428, '请带上 If-Match 请求头', 'Send the If-Match header'],
   'stale-version': [412, '数据已被他人修改', 'Somebody changed it meanwhile'],
   'key-reused': [
@@ -44,7 +45,7 @@ export const problems = {
   'wrong-state': [409, '当前状态不允许此操作', 'The state of this does not allow it'],
   'document-differs': [409, '签署的不是这份承诺书', 'This is not the document that was shown'],
   'changed-since': [409, '其后已有变更或督导,不能撤销', 'Something was changed or visited since'],
-  'period-unknown': [422, '期间格式有误', 'The period is unknown'],
+  'period-unknown': [422, '期间不可用', 'This period cannot be used'],
   'officials-unknown': [422, '名单中有不存在的包保干部', 'Officials of the list are unknown'],
   'uscc-check-digit': [
     422,
@@ -101,6 +102,22 @@ export const notFound = (): DomainError =>
   new DomainError(
     'not-found',
     '没有找到,或不在您的范围内。 · Nothing is here, or it is not yours.',
+  );
+
+/** For a path that no route has: never for a row. */
+export const noRoute = (): DomainError =>
+  new DomainError(
+    'not-found',
+    '没有这个接口,请核对路径,接口列表见 /docs/。 · There is no such route: check the path, /docs/ lists them.',
+  );
+
+/** @param current the representation as it is now */
+export const staleVersion = (current: { version: number }): DomainError =>
+  new DomainError(
+    'stale-version',
+    `当前版本为 ${current.version},请重新读取后再提交。 · It is at version ${current.version} now: read it again, then repeat.`,
+    [],
+    current,
   );
 
 /** @param ground the caller's own */

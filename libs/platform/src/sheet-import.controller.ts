@@ -1,6 +1,6 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import { sheetLimits } from '#sheet';
-import { Get, HttpCode, Param, ParseUUIDPipe, Post, Query, Req, Res } from '@nestjs/common'; // prettier-ignore
+import { Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common'; // prettier-ignore
 import {
   ApiBody,
   ApiConsumes,
@@ -107,7 +107,7 @@ export function importRoutes(
     @Roles(...may, 'auditor')
     @ApiOperation({ summary: '查看导入进度与结果 · one import: its state, progress and counts' })
     @ApiResponse({ status: 200, type: ImportView })
-    one(@Caller() caller: DatabaseCaller, @Param('id', ParseUUIDPipe) id: string): Promise<ImportView> {
+    one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<ImportView> {
       return this.database.within(caller, (tx) => this.imports.one(tx, id));
     }
 
@@ -118,7 +118,7 @@ export function importRoutes(
     @ApiResponse({ status: 200, schema: { type: 'string' } })
     async progress(
       @Caller() caller: DatabaseCaller,
-      @Param('id', ParseUUIDPipe) id: string,
+      @Param('id') id: string,
       @Res() reply: FastifyReply,
     ): Promise<void> {
       const read = (): Promise<ImportView> => this.one(caller, id);
@@ -131,7 +131,7 @@ export function importRoutes(
     @ApiResponse({ status: 200, type: FindingPage })
     findings(
       @Caller() caller: DatabaseCaller,
-      @Param('id', ParseUUIDPipe) id: string,
+      @Param('id') id: string,
       @Query() query: FindingQuery,
     ): Promise<Page<Finding>> {
       return this.database.within(caller, (tx) => this.imports.findings(tx, id, query.after, query.limit));

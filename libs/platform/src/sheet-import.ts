@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { type Caller, Database, ground, type Tx } from '#database';
-import { checkSheet, readSheet, SheetError, type SheetRow, type SheetShape } from '#sheet';
+import { checkSheet, readSheet, SheetError, type SheetFault, type SheetRow, type SheetShape } from '#sheet'; // prettier-ignore
 import { ApiProperty } from '@nestjs/swagger';
 import { v7 as uuidv7 } from 'uuid';
 import { type Page } from './fields.js';
 import { type Job } from './jobs.js';
-import { DomainError, oneOf } from './problem.js';
+import { type Bilingual, DomainError, oneOf } from './problem.js';
 import { type Served } from './served.js';
 import { type LargeUpload } from './upload.js';
 
@@ -93,6 +93,8 @@ export interface Judged {
 /** Takes the rows of a sheet, batch by batch in its order. `memory` holds what later batches must know. */
 export interface RowTaker<Memory, Looked> {
   shape: SheetShape;
+  /** Where a person finds a sheet with the right columns. */
+  example: Bilingual;
   /** Refuses an import that cannot be judged yet. */
   ready?(tx: Tx): Promise<void>;
   memory(tx: Tx): Promise<Memory>;
@@ -105,6 +107,19 @@ export interface RowTaker<Memory, Looked> {
    */
   take(tx: Tx, looked: Looked[], memory: Memory, mode: 'write' | 'dry-run', id: string): Promise<Judged[]>;
 } // prettier-ignore
+
+/** What to do about a file that cannot be taken as a whole; for its columns there is an example. */
+const remedyOf: Record<Exclude<SheetFault, 'sheet-headers'>, Bilingual> = {
+  'sheet-format':
+    '请将表格另存为 XLSX 或 CSV 后上传 · save the sheet as XLSX or CSV, and send that',
+  'sheet-encoding':
+    '请另存为 XLSX 或 UTF-8 的 CSV 后上传 · save it as XLSX, or as CSV in UTF-8, and send that',
+  'sheet-damaged':
+    '请用表格软件打开并另存为 XLSX 后上传 · open it in a spreadsheet program, save it as XLSX, and send that',
+  'sheet-bomb':
+    '请将表格复制到新工作簿,另存为 XLSX 后上传 · copy the sheet into a new workbook, save it as XLSX, and send that',
+  'sheet-too-large': '请分成几个较小的文件上传 · send it in several smaller files',
+};
 
 /** Imports of one ground that may wait at once; each keeps a file of up to 50 MB. */
 const mostWaiting = 20;
@@ -223,7 +238,11 @@ export class SheetImports<Memory, Looked> implements Job {
   /** @throws DomainError with the sheet's fault when the file cannot be taken as a whole. */
   async accept({ caller, path, fileName, sha256 }: LargeUpload, dryRun: boolean): Promise<ImportView> {
     const rows = await checkSheet(path, this.taker.shape).catch((error: unknown) => {
-      throw error instanceof SheetError ? new DomainError(error.code, error.detail) : error;
+      if (!(error instanceof SheetError)) throw error;
+      const { code, detail } = error;
+      throw new DomainError(code, detail, [
+        { pointer: '/file', rule: code, value: fileName, remedy: code === 'sheet-headers' ? this.taker.example : remedyOf[code] },
+      ]);
     });
     const id = uuidv7();
     const keeping = { ...caller, idempotency: undefined }; // the key stands for the whole

@@ -78,6 +78,20 @@ describe('a sheet', () => {
     await expect(all(bytes)).rejects.toMatchObject({ code, detail });
   }); // prettier-ignore
 
+  it.each([
+    ['a Word file', zip({ '[Content_Types].xml': '<Types/>', 'word/document.xml': '<document/>' })],
+    ['a PowerPoint file', zip({ 'ppt/presentation.xml': '<presentation/>' })],
+    ['an OpenDocument file (like .ods)', zip({ mimetype: 'x', 'content.xml': '<document/>' })],
+    ['a binary Excel workbook (.xlsb)', zip({ 'xl/workbook.bin': 'x' })],
+    ['an old Excel (.xls)', Buffer.from('d0cf11e0a1b11ae1', 'hex')],
+    ['a PDF', Buffer.from('%PDF-1.7\n')],
+    ['a PNG picture', Buffer.from('89504e470d0a1a0a', 'hex')],
+    ['a JPEG picture', Buffer.from('ffd8ffe000104a46', 'hex')],
+  ])('is no sheet when it is %s, and is told what it is', async (what, bytes) => {
+    const detail = expect.stringMatching(new RegExp(`^这是.* · This is ${what.replace(/[().]/g, '\\$&')}.*: save the sheet as XLSX or CSV\\.$`)) as unknown;
+    await expect(all(bytes)).rejects.toMatchObject({ code: 'sheet-format', detail });
+  }); // prettier-ignore
+
   it.each(hostileWorkbooks(['主体名称', '面积(㎡)'], ['甲', '1']))(
     'does no harm when it is %s',
     async (_what, bytes, code) => {

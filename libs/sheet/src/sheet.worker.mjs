@@ -149,7 +149,18 @@ function openArchive() {
   });
 }
 
+/** What an archive is that is no XLSX, by a part that each of its kind has. */
+const packed = [
+  ['xl/workbook.bin', 'Excel 二进制工作簿(.xlsb)', 'a binary Excel workbook (.xlsb)'],
+  ['word/document.xml', 'Word 文件', 'a Word file'],
+  ['ppt/presentation.xml', 'PowerPoint 文件', 'a PowerPoint file'],
+  ['content.xml', 'OpenDocument 文件(如 .ods)', 'an OpenDocument file (like .ods)'],
+  ['Index/Document.iwa', 'Numbers 或 Pages 文件', 'a Numbers or Pages file'],
+];
+
 async function firstSheetOf(archive) {
+  const other = packed.find(([name]) => archive.has(name));
+  if (!archive.has('xl/workbook.xml') && other) throw otherFile(other[1], other[2]);
   let id;
   await xmlOf(await archive.stream('xl/workbook.xml'), {
     open: (name, attributes) => {
@@ -436,14 +447,37 @@ async function handOver(rows) {
   await next;
 }
 
+/** Files that people send for a sheet, by their first bytes. */
+const starts = [
+  ['d0cf11e0', '旧版 Excel(.xls)、旧版 Word(.doc)或加了密码的工作簿', 'an old Excel (.xls) or Word (.doc) file, or a workbook with a password'],
+  ['255044462d', 'PDF 文件', 'a PDF'],
+  ['89504e47', 'PNG 图片', 'a PNG picture'],
+  ['ffd8ff', 'JPEG 图片', 'a JPEG picture'],
+  ['47494638', 'GIF 图片', 'a GIF picture'],
+  ['52494646', 'WebP 图片或音视频文件', 'a WebP picture, a sound or a film'],
+  ['49492a00', 'TIFF 图片', 'a TIFF picture'],
+  ['4d4d002a', 'TIFF 图片', 'a TIFF picture'],
+  ['7b5c727466', 'RTF 文档', 'an RTF document'],
+  ['526172211a07', 'RAR 压缩包', 'a RAR archive'],
+  ['377abcaf271c', '7z 压缩包', 'a 7z archive'],
+  ['1f8b', 'GZIP 压缩包', 'a GZIP archive'],
+]; // prettier-ignore
+
+const otherFile = (zh, en) =>
+  new Refused(
+    'sheet-format',
+    `这是${zh},请将表格另存为 XLSX 或 CSV。 · This is ${en}: save the sheet as XLSX or CSV.`,
+  );
+
 try {
-  const [start] = pieces(4);
-  if (!start) throw new Refused('sheet-format', '文件是空的。 · The file is empty.');
-  if (start.toString('hex') === 'd0cf11e0')
+  const [start] = pieces(8);
+  if (!start)
     throw new Refused(
       'sheet-format',
-      '这是旧版 XLS 工作簿,请另存为 XLSX。 · This is an old XLS workbook: save it as XLSX.',
+      '文件是空的,请选择有内容的 XLSX 或 CSV。 · The file is empty: choose an XLSX or CSV with rows in it.',
     );
+  const other = starts.find(([bytes]) => start.toString('hex').startsWith(bytes));
+  if (other) throw otherFile(other[1], other[2]);
   await (start.toString('latin1').startsWith('PK') ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
   while (ready.length > 0) await handOver(ready.splice(0, batch || ready.length));

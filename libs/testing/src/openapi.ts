@@ -130,8 +130,10 @@ export class Contract {
     const route = this.routes.find(({ pattern }) => pattern.test(bare));
     const operation = route?.operations[method.toLowerCase()];
     if (!route || !operation) {
-      if (status === 400 || status === 404) return this.problem(status, headers, body);
-      return ['there is no such operation in the document, and the answer is no problem 404'];
+      if ([400, 404, 405].includes(status)) return this.problem(status, headers, body);
+      return [
+        'there is no such operation in the document, and the answer is no problem 404 or 405',
+      ];
     }
     const response = operation.responses[status];
     if (!response) {

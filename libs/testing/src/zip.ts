@@ -165,7 +165,7 @@ export function hostileWorkbooks(title: readonly string[], row: readonly string[
     ['nothing but a directory', zip({}), 'sheet-damaged'],
     // two things at once
     ['a page, too', Buffer.concat([Buffer.from('<html><script>alert(1)</script>'), zip(parts)]), 'sheet-encoding'],
-    ['a PDF, too', Buffer.concat([Buffer.from('%PDF-1.7\n'), zip(parts)]), 'sheet-encoding'],
+    ['a PDF, too', Buffer.concat([Buffer.from('%PDF-1.7\n'), zip(parts)]), 'sheet-format'],
     ['a page in its comment', zip(parts, { comment: '<html><script>alert(1)</script>' }), null],
     ['a page in a part that nobody reads', withPart('index.html', '<script>alert(1)</script>'), null],
     ['with macros', withPart('xl/vbaProject.bin', Buffer.from('d0cf11e0a1b11ae1', 'hex')), null],

@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import { type Answer, County, zip } from '#testing';
+import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { registry } from '../apps/registry/src/registry.definition.js';
+
+/*
+ * What a newcomer does wrong in his first hour, and what he is told: the field, what is wrong with it, and what to do, the
+ * same in both languages.
+ */
+
+interface Problem {
+  status: number;
+  code: string;
+  detail: string;
+  errors: { pointer: string; rule: string; value: unknown; remedy: string }[];
+}
+
+let county: County;
+let office: string;
+let admin: string;
+let stranger: string;
+beforeAll(async () => {
+  county = await County.start([registry, assignment]);
+  admin = await county.token('county-admin', '371425');
+  office = await county.token('office', '371425101');
+  stranger = await county.token('office', '371425102');
+}, 60_000);
+afterAll(() => county.stop());
+
+const shop = { division: '371425101201', name: '老王饭店', address: '一号', kind: 'catering' };
+const ask = (method: string, path: string, body?: unknown, more: { token?: string; headers?: Record<string, string> } = {}): Promise<Answer> =>
+  county.call('registry', method, path, { token: office, ...(body === undefined ? {} : { body }), ...more }); // prettier-ignore
+const problem = async (...asked: Parameters<typeof ask>): Promise<Problem> =>
+  (await ask(...asked)).body as Problem;
+
+describe('a path', () => {
+  it('that no route has is told as such, with a token and without', async () => {
+    for (const path of ['/v1/establishment', '/v1/establishments/', `/v1/establishments/${randomUUID()}/change`, '/v2/establishments', '/v1%2festablishments']) {
+      const said = await problem('GET', path);
+      expect([path, said.status, said.code, said.detail]).toEqual([path, 404, 'not-found', '没有这个接口,请核对路径,接口列表见 /docs/。 · There is no such route: check the path, /docs/ lists them.']);
+    }
+    expect((await county.call('registry', 'GET', '/v1/nothing', {})).status).toBe(404);
+  }); // prettier-ignore
+
+  it('that takes other methods says which', async () => {
+    for (const [method, path, allow] of [['PUT', '/v1/establishments', 'POST, GET'], ['DELETE', `/v1/establishments/${randomUUID()}`, 'GET, PATCH'], ['GET', `/v1/ledger-imports/${randomUUID()}/undo`, 'POST']] as const) {
+      const answer = await ask(method, path);
+      expect([answer.status, answer.headers.get('allow'), answer.body]).toEqual([405, allow, expect.objectContaining({ code: 'method-not-allowed', detail: expect.stringContaining(`This path does not take ${method}; it takes ${allow}.`) as unknown })]);
+    }
+  }); // prettier-ignore
+
+  it('of what is another’s is answered as that of what is not there', async () => {
+    const { id } = (await ask('POST', '/v1/establishments', shop)).body as { id: string };
+    const told = async (method: string, path: string): Promise<unknown> => {
+      const { status, body, headers } = await ask(method, path, method === 'PATCH' ? { area: 1 } : undefined, { token: stranger, headers: { 'if-match': '"1"' } }); // prettier-ignore
+      return [status, headers.get('allow'), { ...(body as object), traceId: '' }];
+    };
+    for (const method of ['GET', 'PATCH', 'DELETE'])
+      expect([method, await told(method, `/v1/establishments/${id}`)]).toEqual([method, await told(method, `/v1/establishments/${randomUUID()}`)]); // prettier-ignore
+    expect((await problem('GET', `/v1/establishments/${randomUUID()}`)).detail).toMatch(/not yours/);
+  }); // prettier-ignore
+
+  it('whose id is no UUID names the id', async () => {
+    for (const path of ['/v1/establishments/abc', '/v1/establishments/abc/changes', '/v1/ledger-imports/abc/findings'])
+      expect([path, await problem('GET', path)]).toEqual([path, expect.objectContaining({
+        status: 400, code: 'bad-request', detail: '路径中的 id 不是有效的编号(UUID)。 · The id in the path is no UUID.',
+        errors: [{ pointer: '/id', rule: 'isUuid', value: 'abc', remedy: expect.stringMatching(/^请填写有效的编号.* · give a valid id/) as unknown }],
+      })]);
+  }); // prettier-ignore
+});
+
+describe('a body', () => {
+  it.each([
+    ['{"name":"a"', '第 1 行第 12 个字符处有误。 · The body is not valid JSON: see line 1, character 12.'],
+    ['{"a":1,\n "b" 2}', '第 2 行第 6 个字符处有误。 · The body is not valid JSON: see line 2, character 6.'],
+    ['name=x', '请求内容不是有效的 JSON。 · The body is not valid JSON.'],
+    ['', '请求内容是空的,请发送 JSON。 · The body is empty: send JSON.'],
+    ['{"__proto__":1}', '__proto__ 或 constructor)。 · The body has a field name that is not taken'],
+  ])('%j is told to be no JSON, and where', async (body, words) => {
+    const answer = await fetch(new URL(`${county.base('registry').href}/v1/establishments`), {
+      method: 'POST', body, headers: { authorization: `Bearer ${office}`, 'content-type': 'application/json' },
+    });
+    expect(await answer.json()).toMatchObject({ status: 400, code: 'bad-request', detail: expect.stringContaining(words) as unknown });
+  }); // prettier-ignore
+
+  it('has one error for each field, and what is missing is required', async () => {
+    const { errors } = await problem('POST', '/v1/establishments', { name: 5, address: '', kind: 'bar', area: 'big' }); // prettier-ignore
+    expect(errors.map(({ pointer, rule, remedy }) => [pointer, rule, remedy])).toEqual([
+      ['/division', 'required', '必填,请补上该字段 · it is required: add this field'],
+      ['/name', 'isString', '请填写文字 · give a text'],
+      ['/address', 'isLength', '不能为空 · it must not be empty'],
+      ['/kind', 'isIn', expect.stringMatching(/^须为以下取值之一:production, .* · it must be one of: production, /)],
+      ['/area', 'isNumber', '请填写数字 · give a number'],
+    ]);
+  }); // prettier-ignore
+
+  it('and a query with a field that nobody knows are told those that are known', async () => {
+    expect((await problem('POST', '/v1/establishments', { ...shop, nam: 'x' })).errors).toEqual([
+      { pointer: '/nam', rule: 'whitelistValidation', value: 'x', remedy: '没有字段 nam,可用:division、name、uscc、licence、address、kind、area、diners、large · there is no field nam; there are division, name, uscc, licence, address, kind, area, diners, large' },
+    ]);
+    expect((await problem('GET', '/v1/establishments?nam=x')).errors).toMatchObject([
+      { pointer: '/nam', rule: 'whitelistValidation', value: 'x', remedy: expect.stringMatching(/^没有字段 nam,可用:.*division.* · there is no field nam; there are .*division/) as unknown },
+    ]);
+  }); // prettier-ignore
+
+  it('that changes nothing is refused, and leaves the version', async () => {
+    const { id } = (await ask('POST', '/v1/establishments', shop)).body as { id: string };
+    const path = `/v1/establishments/${id}`;
+    for (const nothing of [{}, { reason: '无' }])
+      expect((await problem('PATCH', path, nothing, { headers: { 'if-match': '"1"' } })).errors).toEqual([
+        { pointer: '/', rule: 'atLeastOne', value: null, remedy: '请至少填写一个要修改的字段:name、uscc、licence、area、status · name at least one field to change: name, uscc, licence, area, status' },
+      ]);
+    expect((await ask('GET', path)).body).toMatchObject({ version: 1 });
+    expect((await ask('PATCH', path, { area: null }, { headers: { 'if-match': '"1"' } })).status).toBe(200);
+    expect((await problem('PATCH', path, { area: 1 }, { headers: { 'if-match': '"1"' } })).detail).toBe('当前版本为 2,请重新读取后再提交。 · It is at version 2 now: read it again, then repeat.');
+  }); // prettier-ignore
+});
+
+describe.each([
+  ['registry', '/v1/ledger-imports', /establishments\.xlsx/],
+  ['assignment', '/v1/roster-imports', /roster\.xlsx/],
+] as const)('an upload to %s%s', (service, path, example) => {
+  const upload = async (bytes: Uint8Array, name: string): Promise<Problem> =>
+    (await county.upload(service, path, admin, bytes, name)).body as Problem;
+
+  it.each([
+    ['a.docx', zip({ '[Content_Types].xml': '<Types/>', 'word/document.xml': '<document/>' }), /这是Word 文件.*This is a Word file: save/],
+    ['a.pdf', Buffer.from('%PDF-1.7\n%…\n'), /这是PDF 文件.*This is a PDF: save/],
+    ['a.xls', Buffer.from('d0cf11e0a1b11ae1', 'hex'), /这是旧版 Excel.*This is an old Excel/],
+    ['a.png', Buffer.from('89504e470d0a1a0a', 'hex'), /这是PNG 图片.*This is a PNG picture/],
+    ['a.csv', Buffer.alloc(0), /文件是空的.*The file is empty/],
+  ])('of %s says what it is and what to send', async (name, bytes, words) => {
+    const said = await upload(bytes, name);
+    expect(said).toMatchObject({ status: 422, code: 'sheet-format' });
+    expect(said.detail).toMatch(words);
+    expect(said.errors).toEqual([{ pointer: '/file', rule: 'sheet-format', value: name, remedy: '请将表格另存为 XLSX 或 CSV 后上传 · save the sheet as XLSX or CSV, and send that' }]);
+  }); // prettier-ignore
+
+  it('with other columns is told where to see the right ones', async () => {
+    const said = await upload(Buffer.from('some words\n'), 'a.txt');
+    expect(said).toMatchObject({
+      code: 'sheet-headers',
+      errors: [{ pointer: '/file', rule: 'sheet-headers', value: 'a.txt' }],
+    });
+    expect(said.errors[0]!.remedy).toMatch(example);
+  });
+});
