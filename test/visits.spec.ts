@@ -200,7 +200,7 @@ describe('a visit', () => {
     ['a finding on an item that passes', (body: Draft) => body.findings.push({ item: 'catering-01', text: 'x', handling: 'on-spot' }), 'checklist-differs', 'item-not-failing'],
     ['a visit that lies ahead', (body: Draft) => (body.visitedAt = '2026-11-24T09:00:00+08:00'), 'visited-in-future', 'visited-in-future'],
     ['a time without its offset', (body: Draft) => (body.visitedAt = '2026-11-23T09:00:00'), 'validation-failed', 'matches'],
-    ['a refusal without its reason', (body: Draft) => (body.operator = { answer: 'refused', witness: '李某' }), 'validation-failed', 'isString'],
+    ['a refusal without its reason', (body: Draft) => (body.operator = { answer: 'refused', witness: '李某' }), 'validation-failed', 'required'],
     ['an unknown field deep down', (body: Draft) => Object.assign(body.operator, { mood: 'bad' }), 'validation-failed', 'whitelistValidation'],
     ['another checklist', (body: Draft) => (body.checklist = 'sale'), 'no-checklist', undefined],
   ])('is refused with %s', async (_what, spoil, code, rule) => {

@@ -14,7 +14,7 @@ it('a quarter that is over, and a word that is none, are told as such at /period
   const run = (period: string): Promise<{ body: unknown }> =>
     county.call('inspection', 'POST', '/v1/obligation-runs', { token, body: { period } });
   expect((await run('2025-Q4')).body).toMatchObject({
-    status: 422, code: 'period-unknown', title: '期间不可用', errors: [{ pointer: '/period', value: '2025-Q4', remedy: expect.stringMatching(/^请填写 20\d\d-Q\d 或以后的季度 · give 20\d\d-Q\d or a later quarter$/) as unknown }],
+    status: 422, code: 'period-unknown', title: '期间不可用', errors: [{ pointer: '/period', value: '2025-Q4', remedy: expect.stringMatching(/^可填 20\d\d-Q\d、20\d\d-Q\d · Give 20\d\d-Q\d or 20\d\d-Q\d\.$/) as unknown }],
   });
   expect((await run('2026-Q5')).body).toMatchObject({ status: 422, errors: [{ pointer: '/period' }] });
 }); // prettier-ignore
