@@ -145,7 +145,7 @@ beforeAll(async () => {
       await done('inspection', '/v1/inspections', official.token!, {
         establishmentId: obligation!.establishmentId,
         method: 'on-site',
-        visitedAt: '2026-11-23T08:30:00+08:00',
+        visitedAt: `2026-11-23T08:3${visit}:00+08:00`,
         results: Array.from({ length: 8 }, (_, item) => ({
           item: `catering-0${item + 1}`,
           result: item === 6 ? 'fail' : 'pass',
