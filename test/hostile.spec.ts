@@ -483,7 +483,9 @@ describe.each(sheets)('an upload to $service$path', ({ service, path, title, row
       for (let at = 0; at < files.length; at += 5)
         await Promise.all(
           files.slice(at, at + 5).map(async ([what, bytes, code]) => {
-            const answer = await county.upload(service, path, office, bytes, 'x.xlsx');
+            const answer = await county.upload(service, path, office, bytes, 'x.xlsx').catch((cause: unknown) => {
+              throw new Error(`${what} had no answer`, { cause });
+            }); // prettier-ignore
             judge(what, answer, [413, 422]);
             expect([what, (answer.body as { code: string }).code]).toEqual([what, code]);
           }),
