@@ -251,7 +251,7 @@ export class AssignmentService {
     ]);
     await tx.query(
       `update proposal set state = 'approved', version = version + 1, approved_by = $2, approved_at = $3, counts = counts || $4 where id = $1`,
-      [id, tx.caller.id, tx.now, JSON.stringify({ assigned: wanted.length - skipped, skipped })],
+      [id, tx.caller.id, tx.now, JSON.stringify({ skipped })],
     );
     return this.one(tx, id);
   }

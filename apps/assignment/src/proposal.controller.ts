@@ -66,7 +66,7 @@ class ProposalCounts implements Counts {
   @ApiProperty({
     type: Number,
     description:
-      '批准时情况已变、未予安排的,不再计入 assigned · left out at the approval, because they had changed meanwhile; no longer counted as assigned',
+      '批准时情况已变、未予安排的(assigned 中的一部分) · left out at the approval, because they had changed meanwhile: a part of `assigned`',
     example: 0,
   })
   skipped: number;
