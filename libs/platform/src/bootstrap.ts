@@ -182,7 +182,7 @@ export async function startService(
     new RepeatInterceptor(),
   );
   const routes = new Routes();
-  app.useGlobalFilters(new ProblemFilter(log, routes));
+  app.useGlobalFilters(new ProblemFilter(log));
 
   const fastify = adapter.getInstance();
   takeJsonAlone(fastify);
@@ -199,7 +199,9 @@ export async function startService(
       randomBytes(16).toString('hex'),
     );
     void reply.header('x-trace-id', request.traceId).header('cache-control', 'no-store');
-    const refusal = unreadable(request.raw);
+    // Before the body is read: of a path that nobody takes, it does not matter.
+    const refusal =
+      unreadable(request.raw) ?? (request.is404 ? routes.refusal(request, reply) : undefined);
     if (refusal) {
       done(refusal);
       return;

@@ -5,7 +5,7 @@ import { CommitUnknown, isAway, KeyReused, Repeated } from '#database';
 import { FilesNotConfigured, FilesUnavailable } from '#files';
 import {
   type ArgumentMetadata, type ArgumentsHost, type CanActivate, Catch, type CallHandler, type ExceptionFilter, type ExecutionContext, HttpException,
-  type NestInterceptor, NotFoundException, type ValidationError, ValidationPipe,
+  type NestInterceptor, type ValidationError, ValidationPipe,
 } from '@nestjs/common'; // prettier-ignore
 import { type OpenAPIObject } from '@nestjs/swagger';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
@@ -231,16 +231,11 @@ export class Routes {
 /** The one place where errors become answers. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(
-    private readonly log: Logger,
-    private readonly routes: Routes,
-  ) {}
+  constructor(private readonly log: Logger) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
-    const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const routeless = request.is404 && error instanceof NotFoundException;
-    const status = tell(routeless ? this.routes.refusal(request, reply) : error, request, reply);
+    const status = tell(error, request, host.switchToHttp().getResponse<FastifyReply>());
     if (status === 500)
       this.log.error({ err: bare(error), traceId: request.traceId }, 'request failed');
     // The caller is told to come again; why the place of the files refuses us is for who runs it.
