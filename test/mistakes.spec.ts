@@ -87,7 +87,7 @@ describe('a body', () => {
     const { errors } = await problem('POST', '/v1/establishments', { name: 5, address: '', kind: 'bar', area: 'big' }); // prettier-ignore
     expect(errors.map(({ pointer, rule, remedy }) => [pointer, rule, remedy])).toEqual([
       ['/division', 'required', '必填,请补上该字段 · it is required: add this field'],
-      ['/name', 'isString', '请填写文字 · give a text'],
+      ['/name', 'isString', '请填写文字,JSON 中须加引号 · give a text, in JSON with quotation marks'],
       ['/address', 'isLength', '不能为空 · it must not be empty'],
       ['/kind', 'isIn', expect.stringMatching(/^须为以下取值之一:production, .* · it must be one of: production, /)],
       ['/area', 'isNumber', '请填写数字 · give a number'],
@@ -112,6 +112,7 @@ describe('a body', () => {
       ]);
     expect((await ask('GET', path)).body).toMatchObject({ version: 1 });
     expect((await ask('PATCH', path, { area: null }, { headers: { 'if-match': '"1"' } })).status).toBe(200);
+    expect(await problem('PATCH', path, { area: 1 }, { headers: { 'if-match': '2' } })).toMatchObject({ status: 428, detail: expect.stringContaining('with its quotation marks') as unknown }); // prettier-ignore
     expect((await problem('PATCH', path, { area: 1 }, { headers: { 'if-match': '"1"' } })).detail).toBe('当前版本为 2,请重新读取后再提交。 · It is at version 2 now: read it again, then repeat.');
   }); // prettier-ignore
 });
@@ -145,3 +146,9 @@ describe.each([
     expect(said.errors[0]!.remedy).toMatch(example);
   });
 });
+
+it('a number where a text of digits is wanted is told to be put in quotation marks', async () => {
+  expect((await problem('POST', '/v1/establishments', { ...shop, division: 371425101201 })).errors).toEqual([
+    { pointer: '/division', rule: 'isString', value: 371425101201, remedy: '请填写文字,JSON 中须加引号 · give a text, in JSON with quotation marks' },
+  ]);
+}); // prettier-ignore

@@ -58,7 +58,7 @@ function show() {
   const said = !jwt
     ? '未登录 · Not signed in'
     : over
-      ? `${account} 的登录已失效(每次五分钟) · The sign-in of ${account} is over (five minutes at a time)`
+      ? `${account} 的登录已失效(每次五分钟,账号变更后立即失效) · The sign-in of ${account} is over (five minutes at a time, or until the account is changed)`
       : `当前账号 · Signed in as ${account}: ${name}, ${roles}, ${division}; 有效至 · until ${until}`;
   if (who.textContent === said) return; // a screen reader reads each change
   who.textContent = said;

@@ -81,7 +81,9 @@ export const IfMatch = createParamDecorator((_: unknown, context: ExecutionConte
   if (!version)
     throw new DomainError(
       'if-match-missing',
-      '请带上最近读取的 ETag 作为 If-Match,如 "3"。 · Send If-Match with the ETag you last read, like "3".',
+      header === undefined
+        ? '请带上最近读取的 ETag 作为 If-Match,如 "3"。 · Send If-Match with the ETag you last read, like "3".'
+        : 'If-Match 须为最近读取的 ETag,连同引号,如 "3"。 · If-Match takes the ETag you last read with its quotation marks, like "3".',
     );
   return Number(version);
 });
@@ -111,7 +113,7 @@ export class OidcGuard implements CanActivate {
     if (request.raw.headersDistinct['authorization']?.length !== 1)
       throw new DomainError(
         'not-signed-in',
-        '请发送一个带访问令牌的 Authorization: Bearer 请求头。 · Send one Authorization: Bearer with an access token.',
+        '请发送一个带访问令牌的 Authorization: Bearer 请求头;在 Swagger UI 中点击 Authorize。 · Send one Authorization: Bearer with an access token; in Swagger UI press Authorize.',
       );
     const principal = await this.principalOf(authorization);
     request.principal = principal;

@@ -4,7 +4,7 @@ import { type Bilingual } from './problem.js';
 const remedies: Record<string, Bilingual> = {
   required: '必填,请补上该字段 · it is required: add this field',
   notNull: '不能为空值,请去掉该字段 · it must not be null: leave this field out',
-  isString: '请填写文字 · give a text',
+  isString: '请填写文字,JSON 中须加引号 · give a text, in JSON with quotation marks',
   isInt: '请填写整数 · give a whole number',
   isNumber: '请填写数字 · give a number',
   isBoolean: '请填写 true 或 false · give true or false',
