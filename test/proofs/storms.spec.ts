@@ -207,7 +207,7 @@ describe('a transaction with a time limit', () => {
   const caller = { id: 'test', division: '371425', correlationId: 'x', limitMs: 300 };
   const kept = (): Promise<object[]> => fleet.rows('assignment', `select key from idempotency_key where actor = 'late'`); // prettier-ignore
   const open = (): Promise<object[]> =>
-    fleet.rows('assignment', `select query from pg_stat_activity where datname = current_database() and query like '%late%' and pid <> pg_backend_pid()`); // prettier-ignore
+    fleet.rows('assignment', `select query from pg_stat_activity where datname = current_database() and query like '%''late''%' and pid <> pg_backend_pid()`); // prettier-ignore
 
   it('is ended for good when its work never comes back, and late work reaches nothing', async () => {
     let late: (() => void) | undefined;

@@ -111,7 +111,7 @@ class CreateAccount {
   @IsDivision()
   division: string;
 
-  @ApiPropertyOptional({ type: String, format: 'uuid', description: '名单中的包保干部(assignment 服务 GET /officials),角色为 official 时必填 · which official of the roster (assignment, GET /officials); needed for the role official', example })
+  @ApiPropertyOptional({ type: String, format: 'uuid', description: '名单中的包保干部(assignment 服务 GET /officials),角色为 official 时必填;一人可有多个账号 · which official of the roster (assignment, GET /officials); needed for the role official; one may have several accounts', example })
   @Given()
   @IsUUID()
   official?: string;
