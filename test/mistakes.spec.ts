@@ -134,7 +134,7 @@ describe.each([
     const said = await upload(bytes, name);
     expect(said).toMatchObject({ status: 422, code: 'sheet-format' });
     expect(said.detail).toMatch(words);
-    expect(said.errors).toEqual([{ pointer: '/file', rule: 'sheet-format', value: name, remedy: '请将表格另存为 XLSX 或 CSV 后上传 · save the sheet as XLSX or CSV, and send that' }]);
+    expect(said.errors).toEqual([{ pointer: '/file', rule: 'sheet-format', value: name, remedy: '请上传有内容的 XLSX 或 CSV,其他格式请先另存 · send an XLSX or CSV with rows in it; save any other kind as one first' }]);
   }); // prettier-ignore
 
   it('with other columns is told where to see the right ones', async () => {

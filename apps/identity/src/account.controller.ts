@@ -226,7 +226,7 @@ export class AccountController {
   @Patch(':id')
   @Roles('county-admin')
   @ApiOperation({ summary: '变更账号,五秒内令其原有登录失效 · change an account; its sign-ins so far end within five seconds' })
-  @ApiHeader({ name: 'If-Match', required: true, description: '最近一次读到的 ETag · the ETag that was read last' })
+  @ApiHeader({ name: 'If-Match', required: true })
   @ApiBody({
     type: ChangeAccount,
     examples: {

@@ -12,8 +12,11 @@ const files = new Map([
   ['oauth2-redirect.js', 'text/javascript'],
   ['favicon-32x32.png', 'image/png'],
 ]);
+const ownFiles = new Map([['swagger.page.mjs', 'text/javascript']]);
+const foreignFolder = dirname(
+  createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'),
+);
 
-const ownScript = 'swagger.page.mjs';
 /** Scripts are files of ours. Swagger UI writes styles into its elements, and shows a picture that an API answers. */
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -39,21 +42,15 @@ export async function serveDocs(
       .end(page(services));
     return;
   }
-  if (name === ownScript) {
-    response
-      .writeHead(200, { 'content-type': 'text/javascript', 'cache-control': 'no-cache' })
-      .end(await readFile(new URL(ownScript, import.meta.url)));
-    return;
-  }
-  const type = files.get(name);
+  const own = ownFiles.get(name);
+  const type = own ?? files.get(name);
   if (!type) {
     tellPlain(response, noRoute());
     return;
   }
-  const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   response
-    .writeHead(200, { 'content-type': type, 'cache-control': 'max-age=3600' })
-    .end(await readFile(join(folder, name)));
+    .writeHead(200, { 'content-type': type, 'cache-control': own ? 'no-cache' : 'max-age=3600' })
+    .end(await readFile(join(own ? import.meta.dirname : foreignFolder, name)));
 }
 
 function page(services: string[]): string {

@@ -221,7 +221,6 @@ export class EstablishmentController {
   @ApiHeader({
     name: 'If-Match',
     required: true,
-    description: '最近一次读到的 ETag · the ETag that was read last',
   })
   @ApiResponse({ status: 200, type: Establishment })
   async change(

@@ -7,7 +7,7 @@ import { type Bilingual } from './problem.js';
 
 /** A text of this form; what is wrong otherwise is said in both languages. */
 export const Form = (form: RegExp, message: Bilingual): PropertyDecorator =>
-  Matches(form, { message });
+  applyDecorators(IsString(), Matches(form, { message }));
 
 /*
  * No control characters (PostgreSQL takes no NUL) and no halves of a surrogate pair, in ranges that mean the same with the
@@ -20,7 +20,6 @@ const lines =
 /** A text of one line. */
 export const Line = (max: number, min = 1): PropertyDecorator =>
   applyDecorators(
-    IsString(),
     Length(min, max),
     Form(oneLine, '须为一行文字,不含控制字符 · $property must be one line without control characters'),
   ); // prettier-ignore
@@ -28,7 +27,6 @@ export const Line = (max: number, min = 1): PropertyDecorator =>
 /** A text that may have several lines. */
 export const Prose = (max: number, min = 1): PropertyDecorator =>
   applyDecorators(
-    IsString(),
     Length(min, max),
     Form(lines, '不能含控制字符 · $property must have no control characters'),
   ); // prettier-ignore
@@ -54,11 +52,7 @@ const cursor = '371425101201.01934f5c-7c00-7000-8000-000000000001';
 
 /** A keyset page: send `next` of the page before as `after`. */
 export class PageQuery {
-  @ApiPropertyOptional({
-    type: String,
-    description: '从此处继续:前一页返回的 next · where to go on: the `next` of the page before',
-    example: cursor,
-  })
+  @ApiPropertyOptional({ type: String, example: cursor })
   @IsOptional()
   @Form(
     /^\d{6,12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,

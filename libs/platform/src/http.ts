@@ -144,9 +144,7 @@ function shown(value: unknown): unknown {
 /** One error a field, the first that matters: what is missing has no form to mend. */
 function fieldErrors({ property, value, constraints, children, target }: ValidationError, above: string): FieldError[] {
   const pointer = `${above}/${property}`;
-  const broken: Record<string, string> = value === undefined && constraints ? { required: '' } : { ...constraints };
-  if ('matches' in broken && typeof value === 'number') broken['isString'] = ''; // its digits have the form
-  const said = firstBroken(broken);
+  const said = firstBroken(value === undefined && constraints ? { required: '' } : (constraints ?? {}));
   return [
     ...said.map(([rule, words]) => ({
       pointer,

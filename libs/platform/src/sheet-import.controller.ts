@@ -33,7 +33,6 @@ class ImportQuery {
 class FindingQuery {
   @ApiPropertyOptional({
     type: String,
-    description: '从此处继续:前一页返回的 next · where to go on: the `next` of the page before',
     example: '17.1',
   })
   @IsOptional()

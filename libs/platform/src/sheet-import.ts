@@ -111,7 +111,7 @@ export interface RowTaker<Memory, Looked> {
 /** What to do about a file that cannot be taken as a whole; for its columns there is an example. */
 const remedyOf: Record<Exclude<SheetFault, 'sheet-headers'>, Bilingual> = {
   'sheet-format':
-    '请将表格另存为 XLSX 或 CSV 后上传 · save the sheet as XLSX or CSV, and send that',
+    '请上传有内容的 XLSX 或 CSV,其他格式请先另存 · send an XLSX or CSV with rows in it; save any other kind as one first',
   'sheet-encoding':
     '请另存为 XLSX 或 UTF-8 的 CSV 后上传 · save it as XLSX, or as CSV in UTF-8, and send that',
   'sheet-damaged':
