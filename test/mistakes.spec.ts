@@ -103,6 +103,13 @@ describe('a body', () => {
     ]);
   }); // prettier-ignore
 
+  it('that is no object is told so, a list or a single value', async () => {
+    for (const given of [[shop], [], 5, true])
+      expect((await problem('POST', '/v1/establishments', given)).errors).toEqual([
+        { pointer: '/', rule: 'isObject', value: given, remedy: expect.stringMatching(/^请发送 JSON 对象.* · send a JSON object/) as unknown },
+      ]);
+  }); // prettier-ignore
+
   it('that changes nothing is refused, and leaves the version', async () => {
     const { id } = (await ask('POST', '/v1/establishments', shop)).body as { id: string };
     const path = `/v1/establishments/${id}`;
@@ -118,17 +125,17 @@ describe('a body', () => {
 });
 
 describe.each([
-  ['registry', '/v1/ledger-imports', /establishments\.xlsx/],
-  ['assignment', '/v1/roster-imports', /roster\.xlsx/],
-] as const)('an upload to %s%s', (service, path, example) => {
+  ['registry', '/v1/ledger-imports', /establishments\.xlsx/, '主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态'],
+  ['assignment', '/v1/roster-imports', /roster\.xlsx/, '姓名,职务,层级,行政区划代码'],
+] as const)('an upload to %s%s', (service, path, example, titles) => {
   const upload = async (bytes: Uint8Array, name: string): Promise<Problem> =>
     (await county.upload(service, path, admin, bytes, name)).body as Problem;
 
   it.each([
-    ['a.docx', zip({ '[Content_Types].xml': '<Types/>', 'word/document.xml': '<document/>' }), /这是Word 文件.*This is a Word file: save/],
-    ['a.pdf', Buffer.from('%PDF-1.7\n%…\n'), /这是PDF 文件.*This is a PDF: save/],
+    ['a.docx', zip({ '[Content_Types].xml': '<Types/>', 'word/document.xml': '<document/>' }), /这是 Word 文件.*This is a Word file: save/],
+    ['a.pdf', Buffer.from('%PDF-1.7\n%…\n'), /这是 PDF 文件.*This is a PDF: save/],
     ['a.xls', Buffer.from('d0cf11e0a1b11ae1', 'hex'), /这是旧版 Excel.*This is an old Excel/],
-    ['a.png', Buffer.from('89504e470d0a1a0a', 'hex'), /这是PNG 图片.*This is a PNG picture/],
+    ['a.png', Buffer.from('89504e470d0a1a0a', 'hex'), /这是 PNG 图片.*This is a PNG picture/],
     ['a.csv', Buffer.alloc(0), /文件是空的.*The file is empty/],
   ])('of %s says what it is and what to send', async (name, bytes, words) => {
     const said = await upload(bytes, name);
@@ -144,7 +151,16 @@ describe.each([
       errors: [{ pointer: '/file', rule: 'sheet-headers', value: 'a.txt' }],
     });
     expect(said.errors[0]!.remedy).toMatch(example);
+    expect(said.detail).toMatch(/第 1 行有不认识的标题:“some words”。 · .* Row 1 has titles that are not known: “some words”\.$/); // prettier-ignore
   });
+
+  it('with titles and no row is refused', async () => {
+    const said = await upload(Buffer.from(`${titles}\n`), 'a.csv');
+    expect(said).toMatchObject({ status: 422, code: 'sheet-empty' });
+    expect(said.errors).toEqual([
+      { pointer: '/file', rule: 'sheet-empty', value: 'a.csv', remedy: '请在标题行下方填写数据后上传 · fill in rows below the titles, and send it again' },
+    ]);
+  }); // prettier-ignore
 });
 
 it('a number where a text of digits is wanted is told to be put in quotation marks', async () => {

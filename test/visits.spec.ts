@@ -202,14 +202,22 @@ describe('a visit', () => {
     ['a time without its offset', (body: Draft) => (body.visitedAt = '2026-11-23T09:00:00'), 'validation-failed', 'matches'],
     ['a refusal without its reason', (body: Draft) => (body.operator = { answer: 'refused', witness: '李某' }), 'validation-failed', 'required'],
     ['an unknown field deep down', (body: Draft) => Object.assign(body.operator, { mood: 'bad' }), 'validation-failed', 'whitelistValidation'],
-    ['another checklist', (body: Draft) => (body.checklist = 'sale'), 'no-checklist', undefined],
+    ['another checklist', (body: Draft) => (body.checklist = 'sale'), 'no-checklist', 'no-checklist'],
   ])('is refused with %s', async (_what, spoil, code, rule) => {
     const body = visit('甲店') as unknown as Draft;
     spoil(body);
     const answer = await submit(body);
     const problem = answer.body as { code: string; errors: { rule: string }[] };
     expect(problem.code).toBe(code);
-    if (rule) expect(problem.errors.map((one) => one.rule)).toContain(rule);
+    expect(problem.errors.map((one) => one.rule)).toContain(rule);
+  }); // prettier-ignore
+
+  it('by another checklist, or a version that there is not, is told those that there are', async () => {
+    const told = async (wrong: object): Promise<unknown> =>
+      ((await submit(visit('甲店', wrong))).body as { errors: unknown }).errors;
+    const remedy = expect.stringMatching(/^该主体可用:catering v1;.* · this establishment takes catering v1;/) as unknown;
+    expect(await told({ checklist: 'sale' })).toEqual([{ pointer: '/checklist', rule: 'no-checklist', value: 'sale', remedy }]);
+    expect(await told({ checklist: 'catering', checklistVersion: 99 })).toEqual([{ pointer: '/checklistVersion', rule: 'no-checklist', value: 99, remedy }]);
   }); // prettier-ignore
 
   it('by a method that does not count is recorded and leaves the visit due', async () => {

@@ -48,8 +48,8 @@ const rules = {
   'post-missing': ['refused', '请填写职务 · fill in the post'],
   'level-unknown': ['refused', '层级应为市级、县级、乡级或村级 · use 市级, 县级, 乡级 or 村级'],
   'division-unknown': ['refused', '请填写本辖区内的区划代码 · give a division code of your ground'],
-  'level-mismatch': ['refused', '代码位数与层级不符:县6位、乡9位、村12位 · a county has 6 digits, a township 9, a village 12'],
-  'text-too-long': ['refused', '最多100字 · at most 100 characters'],
+  'level-mismatch': ['refused', '代码位数与层级不符:县 6 位、乡 9 位、村 12 位 · a county has 6 digits, a township 9, a village 12'],
+  'text-too-long': ['refused', '最多 100 字 · at most 100 characters'],
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
 } as const; // prettier-ignore
 

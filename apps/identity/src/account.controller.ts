@@ -248,7 +248,7 @@ export class AccountController {
   @Post(':id/password-reset')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '重置密码,返回24小时内有效的一次性密码 · reset the password; the answer shows a one-time password, good for 24 hours' })
+  @ApiOperation({ summary: '重置密码,返回 24 小时内有效的一次性密码 · reset the password; the answer shows a one-time password, good for 24 hours' })
   @ApiResponse({ status: 200, type: PasswordReset })
   async resetPassword(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<PasswordReset> {
     return this.once(

@@ -28,7 +28,7 @@ export class EvidenceFields {
   @IsInstant()
   takenAt: string;
 
-  @ApiPropertyOptional({ type: Number, minimum: -90, maximum: 90, description: '纬度,度,WGS84;与 `longitude` 同时填写 · degrees, WGS84; together with `longitude`', example: 36.7934 }) // prettier-ignore
+  @ApiPropertyOptional({ type: Number, minimum: -90, maximum: 90, description: '纬度,度,WGS84;与 `longitude` 同时填写;只存档,不与主体的位置比对 · degrees, WGS84; together with `longitude`; kept, and not compared with where the establishment is', example: 36.7934 }) // prettier-ignore
   @ValidateIf(placed)
   @NumberOfForm()
   @IsNumber()
@@ -100,7 +100,7 @@ export class Evidence {
   @ApiProperty({
     type: Position,
     nullable: true,
-    description: '拍摄位置,WGS84;没有则为 null · where it was taken, WGS84; null where nobody said',
+    description: '拍摄位置,WGS84,由设备报告;只存档,不与主体的位置比对;没有则为 null · where it was taken, WGS84, as the device said: it is kept, and not compared with where the establishment is; null where nobody said',
   })
   position: Position | null;
   @ApiProperty({

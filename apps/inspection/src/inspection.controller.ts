@@ -233,7 +233,11 @@ export class SubmitInspection {
   @Type(() => Finding)
   findings: Finding[];
 
-  @ApiPropertyOptional({ type: Position })
+  @ApiPropertyOptional({
+    type: Position,
+    description:
+      '督导人员的位置,WGS84;只存档,不与主体的位置比对 · where the official was, WGS84: kept, and not compared with where the establishment is',
+  })
   @IsOptional()
   @IsObject()
   @ValidateNested()

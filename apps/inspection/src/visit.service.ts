@@ -143,14 +143,14 @@ export class VisitService {
       [place.division, place.kind],
     );
     const found = fitting.find((one) => (code === undefined || one.code === code) && (version === undefined || one.version === version));
-    if (!found)
-      throw new DomainError(
-        'no-checklist',
-        fitting.length === 0
-          ? `尚未加载 ${place.kind} 的检查表,请由县级加载(部署步骤 load)。 · No checklist for ${place.kind} is loaded: the county loads one (deploy step \`load\`).`
-          : `${place.kind} 可用的检查表:${fitting.map((one) => `${one.code} v${one.version}`).join('、')}。 · For ${place.kind} there are ${fitting.map((one) => `${one.code} version ${one.version}`).join(', ')}.`,
-      );
-    return found;
+    if (found) return found;
+    if (fitting.length === 0)
+      throw new DomainError('no-checklist', `尚未加载 ${place.kind} 的检查表,请由县级加载(部署步骤 load)。 · No checklist for ${place.kind} is loaded: the county loads one (deploy step \`load\`).`);
+    const there = fitting.map((one) => `${one.code} v${one.version}`).join(', ');
+    const [pointer, value] = code === undefined || fitting.some((one) => one.code === code) ? ['/checklistVersion', version] : ['/checklist', code];
+    throw new DomainError('no-checklist', `${place.kind} 可用的检查表:${there}。 · For ${place.kind} there is ${there}.`, [
+      { pointer, rule: 'no-checklist', value: value ?? null, remedy: `该主体可用:${there};不填则用最新的 · this establishment takes ${there}; left out, it is the newest` },
+    ]);
   } // prettier-ignore
 }
 

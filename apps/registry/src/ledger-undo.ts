@@ -55,7 +55,7 @@ export async function undoImport(tx: Tx, importId: string): Promise<Undone> {
   );
   if (state === 'undone') return undoneOf(tx, importId);
   if (state !== 'done' || dryRun)
-    throw new DomainError('wrong-state', `只有已完成的导入才能撤销,当前为 ${dryRun ? '试导入' : state}。 · Only an import that has landed can be undone; this is ${dryRun ? 'a dry run' : state}.`);
+    throw new DomainError('wrong-state', `只有已完成的导入才能撤销,当前为 ${dryRun ? '试算' : state}。 · Only an import that has landed can be undone; this is ${dryRun ? 'a dry run' : state}.`);
   await everyEffectKept(tx, importId, counts);
   // Imports of the county take turns batch by batch; this is one more turn.
   await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(division.slice(0, 6))]);

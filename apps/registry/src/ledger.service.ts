@@ -72,7 +72,7 @@ const rules = {
   'township-missing': ['refused', '请填写本辖区的乡镇(街道) · fill in a township of your ground'],
   'name-missing': ['refused', '请填写主体名称 · fill in the name'],
   'kind-unknown': ['refused', `请填写十种业态之一:${kindWords} · use one of the ten kinds: ${kindWords}`],
-  'text-too-long': ['refused', '名称最多200字,场所最多300字 · at most 200 characters a name, 300 an address'],
+  'text-too-long': ['refused', '名称最多 200 字,场所最多 300 字 · at most 200 characters a name, 300 an address'],
   'identity-ambiguous': ['refused', '与多个主体相符,请先核实 · it fits several establishments: find out which'],
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
 } as const; // prettier-ignore

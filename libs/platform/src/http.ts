@@ -61,8 +61,9 @@ function nulls(value: unknown, pointer: string): FieldError[] {
 
 class StrictPipe extends ValidationPipe {
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    if (metadata.type === 'body' && value === null)
-      throw refusal([{ pointer: '/', rule: 'isObject', value: null, remedy: '请发送 JSON 对象 · Send a JSON object.' }]);
+    // An array would be judged item by item, as if its places were fields.
+    if (metadata.type === 'body' && value !== undefined && (typeof value !== 'object' || value === null || Array.isArray(value)))
+      throw refusal([{ pointer: '/', rule: 'isObject', value: shown(value), remedy: '请发送 JSON 对象,如 {"name":"…"},不是列表或单个值 · send a JSON object, like {"name":"…"}, no list and no single value' }]);
     // Every path has it as a UUID (see `completed`).
     if (metadata.type === 'param' && metadata.data === 'id' && !isUuid(value))
       throw new DomainError('bad-request', '路径中的 id 不是有效的编号(UUID)。 · The id in the path is no UUID.', [

@@ -24,6 +24,7 @@ export const problems = {
   'sheet-format': [422, '文件格式不支持', 'The file is no XLSX and no CSV'],
   'sheet-encoding': [422, '文件编码无法识别', 'The encoding of the file is not known'],
   'sheet-headers': [422, '缺少必要的列', 'Columns that are needed are missing'],
+  'sheet-empty': [422, '表格中没有数据行', 'The sheet has no rows'],
   'sheet-damaged': [422, '文件已损坏', 'The file is damaged'],
   'sheet-bomb': [422, '文件解压后过大', 'The file unpacks to more than is taken'],
   'sheet-too-large': [422, '表格内容过多', 'The sheet holds more than is taken'],

@@ -244,6 +244,10 @@ export class SheetImports<Memory, Looked> implements Job {
         { pointer: '/file', rule: code, value: fileName, remedy: code === 'sheet-headers' ? this.taker.example : remedyOf[code] },
       ]);
     });
+    if (rows === 0)
+      throw new DomainError('sheet-empty', '文件只有标题,没有数据行。 · The file has titles and no rows.', [
+        { pointer: '/file', rule: 'sheet-empty', value: fileName, remedy: '请在标题行下方填写数据后上传 · fill in rows below the titles, and send it again' },
+      ]);
     const id = uuidv7();
     const keeping = { ...caller, idempotency: undefined }; // the key stands for the whole
     try {

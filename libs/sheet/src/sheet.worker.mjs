@@ -370,7 +370,8 @@ async function readCsv(take) {
 }
 
 let columns;
-let closest = [...required];
+/** The row that lacks the fewest of the titles, and what stands there instead. */
+let closest;
 let count = 0;
 let width = 0;
 let characters = 0;
@@ -421,9 +422,12 @@ const take = {
   find(row, cells) {
     const fields = Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
     const missing = required.filter((field) => !fields.includes(field));
-    if (missing.length < closest.length) closest = missing;
     if (missing.length === 0) columns = fields;
-    else if (row >= 30) throw headerless();
+    else if (!closest || missing.length < closest.missing.length) {
+      const unknown = Array.from(cells, (cell, at) => (fields[at] ? '' : (cell ?? '').replace(/[\s\p{Cc}]+/gu, ' ').trim())).filter(Boolean);
+      if (unknown.length > 0 || missing.length < required.length) closest = { row, missing, unknown };
+    }
+    if (!columns && row >= 30) throw headerless();
   },
   full: () => batch > 0 && ready.length >= batch,
   async pause() {
@@ -432,12 +436,17 @@ const take = {
 };
 
 function headerless() {
-  const names = closest.map(
-    (field) => Object.entries(headers).find(([, one]) => one === field)?.[0],
-  );
+  const { row, missing, unknown } = closest ?? { missing: required, unknown: [] };
+  const names = missing
+    .map((field) => Object.entries(headers).find(([, one]) => one === field)?.[0])
+    .join('、');
+  const found = unknown.slice(0, 10).map((text) => `“${text.slice(0, 30)}”`).join('、'); // prettier-ignore
+  const [zh, en] = found
+    ? [`第 ${row} 行有不认识的标题:${found}。`, ` Row ${row} has titles that are not known: ${found}.`]
+    : ['', ''];
   return new Refused(
     'sheet-headers',
-    `前 30 行内没有包含以下列的标题行:${names.join('、')}。 · No header row with these columns within the first rows: ${names.join('、')}.`,
+    `前 30 行内没有包含以下列的标题行:${names}。${zh} · No header row with these columns within the first 30 rows: ${names}.${en}`,
   );
 }
 
@@ -466,7 +475,7 @@ const starts = [
 const otherFile = (zh, en) =>
   new Refused(
     'sheet-format',
-    `这是${zh},请将表格另存为 XLSX 或 CSV。 · This is ${en}: save the sheet as XLSX or CSV.`,
+    `这是${/^[a-z]/i.test(zh) ? ' ' : ''}${zh},请将表格另存为 XLSX 或 CSV。 · This is ${en}: save the sheet as XLSX or CSV.`,
   );
 
 try {
