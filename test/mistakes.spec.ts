@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { type Answer, County, zip } from '#testing';
+import { type Service } from '#contracts';
+import { type Answer, County, eventually, zip } from '#testing';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { identity } from '../apps/identity/src/identity.definition.js';
 import { registry } from '../apps/registry/src/registry.definition.js';
 
 /*
@@ -20,7 +22,7 @@ let office: string;
 let admin: string;
 let stranger: string;
 beforeAll(async () => {
-  county = await County.start([registry, assignment]);
+  county = await County.start([registry, assignment, identity]);
   admin = await county.token('county-admin', '371425');
   office = await county.token('office', '371425101');
   stranger = await county.token('office', '371425102');
@@ -168,3 +170,58 @@ it('a number where a text of digits is wanted is told to be put in quotation mar
     { pointer: '/division', rule: 'isString', value: 371425101201, remedy: '请填写文字,JSON 中须加引号 · give a text, in JSON with quotation marks' },
   ]);
 }); // prettier-ignore
+
+describe('a division code of the right form that is no place', () => {
+  const account = { name: 'nobody', displayName: '王秀英', role: 'office' };
+  const post = async (service: Service, path: string, body: unknown, token = admin): Promise<Problem> =>
+    (await county.call(service, 'POST', path, { token, body })).body as Problem;
+
+  beforeAll(async () => {
+    for (const service of ['assignment', 'identity'] as const)
+      await eventually(() => county.rows<{ n: number }>(service, 'select count(*)::int as n from division_list'), ([row]) => row?.n === 16); // prettier-ignore
+  });
+
+  it.each([
+    ['assignment', '/v1/proposals', { division: '371425999' }, '371425'],
+    ['assignment', '/v1/undertakings', { division: '371425999' }, '371425'],
+    ['assignment', '/v1/undertakings', { division: '371425999201' }, '371425'],
+    ['assignment', '/v1/undertakings', { division: '371425101999' }, '371425101'],
+    ['identity', '/v1/accounts', { ...account, division: '371425999' }, '371425'],
+    ['identity', '/v1/accounts', { ...account, role: 'grid-worker', division: '371425101999' }, '371425101'],
+  ] as const)('is refused by %s%s for %j', async (service, path, body, parent) => {
+    expect(await post(service, path, body)).toMatchObject({
+      status: 422, code: 'division-unknown', detail: `区划表中没有 ${body.division}。 · The division table has no ${body.division}.`,
+      errors: [{ pointer: '/division', rule: 'division-unknown', value: body.division, remedy: expect.stringMatching(`GET /divisions\\?parent=${parent} .* · GET /divisions\\?parent=${parent} of registry`) as unknown }],
+    });
+  }); // prettier-ignore
+
+  it('is refused for an establishment, and as the new place of an account', async () => {
+    expect(await post('registry', '/v1/establishments', { ...shop, division: '371425101999' })).toMatchObject({ code: 'village-unknown', errors: [{ pointer: '/division' }] });
+    const { id } = (await county.call('identity', 'POST', '/v1/accounts', { token: admin, body: { ...account, division: '371425101' } })).body as { id: string };
+    const move = (body: object, version: number): Promise<Answer> => county.call('identity', 'PATCH', `/v1/accounts/${id}`, { token: admin, body, headers: { 'if-match': `"${version}"` } });
+    expect((await move({ division: '371425999' }, 1)).body).toMatchObject({ code: 'division-unknown', errors: [{ pointer: '/division', value: '371425999' }] });
+    expect((await move({ division: '371425102' }, 1)).status).toBe(200);
+    // An account of a place that is gone can be closed.
+    await county.rows('identity', `update account set division = '371425997' where id = $1`, [id]);
+    expect((await move({ active: false }, 2)).status).toBe(200);
+  }); // prettier-ignore
+
+  it('of another county is told no better than one of another place', async () => {
+    for (const division of ['371425102', '371425998', '371499101'])
+      expect([division, (await post('assignment', '/v1/proposals', { division }, office)).code]).toEqual([division, 'out-of-scope']);
+  }); // prettier-ignore
+
+  it('is taken where its county’s list has not arrived', async () => {
+    const elsewhere = await county.token('county-admin', '371499');
+    const answer = await county.call('identity', 'POST', '/v1/accounts', { token: elsewhere, body: { ...account, name: 'early', division: '371499101' } }); // prettier-ignore
+    expect(answer.status).toBe(201);
+  });
+
+  it('holds nothing where lists and indicators are asked for it, as another’s', async () => {
+    for (const [service, path] of [['registry', 'establishments'], ['assignment', 'officials'], ['assignment', 'undertakings'], ['assignment', 'gaps'], ['identity', 'accounts']] as const)
+      for (const [token, division] of [[admin, '371425999'], [admin, '371499101'], ...(service === 'identity' ? [] : ([[office, '371425102']] as const))])
+        expect([path, division, (await county.call(service, 'GET', `/v1/${path}?division=${division}`, { token })).body]).toEqual([path, division, { items: [], next: null }]);
+    const { items } = (await county.call('registry', 'GET', '/v1/indicators?division=371425999', { token: admin })).body as { items: { denominator: number }[] };
+    expect(items.map(({ denominator }) => denominator)).toEqual(items.map(() => 0));
+  }); // prettier-ignore
+});

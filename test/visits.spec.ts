@@ -213,7 +213,7 @@ describe('a visit', () => {
   }); // prettier-ignore
 
   it('by another checklist, or a version that there is not, is told those that there are', async () => {
-    const told = async (wrong: object): Promise<unknown> =>
+    const told = async (wrong: Record<string, unknown>): Promise<unknown> =>
       ((await submit(visit('甲店', wrong))).body as { errors: unknown }).errors;
     const remedy = expect.stringMatching(/^该主体可用:catering v1;.* · this establishment takes catering v1;/) as unknown;
     expect(await told({ checklist: 'sale' })).toEqual([{ pointer: '/checklist', rule: 'no-checklist', value: 'sale', remedy }]);

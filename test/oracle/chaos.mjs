@@ -17,7 +17,7 @@ export const tables = {
   inspection: { premises: ['establishment_id'], responsibility: ['assignment_id'], qualification: ['official_id'], calendar_year: ['division', 'year'], calendar_gap: ['id'], obligation_run: ['division', 'period'], obligation: ['id'], inspection: ['id'], evidence: ['id'], corrective_action: ['id'] },
   training: { official: ['official_id'], certificate: ['id'] },
   notification: { message: ['id'], delivery: ['id'], subscriber_official: ['official_id'], subscriber_account: ['account_id'] },
-  identity: { official_copy: ['official_id'] }, // an account itself holds secrets: its facts speak for it
+  identity: { official_copy: ['official_id'], division_list: ['division'] }, // an account itself holds secrets: its facts speak for it
 }; // prettier-ignore
 /** What every service's file has to hold beside. */
 export const everywhere = { journal: ['id'], outbox: ['journal_id'], inbox: ['event_id', 'event_at'], dead_letter: ['id'], missing_fact: ['event_id'], idempotency_key: ['actor', 'route', 'key'], account_cutoff: ['account_id'] }; // prettier-ignore
@@ -711,6 +711,7 @@ const copies = [
   { of: 'registry.establishment', in: 'inspection.premises', key: 'establishment_id', columns: ['division', 'name', 'kind', 'tier', 'status', 'address'] },
   { of: 'registry.calendar_year', by: (row) => `${row.division} ${row.year}`, in: 'inspection.calendar_year', columns: ['holidays', 'workdays'] },
   { of: 'registry.division', by: (row) => row.division, which: (row) => Number(row.version) > 0, in: 'assignment.division_list', columns: ['name'] },
+  { of: 'registry.division', by: (row) => row.division, which: (row) => Number(row.version) > 0, in: 'identity.division_list', columns: ['name'] },
   { of: 'assignment.assignment', in: 'inspection.responsibility', key: 'assignment_id', columns: ['division', 'establishment_id', 'official_id', 'official_name', 'official_post', 'official_level', 'made_at', 'ended_at'] },
   { of: 'assignment.official', in: 'training.official', key: 'official_id', columns: ['division', 'level', 'name', 'post', 'active'] },
   { of: 'assignment.official', in: 'identity.official_copy', key: 'official_id', columns: ['division', 'active'] },

@@ -3,6 +3,7 @@ import {
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
+import { keepDivisions } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { AssignmentService } from './assignment.service.js';
 
@@ -33,14 +34,8 @@ export class AssignmentEvents {
   }
 
   @OnEvent(DivisionsListed)
-  async list(event: Envelope<DataOf<typeof DivisionsListed>>, tx: Tx): Promise<void> {
-    const { division, name, below } = event.data;
-    await tx.query(
-      `insert into division_list (division, sequence, name, below) values ($1, $2, $3, $4)
-       on conflict (division) do update set sequence = excluded.sequence, name = excluded.name, below = excluded.below
-         where division_list.sequence < excluded.sequence`,
-      [division, event.sequence, name, JSON.stringify(below)],
-    );
+  list(event: Envelope<DataOf<typeof DivisionsListed>>, tx: Tx): Promise<void> {
+    return keepDivisions(event, tx);
   }
 
   /** Qualified once is qualified: the earliest certificate counts, whichever comes first. */

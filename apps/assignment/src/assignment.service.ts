@@ -7,7 +7,7 @@ import {
   type Tier,
 } from '#contracts';
 import { type Tx } from '#database';
-import { DomainError, oneOf, outOfScope, policyOf } from '#platform';
+import { checkDivision, DomainError, oneOf, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -97,8 +97,7 @@ export class AssignmentService {
    * for (C and D); the county proposes all.
    */
   async propose(tx: Tx, division: string, catchingUp: boolean | null): Promise<ProposalView> {
-    if (!division.startsWith(tx.caller.division))
-      throw outOfScope(tx.caller.division);
+    await checkDivision(tx, division);
     const induction = await policyOf(tx, Induction, division);
     const { body } = await policyOf(tx, AssignmentCap, division);
     const officials = await tx.query<OfficialRow>(

@@ -7,7 +7,7 @@ import {
   type UndertakingState,
 } from '#contracts';
 import { type Tx } from '#database';
-import { DomainError, oneOf, outOfScope, type Policy, policyOf } from '#platform';
+import { checkDivision, DomainError, oneOf, type Policy, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -88,8 +88,7 @@ export class UndertakingService {
       throw new DomainError('validation-failed', '请指定地区或包保干部。 · Name a place or an official.', [
         { pointer: '/division', rule: 'required', value: null, remedy: '请填写 division 或 officialId · give division or officialId' },
       ]);
-    if (place !== undefined && !place.startsWith(tx.caller.division))
-      throw outOfScope(tx.caller.division);
+    if (place !== undefined) await checkDivision(tx, place);
     const text = await policyOf(tx, UndertakingText, tx.caller.division);
     // As an approval does: two that lock many officials take turns.
     await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);

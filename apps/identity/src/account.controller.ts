@@ -162,7 +162,7 @@ class AccountQuery extends PageQuery {
   @IsBoolean()
   active?: boolean;
 
-  @ApiPropertyOptional({ type: String, description: '该地区及其下级 · this place and what lies in it', example: '371425101' })
+  @ApiPropertyOptional({ type: String, example: '371425101' })
   @IsOptional()
   @IsDivision()
   division?: string;

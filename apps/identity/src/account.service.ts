@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { AccountChanged } from '#contracts';
 import { type Tx } from '#database';
 import {
+  checkDivision,
   DomainError,
   keepCutoff,
   logChanges,
@@ -95,7 +96,8 @@ export const groundOf = (place: string): string | undefined =>
 export class AccountService {
   /** @returns the account, with a one-time password that is told nowhere else */
   async create(tx: Tx, given: NewAccount): Promise<Once> {
-    await this.checkPlace(tx, given);
+    this.checkPlace(tx, given);
+    await checkDivision(tx, given.division);
     await this.checkOfficial(tx, given);
     const word = onceWord();
     const id = uuidv7();
@@ -125,7 +127,8 @@ export class AccountService {
     const rights = (['role', 'division', 'official', 'active'] as const).some((field) => before[field] !== after[field]);
     if (rights && tx.caller.id === id)
       throw new DomainError('own-act', '不能修改自己的角色、辖区或启用状态,请另一位县管理员办理。 · Nobody changes his own role, place or activity: ask another county admin.');
-    if (rights) await this.checkPlace(tx, after);
+    if (rights) this.checkPlace(tx, after);
+    if (before.division !== after.division) await checkDivision(tx, after.division);
     if (before.role !== after.role || before.official !== after.official || (after.active && !before.active))
       await this.checkOfficial(tx, after);
     if (before.active && before.role === 'county-admin' && (!after.active || after.role !== 'county-admin' || after.division !== before.division))
@@ -333,7 +336,7 @@ export class AccountService {
   }
 
   /** Whoever the account is for must have a place in the caller's ground, of the kind its role has. */
-  private async checkPlace(tx: Tx, { role, division }: NewAccount): Promise<void> {
+  private checkPlace(tx: Tx, { role, division }: NewAccount): void {
     if (!division.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division);
     const wanted = placesOf[role];
     if (!wanted.includes(division.length))

@@ -7,6 +7,7 @@ import { IdentityEvents } from './identity.events.js';
 import { identitySchema } from './migrations/0001-identity.js';
 import { walls } from './migrations/0002-walls.js';
 import { administration } from './migrations/0003-administration.js';
+import { divisions } from './migrations/0102-divisions.js';
 import { SignInController } from './sign-in.controller.js';
 import { Sweep } from './sweep.js';
 
@@ -30,6 +31,7 @@ export const identity: ServiceDefinition = {
     seals('identity'),
     retention('identity', ['change', 'personal_read']),
     retries('identity'),
+    divisions,
   ],
   events: [IdentityEvents],
   jobs: [Sweep],

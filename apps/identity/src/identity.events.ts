@@ -1,6 +1,7 @@
-import { type DataOf, type Envelope, OfficialChanged } from '#contracts';
+import { type DataOf, DivisionsListed, type Envelope, OfficialChanged } from '#contracts';
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
+import { keepDivisions } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { AccountService, groundOf } from './account.service.js';
 
@@ -24,5 +25,10 @@ export class IdentityEvents {
       [officialId, division, sequence, active],
     );
     if (newest.length > 0) await this.accounts.follow(tx, officialId, groundOf(division), active);
+  }
+
+  @OnEvent(DivisionsListed)
+  list(event: Envelope<DataOf<typeof DivisionsListed>>, tx: Tx): Promise<void> {
+    return keepDivisions(event, tx);
   }
 } // prettier-ignore

@@ -62,7 +62,7 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
     CalendarMissing,
     AccountChanged,
   ],
-  identity: [OfficialChanged],
+  identity: [OfficialChanged, DivisionsListed],
 };
 
 export const publishers: readonly Service[] = [

@@ -9,6 +9,7 @@ export * from './bootstrap.js';
 export { type ServiceDefinition } from './context.js';
 export { Served } from './served.js';
 export * from './fields.js';
+export * from './divisions.js';
 export * from './indicators.js';
 export * from './change-log.js';
 export * from './file-sweep.js';

@@ -126,7 +126,7 @@ const periodWords = {
   type: String, description: '季度(北京时间);不填为本季度 · a calendar quarter in Asia/Shanghai; without it, the present one', example: '2026-Q4',
 }; // prettier-ignore
 const divisionWords = {
-  type: String, description: '您辖区内的一个地区;不填则为整个辖区 · a place of your ground; without it, all of your ground', example: '371425101',
+  type: String, description: '您辖区内的一个地区;不填则为整个辖区;不存在或不在您辖区的地区没有内容,计数为 0 · a place of your ground; without it, all of your ground; a place that is none, or not of your ground, holds nothing: its numbers are 0', example: '371425101',
 }; // prettier-ignore
 
 class NumbersQuery {

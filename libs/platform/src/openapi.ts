@@ -74,7 +74,7 @@ const parameters: Record<string, { description: string; example?: unknown }> = {
   id: { description: '编号,见列表中的 id · its id, as the list shows it' },
   after: { description: '从此处继续:前一页返回的 next · where to go on: the `next` of the page before' },
   limit: { description: '每页条数,1 至 200 · how many on a page, 1 to 200', example: 50 },
-  division: { description: '只看该地区及其下级:6、9 或 12 位行政区划代码 · this place and what lies in it: a code of 6, 9 or 12 digits', example: '371425101' },
+  division: { description: '只看该地区及其下级:6、9 或 12 位行政区划代码;不存在或不在您辖区的地区没有内容 · this place and what lies in it: a code of 6, 9 or 12 digits; a place that is none, or not of your ground, holds nothing', example: '371425101' },
   establishment: { description: '主体编号 · id of an establishment (registry, GET /establishments)' },
   official: { description: '包保干部编号 · id of an official (assignment, GET /officials)' },
   kind: { description: '主体业态 · kind of business' },

@@ -62,6 +62,7 @@ export const problems = {
     'There are as many subscriptions as are taken',
   ],
   'code-wrong': [422, '验证码有误', 'The code is wrong'],
+  'division-unknown': [422, '行政区划代码不存在', 'There is no such division'],
   'out-of-scope': [403, '该地区不在您的管辖范围', 'This place is outside your ground'],
   'outcome-unknown': [
     503,
