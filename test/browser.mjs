@@ -81,6 +81,9 @@ const choose = async (page, service) => {
   await page.locator('.opblock').first().waitFor();
 };
 
+const chosen = (page) =>
+  page.locator('.topbar select').evaluate((one) => one.selectedOptions[0].textContent);
+
 /** What the foot of the page says of who is signed in; it lies above all that Swagger UI shows. */
 async function says(page, ...words) {
   const who = page.locator('#who');
@@ -133,6 +136,7 @@ async function again(page, name) {
 /** One click on the link is the whole change: the token is dropped, and the sign-in behind it ended. */
 async function signOut(page, name) {
   await signedInAs(page, name);
+  const service = await chosen(page);
   await page.locator('#switch').click();
   await page.getByText(`Sign out ${name}?`).waitFor();
   await look(page, 'sign-out');
@@ -142,6 +146,8 @@ async function signOut(page, name) {
   await page.getByRole('link', { name: 'Back to' }).click();
   await says(page, 'Not signed in');
   expect('the address', page.url(), `${run.baseUrl}/docs/`);
+  await page.locator('.opblock').first().waitFor();
+  expect('the service that was chosen', await chosen(page), service);
 }
 
 /** Lets the token that Swagger UI keeps end in `seconds`; no API takes it then, for it is not what was signed. */
@@ -204,6 +210,11 @@ async function walk(page) {
   await authorize(page, 'county');
   await signedInAs(page, 'county');
 
+  const forgotten = await execute(page, 'post', '/api/registry/v1/ledger-imports');
+  expect('an import without a file', forgotten.status, 422);
+  expect('the field it lacks', forgotten.body.errors[0]?.pointer, '/file');
+  await look(page, 'no-file');
+
   const imported = await execute(page, 'post', '/api/registry/v1/ledger-imports', (block) =>
     block.locator('input[type=file]').setInputFiles('apps/platform/sample/ledger.xlsx'),
   );
@@ -228,6 +239,7 @@ async function walk(page) {
   const period = `${today.getUTCFullYear()}-Q${Math.floor(today.getUTCMonth() / 3) + 1}`;
   await call('county', 'POST', '/inspection/v1/obligation-runs', { period });
 
+  await choose(page, 'assignment');
   await signOut(page, 'county');
   await choose(page, 'inspection');
   const nobody = await execute(page, 'get', '/api/inspection/v1/obligations');

@@ -6,11 +6,30 @@ const [who, signIn, change] = ['who', 'sign-in', 'switch'].map((id) => document.
 /** The token that an API no longer took, whatever its time says: its account may have been changed. */
 let refused;
 
+/**
+ * What lacks its file or another field is sent all the same: Swagger UI would leave it without a word, and the API says
+ * which field is missing and what to do.
+ */
+const sendAsItIs = () => ({
+  statePlugins: {
+    oas3: {
+      wrapSelectors: {
+        validateBeforeExecute: () => () => true,
+        validateShallowRequired: () => () => [],
+      },
+    },
+  },
+});
+
+const documents = services.split(',').map((name) => ({ name, url: `/api/${name}/openapi.json` }));
 const ui = SwaggerUIBundle({
-  urls: services.split(',').map((name) => ({ name, url: `/api/${name}/openapi.json` })),
+  urls: documents,
+  // Whoever comes back from another account goes on where he was.
+  'urls.primaryName': sessionStorage.getItem('service') ?? documents[0]?.name,
   dom_id: '#ui',
   deepLinking: true,
   layout: 'StandaloneLayout',
+  plugins: [sendAsItIs],
   presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
   persistAuthorization: true,
   displayRequestDuration: true,
@@ -87,6 +106,10 @@ addEventListener('storage', ({ key, newValue }) => {
   if (key === 'authorized')
     ui.getSystem().authActions.restoreAuthorization({ authorized: JSON.parse(newValue ?? '{}') });
 });
-ui.getStore().subscribe(show);
+ui.getStore().subscribe(() => {
+  show();
+  const shown = documents.find(({ url }) => url === ui.getSystem().specSelectors.url());
+  if (shown) sessionStorage.setItem('service', shown.name);
+});
 setInterval(show, 1000);
 show();
