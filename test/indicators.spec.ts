@@ -308,8 +308,13 @@ describe('each number', () => {
           expect([code, part, /\p{Script=Han}/u.test(words.zh), /[A-Za-z]/.test(words.en)]).toEqual([code, part, true, true]); // prettier-ignore
         }
       }
-    for (const path of ['/v1/indicators/unknown', '/v1/indicators/toString', '/v1/indicators/assignment-rate/rows']) // prettier-ignore
-      expect(await call('registry', 'GET', path, admin)).toMatchObject({ status: 404, body: { code: 'not-found' } }); // prettier-ignore
+    const codes = (await numbers('registry', '')).map(({ code }) => code);
+    for (const wrong of ['unknown', 'toString', 'assignment-rate'])
+      for (const path of [`/v1/indicators/${wrong}`, `/v1/indicators/${wrong}/rows`])
+        expect(await call('registry', 'GET', path, admin)).toMatchObject({
+          status: 404,
+          body: { code: 'not-found', errors: [{ pointer: '/code', rule: 'isIn', value: wrong, remedy: `须为以下取值之一:${codes.join('、')} · it must be one of: ${codes.join(', ')}` }] },
+        }); // prettier-ignore
   });
 
   it('is null, and opens nothing, where there is nothing to count', async () => {

@@ -203,7 +203,9 @@ export class UndertakingService {
     const { state, officialName } = undertaking;
     refuseOutdated(undertaking);
     if (documentSha256 !== undertaking.documentSha256)
-      throw new DomainError('document-differs', '请重新阅读承诺书,并提交 GET /undertakings 中该承诺书的 documentSha256(不是文中的名单校验码)。 · Read the document again and send its `documentSha256` as GET /undertakings shows it (not the code of the list that is printed in it).');
+      throw new DomainError('document-differs', '请重新阅读承诺书,并提交 GET /undertakings 中该承诺书的 documentSha256(不是文中的名单校验码)。 · Read the document again and send its `documentSha256` as GET /undertakings shows it (not the code of the list that is printed in it).', [
+        { pointer: '/documentSha256', rule: 'document-differs', value: documentSha256, remedy: '请用 GET /undertakings 中的 documentSha256 · take documentSha256 from GET /undertakings' },
+      ]);
     if (bare(signedName) !== bare(officialName))
       throw new DomainError('validation-failed', '请签本人姓名。 · He signs with his own name.', [
         { pointer: '/signedName', rule: 'ownName', value: signedName, remedy: `请签本人姓名 · sign as ${officialName}` },

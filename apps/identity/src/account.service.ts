@@ -337,7 +337,7 @@ export class AccountService {
 
   /** Whoever the account is for must have a place in the caller's ground, of the kind its role has. */
   private checkPlace(tx: Tx, { role, division }: NewAccount): void {
-    if (!division.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division);
+    if (!division.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division, division);
     const wanted = placesOf[role];
     if (!wanted.includes(division.length))
       throw new DomainError('validation-failed', '地区与角色不相符。 · The place does not fit the role.', [
@@ -352,7 +352,7 @@ export class AccountService {
   ): Promise<void> {
     if (role === 'official' && !official)
       throw new DomainError('validation-failed', '包保干部的账号须注明是哪位包保干部。 · An official’s account says which official it is.', [
-        { pointer: '/official', rule: 'required', value: null, remedy: '请填写包保干部编号 · give the id of the official' },
+        { pointer: '/official', rule: 'required', value: null, remedy: '请填写包保干部编号,见 assignment 的 GET /officials · give the id of the official: GET /officials of assignment shows it' },
       ]); // prettier-ignore
     if (!official) return;
     if (role !== 'official')

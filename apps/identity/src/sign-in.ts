@@ -50,6 +50,9 @@ const laterMs = 3000;
 const lockedText =
   '密码错误次数过多,请 15 分钟后再试。Too many wrong passwords: try again in 15 minutes.';
 const wrongText = '账号或密码不正确。The account or the password is wrong.';
+/** For who has the right password alone; to anybody else the account is one that there is not. */
+const closedText =
+  '该账号已停用,如需恢复请联系县管理员。This account is closed: ask your county admin if you need it again.';
 const lostText =
   '登录已过期,请重新输入账号和密码。The sign-in took too long, or the account was changed: start again.';
 
@@ -87,7 +90,7 @@ export class SignIns {
         outcome: right && account ? 'inactive' : 'wrong-password',
         ...known,
         status: 401,
-        html: loginPage(wrongText, name),
+        html: loginPage(right && account ? closedText : wrongText, name),
       };
     await forgiveTry(this.pool, guard, triedAt);
     if (account.password_until && account.password_until.getTime() <= (await this.now()))

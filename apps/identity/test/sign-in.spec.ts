@@ -268,8 +268,12 @@ describe('a closed account', () => {
     expect((await program()).status).toBe(401);
     const wrong = await (await browser()).post({ name, password: 'x' });
     const right = await (await browser()).post({ name, password: own });
-    expect([right.status, right.html]).toEqual([wrong.status, wrong.html]);
-  });
+    // Who has the password is told whom to ask; nobody else is told from a name that there is not.
+    expect([right.status, right.html]).toEqual([401, expect.stringContaining('该账号已停用,如需恢复请联系县管理员。This account is closed: ask your county admin')]);
+    const nobody = await (await browser()).post({ name: 'nobody-here', password: 'x' });
+    expect([wrong.status, wrong.html.replace(name, 'nobody-here')]).toEqual([401, nobody.html]);
+    expect(nobody.html).toContain('The account or the password is wrong');
+  }); // prettier-ignore
 });
 
 describe('a second factor', () => {

@@ -126,7 +126,7 @@ export class EstablishmentService {
   }
 
   private async checkVillage(tx: Tx, division: string): Promise<void> {
-    if (!division.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division);
+    if (!division.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division, division);
     const [village] = await tx.query(
       `select 1 as one from division where division = $1 and level = 'village'`,
       [division],
@@ -159,7 +159,8 @@ export class EstablishmentService {
             pointer: '/uscc',
             rule: 'uscc-check-digit',
             value: given,
-            remedy: '请对照营业执照核对代码。 · Compare the code with the licence.',
+            remedy:
+              '须为 18 位且校验位正确,请对照营业执照核对,没有则不填 · it has 18 characters, the last of which checks the others: compare it with the licence; leave it out where there is none',
           },
         ],
       );

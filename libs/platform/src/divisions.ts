@@ -35,7 +35,7 @@ export async function keepDivisions(
  * @throws DomainError `out-of-scope`, alike for another's and for none; `division-unknown`
  */
 export async function checkDivision(tx: Tx, code: string): Promise<void> {
-  if (!code.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division);
+  if (!code.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division, code);
   const [wrong] = await tx.query<{ parent: string }>(
     `select parent from unnest($1::text[], $2::text[]) as step (parent, child) join division_list on division = parent
      where length(child) > length(parent) and not below @> jsonb_build_array(jsonb_build_object('division', child)) order by parent limit 1`,

@@ -6,7 +6,7 @@ import {
 import { IsIn, IsOptional } from 'class-validator';
 import { Caller, type Role, Roles } from './auth.js';
 import { Form, afterOf, IsDivision, type Page, PageOf, pageOf, PageQuery } from './fields.js';
-import { oneOf } from './problem.js';
+import { DomainError } from './problem.js';
 
 class IndicatorWords {
   @ApiProperty({ type: String, example: '包保关系落实率' })
@@ -186,7 +186,14 @@ export function indicatorRoutes(
 ): new (database: Database) => IndicatorRoutes {
   const codes = indicators.map(({ code }) => code);
   const sources = [...new Set(indicators.map((one) => one.of))];
-  const one = (code: string): Indicator => oneOf(indicators.filter((known) => known.code === code));
+  const one = (code: string): Indicator => {
+    const found = indicators.find((known) => known.code === code);
+    if (!found)
+      throw new DomainError('not-found', '没有这个指标。 · There is no such indicator.', [
+        { pointer: '/code', rule: 'isIn', value: code.slice(0, 200), remedy: `须为以下取值之一:${codes.join('、')} · it must be one of: ${codes.join(', ')}` },
+      ]);
+    return found;
+  };
   const asked = (now: Date, given?: string): { period: string | null; from?: string; to?: string } => {
     if (!periods) return { period: null };
     const period = given ?? periods.periodOf(now);

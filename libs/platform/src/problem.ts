@@ -122,9 +122,14 @@ export const staleVersion = (current: { version: number }): DomainError =>
     current,
   );
 
-/** @param ground the caller's own */
-export const outOfScope = (ground: string): DomainError =>
-  new DomainError('out-of-scope', `您的辖区是 ${ground}。 · Your ground is ${ground}.`);
+/**
+ * @param ground the caller's own
+ * @param division what was given, in the field of this name
+ */
+export const outOfScope = (ground: string, division: string): DomainError =>
+  new DomainError('out-of-scope', `您的辖区是 ${ground}。 · Your ground is ${ground}.`, [
+    { pointer: '/division', rule: 'out-of-scope', value: division, remedy: `请填写 ${ground} 或其下级的代码 · give ${ground}, or the code of a place in it` },
+  ]); // prettier-ignore
 
 /** The one row that was asked for. @throws DomainError `not-found`, alike for what is absent and what is another's. */
 export function oneOf<T>(rows: T[]): T {

@@ -63,5 +63,6 @@ it('of several rules that one value breaks the first that matters is told', () =
   expect(first('matches', 'isLength')).toBe('isLength');
   expect(first('isIso8601', 'matches')).toBe('matches');
   expect(first('unheardOf', 'isIso8601')).toBe('unheardOf');
+  expect(first('isUuid', 'isArray')).toBe('isArray');
   expect(first()).toBeUndefined();
 });

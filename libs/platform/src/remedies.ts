@@ -48,8 +48,12 @@ export function unknownField(name: string, known: string[] = []): Bilingual {
     : `没有字段 ${shown},可用:${known.join('、')} · there is no field ${shown}; there are ${known.join(', ')}`;
 }
 
-/** Kinds of value before their limits, limits before forms; a date that is none in any form is asked for its form. */
+/**
+ * A list before what is in it; kinds of value before their limits, limits before forms; a date that is none in any form is
+ * asked for its form.
+ */
 const ranks = [
+  /^isArray$/,
   /^(whitelistValidation|required|is(?!Length|Iso8601))/,
   /^(isLength|min|max|array)/i,
   /^matches/,

@@ -423,9 +423,15 @@ const take = {
     const fields = Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
     const missing = required.filter((field) => !fields.includes(field));
     if (missing.length === 0) columns = fields;
-    else if (!closest || missing.length < closest.missing.length) {
-      const unknown = Array.from(cells, (cell, at) => (fields[at] ? '' : (cell ?? '').replace(/[\s\p{Cc}]+/gu, ' ').trim())).filter(Boolean);
-      if (unknown.length > 0 || missing.length < required.length) closest = { row, missing, unknown };
+    if (missing.length > 0) {
+      const unknown = Array.from(cells, (cell, at) =>
+        fields[at] ? '' : (cell ?? '').replace(/[\s\p{Cc}]+/gu, ' ').trim(),
+      ).filter(Boolean);
+      // A title row has few texts, and the rows below the header row have no more than it has.
+      const [fewer, more] = closest
+        ? [missing.length - closest.missing.length, unknown.length - closest.unknown.length]
+        : [-1, 0];
+      if (fewer < 0 || (fewer === 0 && more > 0)) closest = { row, missing, unknown };
     }
     if (!columns && row >= 30) throw headerless();
   },
@@ -442,7 +448,10 @@ function headerless() {
     .join('、');
   const found = unknown.slice(0, 10).map((text) => `“${text.slice(0, 30)}”`).join('、'); // prettier-ignore
   const [zh, en] = found
-    ? [`第 ${row} 行有不认识的标题:${found}。`, ` Row ${row} has titles that are not known: ${found}.`]
+    ? [
+        `第 ${row} 行有不认识的标题:${found}。`,
+        ` Row ${row} has titles that are not known: ${found}.`,
+      ]
     : ['', ''];
   return new Refused(
     'sheet-headers',
