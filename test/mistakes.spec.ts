@@ -127,7 +127,12 @@ describe('a body', () => {
 });
 
 describe.each([
-  ['registry', '/v1/ledger-imports', /establishments\.xlsx/, '主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态'],
+  [
+    'registry',
+    '/v1/ledger-imports',
+    /establishments\.xlsx/,
+    '主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态',
+  ],
   ['assignment', '/v1/roster-imports', /roster\.xlsx/, '姓名,职务,层级,行政区划代码'],
 ] as const)('an upload to %s%s', (service, path, example, titles) => {
   const upload = async (bytes: Uint8Array, name: string): Promise<Problem> =>
@@ -156,6 +161,11 @@ describe.each([
     expect(said.detail).toMatch(/第 1 行有不认识的标题:“some words”。 · .* Row 1 has titles that are not known: “some words”\.$/); // prettier-ignore
   });
 
+  it('that is the other sheet is told by its titles, not by the line above them', async () => {
+    const rows = `齐河县台账\n,,\n名字,地方,电话\n甲,乙,${'1'.repeat(11)}\n`;
+    expect((await upload(Buffer.from(rows), 'a.csv')).detail).toMatch(/第 3 行有不认识的标题:“名字”、“地方”、“电话”。 · /);
+  }); // prettier-ignore
+
   it('with titles and no row is refused', async () => {
     const said = await upload(Buffer.from(`${titles}\n`), 'a.csv');
     expect(said).toMatchObject({ status: 422, code: 'sheet-empty' });
@@ -173,7 +183,12 @@ it('a number where a text of digits is wanted is told to be put in quotation mar
 
 describe('a division code of the right form that is no place', () => {
   const account = { name: 'nobody', displayName: '王秀英', role: 'office' };
-  const post = async (service: Service, path: string, body: unknown, token = admin): Promise<Problem> =>
+  const post = async (
+    service: Service,
+    path: string,
+    body: unknown,
+    token = admin,
+  ): Promise<Problem> =>
     (await county.call(service, 'POST', path, { token, body })).body as Problem;
 
   beforeAll(async () => {
@@ -206,9 +221,12 @@ describe('a division code of the right form that is no place', () => {
     expect((await move({ active: false }, 2)).status).toBe(200);
   }); // prettier-ignore
 
-  it('of another county is told no better than one of another place', async () => {
+  it('of another’s ground is told no better than one of another county', async () => {
     for (const division of ['371425102', '371425998', '371499101'])
-      expect([division, (await post('assignment', '/v1/proposals', { division }, office)).code]).toEqual([division, 'out-of-scope']);
+      expect(await post('assignment', '/v1/proposals', { division }, office)).toMatchObject({
+        status: 403, code: 'out-of-scope',
+        errors: [{ pointer: '/division', rule: 'out-of-scope', value: division, remedy: '请填写 371425101 或其下级的代码 · give 371425101, or the code of a place in it' }],
+      });
   }); // prettier-ignore
 
   it('is taken where its county’s list has not arrived', async () => {
@@ -223,5 +241,30 @@ describe('a division code of the right form that is no place', () => {
         expect([path, division, (await county.call(service, 'GET', `/v1/${path}?division=${division}`, { token })).body]).toEqual([path, division, { items: [], next: null }]);
     const { items } = (await county.call('registry', 'GET', '/v1/indicators?division=371425999', { token: admin })).body as { items: { denominator: number }[] };
     expect(items.map(({ denominator }) => denominator)).toEqual(items.map(() => 0));
+  }); // prettier-ignore
+});
+
+describe('a list of what happened', () => {
+  it('shows the newest first, each row once, also those of one microsecond; a cursor of another order is refused', async () => {
+    const upload = async (): Promise<string> => ((await county.upload('registry', '/v1/ledger-imports?dryRun=true', admin, Buffer.from('主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n甲,,一号,表白寺镇,无此村,餐饮服务\n'), 'a.csv')).body as { id: string }).id;
+    const made = [];
+    for (let n = 0; n < 5; n++) made.push(await upload());
+    await county.rows('registry', `update ledger_import set created_at = '2026-11-23T01:00:00.123456Z' where id = any($1)`, [made.slice(1, 3)]);
+    await county.rows('registry', `update ledger_import set created_at = '2026-11-23T01:00:00.123455Z' where id = $1`, [made[0]]);
+    const read = async (query: string): Promise<{ items: { id: string }[]; next: string | null }> =>
+      (await ask('GET', `/v1/ledger-imports?${query}`, undefined, { token: admin })).body as never;
+    const found: string[] = [];
+    let next: string | null = '';
+    while (next !== null) {
+      const page: Awaited<ReturnType<typeof read>> = await read(`limit=1${next && `&after=${next}`}`);
+      found.push(...page.items.map(({ id }) => id));
+      next = page.next;
+    }
+    const last = made.slice(1, 3).sort().reverse();
+    expect(found.slice(-5)).toEqual([made[4], made[3], ...last, made[0]]);
+    expect(new Set(found).size).toBe(found.length);
+    expect((await problem('GET', `/v1/ledger-imports?after=371425.${made[0]!}`, undefined, { token: admin })).errors).toEqual([
+      { pointer: '/after', rule: 'matches', value: `371425.${made[0]!}`, remedy: expect.stringMatching(/^请填写前一页返回的 next · /) as unknown },
+    ]);
   }); // prettier-ignore
 });

@@ -69,6 +69,16 @@ const nouns: Record<string, string> = {
 const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message', 'notification.subscription', 'notification.delivery']); // prettier-ignore
 /** Kept by the county for all below it, and to be read from below. */
 const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'identity.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy', 'notification.policy']); // prettier-ignore
+/** Lists of what happened, by the field that says when. */
+const newestFirst: Record<string, string> = {
+  'registry.ledger_import': 'createdAt',
+  'assignment.roster_import': 'createdAt',
+  'assignment.proposal': 'proposedAt',
+  'inspection.obligation_run': 'createdAt',
+  'notification.message': 'createdAt',
+  'notification.delivery': 'createdAt',
+  'identity.sign_in': 'at',
+};
 /** Not shown by any route as rows. */
 const hidden = new Set(['journal', 'dead_letter', 'waiting_fact', 'idempotency_key']);
 
@@ -555,6 +565,10 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
     case 'limit': return free('1', '200');
     case 'after':
       if (route.path.endsWith('/findings')) return free('1.1');
+      // Of what happened: by an instant, and by the id of somebody's row of that instant.
+      if (newestFirst[tableOf(route)])
+        return free(...['0000000000000000', '1795395600000000', '9999999999999999'].flatMap((micros) =>
+          [...picked(tableOf(route), 1).map(({ id }) => id), '00000000-0000-0000-0000-000000000000'].map((id) => `${micros}.${id}`)));
       return free(...[countyCode, townA, `${townA}201`, townB, `${townB}201`].map((code) => `${code}.00000000-0000-0000-0000-000000000000`));
     case 'division': return places([countyCode, townA, townB, `${townA}201`, `${townB}201`, foreignCounty, `${foreignCounty}101`]);
     case 'parent': return places([countyCode, townA, townB, foreignCounty, `${foreignCounty}101`]);
@@ -797,7 +811,10 @@ describe('the walls between townships', () => {
         if (probe.status === 403) continue;
         // Reading officials is itself written down: what this person has just read is there by now.
         const now = table.endsWith('.personal_read') ? await everyRow(table) : before;
-        const found = (await county.every<Record<string, string>>(service, path, person.token!)).map((item) => item[key]);
+        const items = await county.every<Record<string, string>>(service, path, person.token!);
+        const at = newestFirst[table];
+        if (at) expect([path, items.map((item) => item[at])]).toEqual([path, items.map((item) => item[at]).sort().reverse()]);
+        const found = items.map((item) => item[key]);
         const expected = now.filter((row) => row.table === table && sees(person, row)).map(({ id }) => id);
         expect([person.who, path, found.sort()]).toEqual([person.who, path, expected.sort()]);
         exact += expected.length > 0 ? 1 : 0;

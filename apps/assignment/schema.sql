@@ -343,6 +343,7 @@ create table proposal (
   constraint proposal_pkey PRIMARY KEY (id),
   constraint proposal_state_check CHECK ((state = ANY (ARRAY['open'::text, 'approved'::text])))
 );
+CREATE INDEX proposal_newest ON public.proposal USING btree (proposed_at DESC, id DESC);
 CREATE INDEX proposal_place ON public.proposal USING btree (division, id);
 alter table proposal enable row level security;
 alter table proposal force row level security;
@@ -400,6 +401,7 @@ create table roster_import (
   constraint roster_import_pkey PRIMARY KEY (id),
   constraint roster_import_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text, 'undone'::text])))
 );
+CREATE INDEX roster_import_newest ON public.roster_import USING btree (created_at DESC, id DESC);
 CREATE INDEX roster_import_waiting ON public.roster_import USING btree (id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
 alter table roster_import enable row level security;
 alter table roster_import force row level security;

@@ -381,7 +381,9 @@ create table sign_in (
   constraint sign_in_outcome_check CHECK ((outcome = ANY (ARRAY['signed-in'::text, 'wrong-password'::text, 'wrong-code'::text, 'locked'::text, 'inactive'::text, 'expired'::text])))
 );
 CREATE INDEX sign_in_account ON public.sign_in USING btree (account_id, id);
+CREATE INDEX sign_in_account_newest ON public.sign_in USING btree (account_id, at DESC, id DESC);
 CREATE INDEX sign_in_at ON public.sign_in USING btree (at);
+CREATE INDEX sign_in_newest ON public.sign_in USING btree (at DESC, id DESC);
 CREATE INDEX sign_in_place ON public.sign_in USING btree (division, id);
 alter table sign_in enable row level security;
 alter table sign_in force row level security;

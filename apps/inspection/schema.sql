@@ -353,6 +353,7 @@ create table obligation_run (
   constraint obligation_run_division_period_key UNIQUE (division, period),
   constraint obligation_run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text])))
 );
+CREATE INDEX obligation_run_newest ON public.obligation_run USING btree (created_at DESC, id DESC);
 alter table obligation_run enable row level security;
 alter table obligation_run force row level security;
 create policy standing_insert on obligation_run for insert to inspection_app

@@ -88,6 +88,7 @@ create table delivery (
 );
 CREATE INDEX delivery_due ON public.delivery USING btree (next_at, id) WHERE (next_at IS NOT NULL);
 CREATE INDEX delivery_message ON public.delivery USING btree (message_id) WHERE (next_at IS NOT NULL);
+CREATE INDEX delivery_newest ON public.delivery USING btree (created_at DESC, id DESC);
 CREATE INDEX delivery_place ON public.delivery USING btree (division, id);
 CREATE INDEX delivery_under_way ON public.delivery USING btree (subscription_id) WHERE (leased_until IS NOT NULL);
 alter table delivery enable row level security;
@@ -184,7 +185,9 @@ create table message (
   constraint message_audience_check CHECK ((audience = ANY (ARRAY['official'::text, 'county-admin'::text]))),
   constraint message_check CHECK (((audience = 'official'::text) = (official_id IS NOT NULL)))
 );
+CREATE INDEX message_newest ON public.message USING btree (created_at DESC, id DESC);
 CREATE INDEX message_official ON public.message USING btree (official_id, division, id);
+CREATE INDEX message_official_newest ON public.message USING btree (official_id, created_at DESC, id DESC);
 CREATE INDEX message_place ON public.message USING btree (division, id);
 alter table message enable row level security;
 alter table message force row level security;

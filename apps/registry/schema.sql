@@ -325,6 +325,7 @@ create table ledger_import (
   constraint ledger_import_pkey PRIMARY KEY (id),
   constraint ledger_import_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text, 'undone'::text])))
 );
+CREATE INDEX ledger_import_newest ON public.ledger_import USING btree (created_at DESC, id DESC);
 CREATE INDEX ledger_import_waiting ON public.ledger_import USING btree (id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
 alter table ledger_import enable row level security;
 alter table ledger_import force row level security;

@@ -18,6 +18,7 @@ import { premisesSequence } from './migrations/0004-premises-sequence.js';
 import { undertakings } from './migrations/0005-undertakings.js';
 import { rosterParts } from './migrations/0007-import-parts.js';
 import { proposalCatchingUp } from './migrations/0102-proposal-catching-up.js';
+import { newestFirst } from './migrations/0103-newest.js';
 import { OfficialController } from './official.controller.js';
 import { OfficialService } from './official.service.js';
 import { ProposalController } from './proposal.controller.js';
@@ -64,6 +65,7 @@ export const assignment: ServiceDefinition = {
     retention('assignment', ['change', 'personal_read']),
     retries('assignment'),
     proposalCatchingUp,
+    newestFirst,
   ],
   events: [AssignmentEvents],
   jobs: [RosterImports],

@@ -10,6 +10,9 @@ import {
   pageOf,
   PageQuery,
   Roles,
+  newest,
+  NewestPageOf,
+  NewestQuery,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
@@ -136,7 +139,7 @@ export class ProposalLine {
   warning: string | null;
 }
 
-class ProposalPage extends PageOf(Proposal) {}
+class ProposalPage extends NewestPageOf(Proposal) {}
 class LinePage extends PageOf(ProposalLine) {}
 
 @ApiTags('proposals')
@@ -163,16 +166,17 @@ export class ProposalController {
 
   @Get()
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '查询包保方案 · proposals of your ground' })
+  @ApiOperation({ summary: '查询包保方案,最新的在前 · proposals of your ground, the newest first' })
   @ApiResponse({ status: 200, type: ProposalPage })
-  async page(@Caller() caller: DatabaseCaller, @Query() query: PageQuery): Promise<Page<Proposal>> {
+  async page(@Caller() caller: DatabaseCaller, @Query() query: NewestQuery): Promise<Page<Proposal>> {
+    const page = newest('proposed_at', query);
     const found = await this.database.within(caller, (tx) =>
-      tx.query<Proposal>(
-        `select ${proposalView} from proposal where (division, id) > ($1, $2::uuid) order by division, id limit $3`,
-        [...afterOf(query), query.limit + 1],
+      tx.query<Proposal & { micros: string }>(
+        `select ${proposalView}, ${page.micros} from proposal where ${page.older} ${page.order} limit $3`,
+        [...page.from, query.limit + 1],
       ),
     );
-    return pageOf(found, query, ({ id }) => id);
+    return page.of(found);
   }
 
   @Get(':id')

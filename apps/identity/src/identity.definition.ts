@@ -8,6 +8,7 @@ import { identitySchema } from './migrations/0001-identity.js';
 import { walls } from './migrations/0002-walls.js';
 import { administration } from './migrations/0003-administration.js';
 import { divisions } from './migrations/0102-divisions.js';
+import { newestSignIns } from './migrations/0103-newest.js';
 import { SignInController } from './sign-in.controller.js';
 import { Sweep } from './sweep.js';
 
@@ -32,6 +33,7 @@ export const identity: ServiceDefinition = {
     retention('identity', ['change', 'personal_read']),
     retries('identity'),
     divisions,
+    newestSignIns,
   ],
   events: [IdentityEvents],
   jobs: [Sweep],

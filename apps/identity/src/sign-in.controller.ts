@@ -1,5 +1,5 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles } from '#platform';
+import { Caller, type Page, Roles, newest, NewestPageOf, NewestQuery } from '#platform';
 import { Controller, Get, Query } from '@nestjs/common';
 import {
   ApiOperation,
@@ -28,7 +28,7 @@ class SignIn {
   at: Date;
 } // prettier-ignore
 
-class SignInQuery extends PageQuery {
+class SignInQuery extends NewestQuery {
   @ApiPropertyOptional({
     type: String,
     format: 'uuid',
@@ -45,7 +45,7 @@ class SignInQuery extends PageQuery {
   outcome?: SignInOutcome;
 }
 
-class SignInPage extends PageOf(SignIn) {}
+class SignInPage extends NewestPageOf(SignIn) {}
 
 /** Sign-ins of people. Programs take a token every few minutes with their client secret, and are not listed. */
 @ApiTags('sign-ins')
@@ -55,17 +55,18 @@ export class SignInController {
 
   @Get()
   @Roles('county-admin', 'auditor')
-  @ApiOperation({ summary: '查询登录记录 · who of your ground signed in, or tried to' })
+  @ApiOperation({ summary: '查询登录记录,最新的在前 · who of your ground signed in, or tried to, the newest first' })
   @ApiResponse({ status: 200, type: SignInPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: SignInQuery): Promise<Page<SignIn>> {
+    const page = newest('at', query);
     const found = await this.database.within(caller, (tx) =>
-      tx.query<SignIn>(
-        `select id, division, account_id as "accountId", outcome, address, at from sign_in
-         where (division, id) > ($1, $2::uuid) and ($3::uuid is null or account_id = $3) and ($4::text is null or outcome = $4)
-         order by division, id limit $5`,
-        [...afterOf(query), query.account ?? null, query.outcome ?? null, query.limit + 1],
+      tx.query<SignIn & { micros: string }>(
+        `select id, division, account_id as "accountId", outcome, address, at, ${page.micros} from sign_in
+         where ${page.older} and ($3::uuid is null or account_id = $3) and ($4::text is null or outcome = $4)
+         ${page.order} limit $5`,
+        [...page.from, query.account ?? null, query.outcome ?? null, query.limit + 1],
       ),
     );
-    return pageOf(found, query, ({ id }) => id);
+    return page.of(found);
   }
 } // prettier-ignore

@@ -100,7 +100,8 @@ export class Evidence {
   @ApiProperty({
     type: Position,
     nullable: true,
-    description: '拍摄位置,WGS84,由设备报告;只存档,不与主体的位置比对;没有则为 null · where it was taken, WGS84, as the device said: it is kept, and not compared with where the establishment is; null where nobody said',
+    description:
+      '拍摄位置,WGS84,由设备报告;只存档,不与主体的位置比对;没有则为 null · where it was taken, WGS84, as the device said: it is kept, and not compared with where the establishment is; null where nobody said',
   })
   position: Position | null;
   @ApiProperty({

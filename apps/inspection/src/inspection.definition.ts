@@ -16,6 +16,7 @@ import { indicators } from './migrations/0099-indicators.js';
 import { evidence } from './migrations/0003-evidence.js';
 import { runs } from './migrations/0100-runs.js';
 import { runPlace } from './migrations/0101-run-place.js';
+import { newestRuns } from './migrations/0102-newest.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -56,6 +57,7 @@ export const inspection: ServiceDefinition = {
     runs,
     retries('inspection'),
     runPlace,
+    newestRuns,
   ],
   events: [InspectionEvents],
   fileTables: ['evidence'],

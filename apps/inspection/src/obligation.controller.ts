@@ -10,6 +10,9 @@ import {
   PageQuery,
   Roles,
   oneOf,
+  newest,
+  NewestPageOf,
+  NewestQuery,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import {
@@ -158,7 +161,7 @@ class ObligationQuery extends PageQuery {
 }
 
 class ObligationPage extends PageOf(Obligation) {}
-class RunPage extends PageOf(ObligationRun) {}
+class RunPage extends NewestPageOf(ObligationRun) {}
 
 const view = `id, division, version, establishment_id as "establishmentId", establishment_name as "establishmentName", tier, period,
   due_on::text as "dueOn", state, official_id as "officialId", official_name as "officialName", inspection_id as "inspectionId",
@@ -186,16 +189,17 @@ export class ObligationRunController {
 
   @Get()
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '查询督导任务的历次生成 · list the runs that opened visits' })
+  @ApiOperation({ summary: '查询督导任务的历次生成,最新的在前 · list the runs that opened visits, the newest first' })
   @ApiResponse({ status: 200, type: RunPage })
-  async page(@Caller() caller: DatabaseCaller, @Query() query: PageQuery): Promise<Page<ObligationRun>> {
+  async page(@Caller() caller: DatabaseCaller, @Query() query: NewestQuery): Promise<Page<ObligationRun>> {
+    const page = newest('created_at', query);
     const found = await this.database.within(caller, (tx) =>
-      tx.query<ObligationRun>(
-        `select ${runView} from obligation_run where (division, id) > ($1, $2::uuid) order by division, id limit $3`,
-        [...afterOf(query), query.limit + 1],
+      tx.query<ObligationRun & { micros: string }>(
+        `select ${runView}, ${page.micros} from obligation_run where ${page.older} ${page.order} limit $3`,
+        [...page.from, query.limit + 1],
       ),
     );
-    return pageOf(found, query, ({ id }) => id);
+    return page.of(found);
   }
 
   @Get(':id')

@@ -1,5 +1,5 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles } from '#platform';
+import { Caller, type Page, Roles, newest, NewestPageOf, NewestQuery } from '#platform';
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
@@ -86,7 +86,7 @@ class Delivery implements Sent {
   deliveredAt: Date | null;
 }
 
-class DeliveryQuery extends PageQuery {
+class DeliveryQuery extends NewestQuery {
   @ApiPropertyOptional({
     enum: deliveryStates,
     description:
@@ -106,7 +106,7 @@ class DeliveryQuery extends PageQuery {
   subscription?: string;
 }
 
-class DeliveryPage extends PageOf(Delivery) {}
+class DeliveryPage extends NewestPageOf(Delivery) {}
 
 @ApiTags('deliveries')
 @Controller('deliveries')
@@ -118,18 +118,19 @@ export class DeliveryController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'auditor')
-  @ApiOperation({ summary: '查询投递记录,state=dead 为已放弃的 · what was sent to whom, and what became of it; state=dead: what was given up' })
+  @ApiOperation({ summary: '查询投递记录,最新的在前,state=dead 为已放弃的 · what was sent to whom, and what became of it, the newest first; state=dead: what was given up' })
   @ApiResponse({ status: 200, type: DeliveryPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: DeliveryQuery): Promise<Page<Sent>> {
+    const page = newest('created_at', query);
     const found = await this.database.within(caller, (tx) =>
-      tx.query<Sent>(
-        `select ${deliveryView} from delivery
-         where (division, id) > ($1, $2::uuid) and ($3::text is null or state = $3) and ($4::uuid is null or subscription_id = $4)
-         order by division, id limit $5`,
-        [...afterOf(query), query.state ?? null, query.subscription ?? null, query.limit + 1],
+      tx.query<Sent & { micros: string }>(
+        `select ${deliveryView}, ${page.micros} from delivery
+         where ${page.older} and ($3::text is null or state = $3) and ($4::uuid is null or subscription_id = $4)
+         ${page.order} limit $5`,
+        [...page.from, query.state ?? null, query.subscription ?? null, query.limit + 1],
       ),
     );
-    return pageOf(found, query, ({ id }) => id);
+    return page.of(found);
   }
 
   @Get(':id')

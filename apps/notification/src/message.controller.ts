@@ -1,15 +1,14 @@
 import { MessageRead } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
 import {
-  afterOf,
   Caller,
   DomainError,
   type Page,
-  PageOf,
-  pageOf,
-  PageQuery,
   Roles,
   oneOf,
+  newest,
+  NewestPageOf,
+  NewestQuery,
 } from '#platform';
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
@@ -85,7 +84,7 @@ export class Message {
   readAt: Date | null;
 }
 
-class MessageQuery extends PageQuery {
+class MessageQuery extends NewestQuery {
   @ApiPropertyOptional({
     enum: ['true', 'false'],
     description: 'true:只看发给本人的 · true: those that are for you',
@@ -108,7 +107,7 @@ class MessageQuery extends PageQuery {
   read?: 'true' | 'false';
 }
 
-class MessagePage extends PageOf(Message) {}
+class MessagePage extends NewestPageOf(Message) {}
 
 const view = `id, division, version, kind, subject_id as "subjectId", audience, official_id as "officialId",
   jsonb_build_object('zh', title_zh, 'en', title_en) as title, about, template_version as "templateVersion", created_at as "createdAt", read_at as "readAt"`;
@@ -128,23 +127,24 @@ export class MessageController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'auditor')
-  @ApiOperation({ summary: '查询消息,包保干部只见本人的 · who was told what in your ground; an official sees his own' })
+  @ApiOperation({ summary: '查询消息,最新的在前,包保干部只见本人的 · who was told what in your ground, the newest first; an official sees his own' })
   @ApiResponse({ status: 200, type: MessagePage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: MessageQuery): Promise<Page<Message>> {
+    const page = newest('created_at', query);
     const found = await this.database.within(caller, (tx) =>
-      tx.query<Message>(
-        `select ${view} from message
-         where (division, id) > ($1, $2::uuid)
+      tx.query<Message & { micros: string }>(
+        `select ${view}, ${page.micros} from message
+         where ${page.older}
            and (not $3::boolean or (audience = $5 and case when audience = 'official' then official_id = $4::uuid else division = $6 end))
            and ($7::text is null or kind = $7) and ($8::boolean is null or (read_at is not null) = $8)
-         order by division, id limit $9`,
+         ${page.order} limit $9`,
         [
-          ...afterOf(query), query.mine === 'true', ...mine(caller), query.kind ?? null,
+          ...page.from, query.mine === 'true', ...mine(caller), query.kind ?? null,
           query.read === undefined ? null : query.read === 'true', query.limit + 1,
         ],
       ),
     );
-    return pageOf(found, query, ({ id }) => id);
+    return page.of(found);
   }
 
   @Post(':id/receipt')

@@ -10,6 +10,7 @@ import { MessageTemplates } from './message.templates.js';
 import { messages } from './migrations/0002-messages.js';
 import { channels } from './migrations/0003-channels.js';
 import { leavers } from './migrations/0004-leavers.js';
+import { newestFirst } from './migrations/0102-newest.js';
 import { NotificationConfig } from './notification.config.js';
 import { NotificationEvents } from './notification.events.js';
 import { IndicatorController } from './notification.indicators.js';
@@ -55,6 +56,7 @@ export const notification: ServiceDefinition = {
     leavers,
     retention('notification', ['delivery']),
     retries('notification'),
+    newestFirst,
   ],
   events: [NotificationEvents, SubscriberEvents],
   jobs: [DeliveryRun],

@@ -14,6 +14,7 @@ import { ledger } from './migrations/0003-ledger.js';
 import { search } from './migrations/0004-search.js';
 import { records } from './migrations/0005-records.js';
 import { ledgerParts } from './migrations/0007-import-parts.js';
+import { newestLedgers } from './migrations/0102-newest.js';
 import { NameSearchSweep } from './name-search.sweep.js';
 import { RegistryEvents } from './registry.events.js';
 import { IndicatorController } from './registry.indicators.js';
@@ -49,6 +50,7 @@ export const registry: ServiceDefinition = {
     ledgerParts,
     retention('registry', ['change', 'personal_read']),
     retries('registry'),
+    newestLedgers,
   ],
   events: [RegistryEvents],
   jobs: [LedgerImports, NameSearchSweep],

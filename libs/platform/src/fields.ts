@@ -68,6 +68,26 @@ export class PageQuery {
   limit: number = 50;
 }
 
+const newestCursor = '1795740347123456.01934f5c-7c00-7000-8000-000000000001';
+
+/** A keyset page, the newest first. A cursor of the other order has another form: it is refused, and skips nothing. */
+export class NewestQuery {
+  @ApiPropertyOptional({ type: String, example: newestCursor })
+  @IsOptional()
+  @Form(
+    /^\d{16}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
+    '请填写前一页返回的 next · $property must be the `next` of an earlier page',
+  )
+  after?: string;
+
+  @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(200)
+  limit: number = 50;
+}
+
 export interface Page<T> {
   items: T[];
   next: string | null;
@@ -87,6 +107,39 @@ export function PageOf<T>(Item: new () => T, next = cursor): new () => Page<T> {
   } // prettier-ignore
   Object.defineProperty(ItemPage, 'name', { value: `${Item.name}Page` });
   return ItemPage;
+}
+
+/** The answer class of a page of `Item`, the newest first. */
+export const NewestPageOf = <T>(Item: new () => T): new () => Page<T> => PageOf(Item, newestCursor);
+
+/** A page of the newest as a statement reads it. */
+export interface Newest {
+  /** To be selected beside the columns. */
+  micros: string;
+  /** For `where`; `$1` and `$2` are `from`. */
+  older: string;
+  from: [micros: string | null, id: string];
+  order: string;
+  /** Cuts what was read, one row more than the limit. */
+  of: <T extends { id: string; micros: string }>(found: T[]) => Page<Omit<T, 'micros'>>;
+}
+
+/** @param at the column that says when; to the microsecond, as PostgreSQL keeps it, or a page would skip its neighbours */
+export function newest(at: string, { after, limit }: NewestQuery): Newest {
+  const [micros = null, id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'] = after?.split('.') ?? [];
+  return {
+    micros: `(extract(epoch from ${at}) * 1000000)::bigint::text as micros`,
+    older: `(${at}, id) < (coalesce(timestamptz 'epoch' + $1::bigint * interval '1 microsecond', 'infinity'), $2::uuid)`,
+    from: [micros, id],
+    order: `order by ${at} desc, id desc`,
+    of: (found) => {
+      const last = found[limit - 1];
+      return {
+        items: found.slice(0, limit).map(({ micros: _, ...item }) => item),
+        next: found.length > limit && last ? `${last.micros}.${last.id}` : null,
+      };
+    },
+  };
 }
 
 /** Where a page starts: everything of `(division, id)` greater than this. */

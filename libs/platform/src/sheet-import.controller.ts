@@ -14,7 +14,7 @@ import { Type as Of } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, Max, Min } from 'class-validator';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Caller, type Role, Roles } from './auth.js';
-import { Form, afterOf, type Page, PageOf, PageQuery } from './fields.js';
+import { Form, NewestPageOf, NewestQuery, type Page, PageOf } from './fields.js';
 import { follow } from './progress.js';
 import { Finding, ImportView, type SheetImports } from './sheet-import.js';
 import { withLargeUpload } from './upload.js';
@@ -50,13 +50,13 @@ class FindingQuery {
   limit: number = 50;
 }
 
-class ImportPage extends PageOf(ImportView) {}
+class ImportPage extends NewestPageOf(ImportView) {}
 class FindingPage extends PageOf(Finding, '17.1') {}
 
 /** The routes of one kind of sheet import; the class that extends it names the path. */
 export interface ImportRoutes {
   queue(caller: DatabaseCaller, query: ImportQuery, request: FastifyRequest): Promise<ImportView>;
-  page(caller: DatabaseCaller, query: PageQuery): Promise<Page<ImportView>>;
+  page(caller: DatabaseCaller, query: NewestQuery): Promise<Page<ImportView>>;
   one(caller: DatabaseCaller, id: string): Promise<ImportView>;
   progress(caller: DatabaseCaller, id: string, reply: FastifyReply): Promise<void>;
   findings(caller: DatabaseCaller, id: string, query: FindingQuery): Promise<Page<Finding>>;
@@ -96,10 +96,10 @@ export function importRoutes(
 
     @Get()
     @Roles(...may, 'auditor')
-    @ApiOperation({ summary: `查询${zh}的导入 · imports of ${en}` })
+    @ApiOperation({ summary: `查询${zh}的导入,最新的在前 · imports of ${en}, the newest first` })
     @ApiResponse({ status: 200, type: ImportPage })
-    page(@Caller() caller: DatabaseCaller, @Query() query: PageQuery): Promise<Page<ImportView>> {
-      return this.database.within(caller, (tx) => this.imports.page(tx, afterOf(query), query.limit));
+    page(@Caller() caller: DatabaseCaller, @Query() query: NewestQuery): Promise<Page<ImportView>> {
+      return this.database.within(caller, (tx) => this.imports.page(tx, query));
     }
 
     @Get(':id')

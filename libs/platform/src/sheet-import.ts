@@ -7,7 +7,7 @@ import { type Caller, Database, ground, type Tx } from '#database';
 import { checkSheet, readSheet, SheetError, type SheetFault, type SheetRow, type SheetShape } from '#sheet'; // prettier-ignore
 import { ApiProperty } from '@nestjs/swagger';
 import { v7 as uuidv7 } from 'uuid';
-import { type Page } from './fields.js';
+import { type Page, newest, type NewestQuery } from './fields.js';
 import { type Job } from './jobs.js';
 import { type Bilingual, DomainError, oneOf } from './problem.js';
 import { type Served } from './served.js';
@@ -180,6 +180,10 @@ create index ${noun}_part_arrived on ${noun}_part (arrived_at);
 ${ground(`${noun}_part`, app, 'select, insert, delete')}`;
 }
 
+/** For the page of the newest. */
+export const newestImports = (noun: string): string =>
+  `create index ${noun}_newest on ${noun} (created_at desc, id desc);`;
+
 const view = `id, division, file_name as "fileName", state, dry_run as "dryRun", counts, failure,
   case when state in ('done', 'undone') then 1.0 when total_rows = 0 then 0.0 else done_rows::float8 / total_rows end as progress,
   created_at as "createdAt", finished_at as "finishedAt"`;
@@ -301,14 +305,13 @@ export class SheetImports<Memory, Looked> implements Job {
     );
   }
 
-  async page(tx: Tx, [, after]: [string, string], limit: number): Promise<Page<ImportView>> {
-    const found = await tx.query<ImportView>(
-      `select ${view} from ${this.noun} where id > $1 order by id limit $2`,
-      [after, limit + 1],
+  async page(tx: Tx, query: NewestQuery): Promise<Page<ImportView>> {
+    const page = newest('created_at', query);
+    const found = await tx.query<ImportView & { micros: string }>(
+      `select ${view}, ${page.micros} from ${this.noun} where ${page.older} ${page.order} limit $3`,
+      [...page.from, query.limit + 1],
     );
-    const items = found.slice(0, limit);
-    const last = items.at(-1);
-    return { items, next: found.length > limit && last ? `${last.division}.${last.id}` : null };
+    return page.of(found);
   }
 
   /** Findings in the order of the sheet; `after` is `<row>.<place>`. */
