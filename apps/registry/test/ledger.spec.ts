@@ -163,12 +163,13 @@ describe('a file that cannot be taken as a whole', () => {
   });
 
   it('queues the same upload once under one Idempotency-Key', async () => {
-    const csv = Buffer.from('主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n');
+    const row = '甲店,,一号,无此镇,无此村,餐饮服务\n';
+    const csv = Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n${row}`);
     const key = { 'idempotency-key': 'once' };
     const first = await county.upload('registry', '/v1/ledger-imports', admin, csv, 'x.csv', key);
     const again = await county.upload('registry', '/v1/ledger-imports', admin, csv, 'x.csv', key);
-    expect((again.body as Landed).id).toBe((first.body as Landed).id);
-    const other = await county.upload('registry', '/v1/ledger-imports', admin, Buffer.concat([csv, csv]), 'x.csv', key);
+    expect([first.status, (again.body as Landed).id]).toEqual([202, (first.body as Landed).id]);
+    const other = await county.upload('registry', '/v1/ledger-imports', admin, Buffer.concat([csv, Buffer.from(row)]), 'x.csv', key);
     expect((other.body as { code: string }).code).toBe('key-reused');
   }); // prettier-ignore
 });
