@@ -252,7 +252,7 @@ it('is stale by a closure however often and late it is told, and by a new establ
     { kind: 'undertaking-due', subject: three!.id, times: 1 },
   ]);
   const own = await county.every<{ kind: string; title: { zh: string; en: string } }>('notification', '/v1/messages?kind=undertaking-due', await as(first)); // prettier-ignore
-  expect(own.map(({ title }) => title.zh)).toEqual(['请签署承诺书(包保主体3户)', '请签署承诺书(包保主体1户)', '请签署承诺书(包保主体2户)']); // prettier-ignore
+  expect(own.map(({ title }) => title.zh)).toEqual(['请签署承诺书(包保主体2户)', '请签署承诺书(包保主体1户)', '请签署承诺书(包保主体3户)']); // prettier-ignore
   expect(own[1]!.title.en).toBe('Please sign your undertaking (establishments: 1)');
 }, 60_000);
 

@@ -566,7 +566,7 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
     case 'after':
       if (route.path.endsWith('/findings')) return free('1.1');
       // Of what happened: by an instant, and by the id of somebody's row of that instant.
-      if (newestFirst[`${route.service}.${nouns[route.noun] ?? ''}`])
+      if (!route.path.includes('{') && newestFirst[`${route.service}.${nouns[route.noun] ?? ''}`])
         return free(...['0000000000000000', '1795395600000000', '9999999999999999'].flatMap((micros) =>
           [...picked(tableOf(route), 1).map(({ id }) => id), '00000000-0000-0000-0000-000000000000'].map((id) => `${micros}.${id}`)));
       return free(...[countyCode, townA, `${townA}201`, townB, `${townB}201`].map((code) => `${code}.00000000-0000-0000-0000-000000000000`));
