@@ -1,21 +1,24 @@
 // npm run crash-points: the process ends at every await on a fact's way from emit to acknowledgement, and is started again:
 // nothing is lost, nothing takes effect twice, each aggregate's steps keep their order.
-//   npm run crash-points -- [--share 1] [--only <text>] [--json <file>]
+//   npm run crash-points -- [--share 1] [--only <text of a point or a trouble>] [--json <file>]
 //
 // The points are enumerated by the code itself: a copy of what was built is rewritten so that each `await`, each turn of a
 // `for await` and each callback of a promise tells a counter (crash-points/rewrite.mjs); a new await is a new point. Product
 // code has no switch. At each point the process ends with SIGKILL to itself: `before` anything else is done once the step is
 // begun, `during` it, when what it sent is on its way and no answer is here, `after` it is settled.
-// A point that no run reaches fails the command, unless `unreached` says why.
-import { randomUUID } from 'node:crypto';
+// What only another failure or another step reaches has rounds of its own, which bring that about (crash-points/troubles.mjs).
+// A point that no run reaches fails the command, unless `unreached` says why; so does an excuse for one that is reached.
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { ensureBuilt, root } from '../apps/platform/install.mjs';
+import { Client } from './crash-points/client.mjs';
 import { excused, lotOf, path, rewrite } from './crash-points/rewrite.mjs';
+import { plant, troubleOf, troubles } from './crash-points/troubles.mjs';
+import { look, noteEffects, whole } from './crash-points/verdict.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -41,7 +44,6 @@ const mostHits = (name) => (/^(watermarks|reconciler)/.test(name) ? 1 : 3);
 /** Reached on a fresh system alone: what lay there before any service ran is sealed, and taken, for the first time. */
 const atFirst =
   /Seals\.open: await this\.history|Seals\.history: await client|AssignmentEvents\.list: /;
-const village = '371425101201';
 const patienceMs = 60_000;
 
 /** PostgreSQL and nats-server: those of the test run that started this, else our own. */
@@ -78,25 +80,30 @@ async function main() {
   await servers();
   const { folder, points } = await rewritten();
   const { Fleet } = await load('libs/testing/src/index.js');
-  const fleet = await Fleet.make(['registry', 'assignment', 'identity']);
+  // A handler that hangs is ended sooner: here alone, so that a round takes seconds.
+  const fleet = await Fleet.make(['registry', 'assignment', 'identity'], { HANDLER_LIMIT_MS: '2000' }); // prettier-ignore
   undo.push(() => fleet.stop());
   await fleet.startNats();
   await fleet.deployBus();
-  // What a dead reader held comes again soon: here alone, so that a round takes seconds.
-  const bus = await fleet.bus('deploy');
-  undo.push(() => bus.close());
-  const manager = await jetstreamManager(bus);
-  for (const owner of ['REGISTRY', 'IDENTITY'])
-    await manager.consumers.update(`EVT_${owner}`, `assignment-${owner.toLowerCase()}`, { ack_wait: 2e9 }); // prettier-ignore
+  const buses = new Map();
+  for (const user of ['deploy', 'registry', 'training']) buses.set(user, await fleet.bus(user));
+  undo.push(() => Promise.all([...buses.values()].map((bus) => bus.close())));
+  const manager = await jetstreamManager(buses.get('deploy'));
+  // So does what a dead reader held: it comes again soon.
+  for (const owner of ['registry', 'identity', 'training'])
+    await manager.consumers.update(`EVT_${owner.toUpperCase()}`, `assignment-${owner}`, { ack_wait: 2e9 }); // prettier-ignore
 
-  /** The one process of each service that may crash. */
+  /** The one process of each service that may crash, and where it is to. */
   const current = {};
+  const envOf = ({ index, nth, when, mode } = {}) =>
+    index === undefined ? {} : { CRASH_AT: `${index}:${nth}:${when}:${mode}` };
   /** @returns undefined where it ended before it listened, as some are told to */
   const start = async (service, env = {}) => {
-    current[service] = await fleet.run(service, 0, folder, env).catch((error) => {
+    const replica = await fleet.run(service, 0, folder, env).catch((error) => {
       if (env.CRASH_AT?.endsWith(':start')) return undefined;
       throw error;
     });
+    current[service] = replica && { ...replica, env };
   };
   const gone = (service) => {
     const { child } = current[service] ?? {};
@@ -107,18 +114,29 @@ async function main() {
     current[service].child.kill('SIGKILL');
     await current[service].gone;
   };
+  /** Counting begins. */
+  const arm = (service) => current[service].child.kill('SIGUSR2');
   const seen = join(folder, 'seen');
   const noting = (service, first = '') => ({ CRASH_SEEN: `${seen}-${service}${first}` });
   const share = Math.round(1 / Number(values.share));
   const drawn = (service, { name }, when) =>
-    name.includes(values.only) && lotOf(`${service} ${name} ${when}`) % share === 0;
-  const envOf = ({ index, nth, when, mode } = {}) =>
-    index === undefined ? {} : { CRASH_AT: `${index}:${nth}:${when}:${mode}` };
-  const died = async (service, withinMs) => {
-    const until = Date.now() + withinMs;
-    while (!gone(service) && Date.now() < until) await pause(20);
-    return gone(service);
+    `${name} ${troubleOf(service, name)?.name}`.includes(values.only) &&
+    lotOf(`${service} ${name} ${when}`) % share === 0;
+  /** Nobody waits half an hour for the next try of what failed. */
+  const hurry = () => fleet.rows('assignment', 'update waiting_fact set next_at = now() where next_at > now() and taken_until is null'); // prettier-ignore
+  const until = async (what, fits, withinMs = patienceMs) => {
+    for (const late = Date.now() + withinMs; !(await fits()); await pause(50)) {
+      if (Date.now() > late) throw new Error(`${what}: not within ${withinMs / 1000} s`);
+      await hurry();
+    }
   };
+  const died = (service) => until('it dies', () => gone(service), 30_000).then(() => true, () => false); // prettier-ignore
+  /** What a dead process had claimed, or had asked for, is free again: here at once. */
+  async function release() {
+    await fleet.rows('registry', `update ledger_import set claimed_until = now() where state = 'running'`); // prettier-ignore
+    await fleet.rows('assignment', 'update waiting_fact set taken_until = null');
+    await fleet.rows('assignment', `update missing_fact set asked_at = asked_at - interval '1 hour'`); // prettier-ignore
+  }
   const unhit = [];
   let rounds = 0;
 
@@ -130,135 +148,36 @@ async function main() {
         : []) {
         if (!drawn(service, point, when)) continue;
         await start(service, envOf({ index, nth: 1, when, mode: 'start' }));
-        if (!(await died(service, 30_000)))
-          unhit.push(`${service}: ${point.name} (${when}, the first start)`);
+        if (!(await died(service))) unhit.push(`${service}: ${point.name} (${when}, the first start)`); // prettier-ignore
         await end(service);
         rounds += 1;
       }
     await start(service, noting(service, '-first'));
   }
   await fleet.run('identity');
-  await fleet.enrol([{ name: 'office', role: 'office', division: '371425101' }]);
-  await fleet.quiet(); // the account's fact reaches both, once; no round makes another
+  await fleet.enrol([
+    { name: 'office', role: 'office', division: '371425101' },
+    { name: 'county', role: 'county-admin', division: '371425' },
+  ]);
+  await fleet.quiet(); // the accounts' facts reach both, once; no round makes another
+  for (const service of ['registry', 'assignment']) await fleet.rows(service, plant(service));
+  await fleet.rows('assignment', noteEffects);
 
   // -------------------------------------------------------------------------------------------------------------- a round
-  const acknowledged = [];
-  /** Sends until there is an answer, as a client does: the same key, the same version. */
-  async function surely(method, route, body, headers) {
-    for (const until = Date.now() + patienceMs; ; await pause(100)) {
-      if (Date.now() > until) throw new Error(`${method} ${route} had no answer in a minute.`);
-      try {
-        const answer = await fetch(`http://127.0.0.1:${current.registry?.port}/api/registry${route}`, {
-          method,
-          headers: { authorization: `Bearer ${await fleet.token('office')}`, ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
-          ...(body ? { body: JSON.stringify(body) } : {}),
-          signal: AbortSignal.timeout(10_000),
-        }); // prettier-ignore
-        if (answer.status < 500) return { status: answer.status, row: await answer.json() };
-      } catch {
-        // no answer: sent again
-      }
+  const client = new Client(fleet, (service) => current[service]?.port);
+  const writes = () => client.writes();
+  const publish = (owner, subject, event) => jetstream(buses.get(owner)).publish(subject, JSON.stringify(event), { msgID: event.id }); // prettier-ignore
+  /** What troubles have at hand. */
+  const world = { fleet, client, manager, start, end, until, publish };
+  /** What is wrong with these establishments; waits until they are quiet. */
+  async function verdictOf(ids, more = async () => []) {
+    for (const late = Date.now() + patienceMs; ; await pause(100)) {
+      const wrong = [...(await look(fleet, client, ids)), ...(await more(world))];
+      if (wrong.length === 0 || Date.now() > late) return wrong;
+      await hurry();
+      const letters = await fleet.rows('assignment', 'select 1 from dead_letter where replayed_at is null limit 1'); // prettier-ignore
+      if (letters.length > 0) await client.replay();
     }
-  }
-  async function register(name) {
-    const body = { division: village, address: `${name}号`, kind: 'catering', area: 120, name };
-    const key = { 'idempotency-key': randomUUID() };
-    const { status, row } = await surely('POST', '/v1/establishments', body, key);
-    if (status !== 201) throw new Error(`${name} was answered ${status}: ${JSON.stringify(row)}`);
-    acknowledged.push(row);
-    // As from a client that did not hear the answer.
-    const again = await surely('POST', '/v1/establishments', body, key);
-    if (again.status !== 201 || again.row.id !== row.id)
-      throw new Error(`${name} was answered ${again.status} ${again.row.id}, and before ${row.id}`);
-    return row;
-  }
-  async function correct({ id, version }, change) {
-    let { status, row } = await surely('PATCH', `/v1/establishments/${id}`, change, { 'if-match': `"${version}"` }); // prettier-ignore
-    // A change has no key: its repeat meets the version that the first try made.
-    if (status === 412) ({ status, row } = await surely('GET', `/v1/establishments/${id}`));
-    if (status !== 200 || row.version !== version + 1 || row.name !== change.name)
-      throw new Error(`${JSON.stringify(change)} of version ${version} was answered ${status}: ${JSON.stringify(row)}`); // prettier-ignore
-    acknowledged.push(row);
-    return row;
-  }
-  /** Several steps of one establishment, and of several at once. */
-  let turn = 0;
-  async function writes() {
-    const name = `轮${++turn}`;
-    const story = async (which, steps) => {
-      let row = await register(`${name}${which}`);
-      for (let step = 1; step <= steps; step++)
-        row = await correct(row, { name: `${name}${which}${step}`, ...(step === 3 ? { status: 'closed' } : {}) }); // prettier-ignore
-      return row.id;
-    };
-    return Promise.all([story('甲', 3), story('乙', 1), story('丙', 0)]);
-  }
-
-  /** From rows alone: what is wrong with these establishments; waits until they are quiet. */
-  async function verdictOf(ids) {
-    let wrong;
-    for (const until = Date.now() + patienceMs; ; await pause(150)) {
-      wrong = await look(ids);
-      if (wrong.length === 0 || Date.now() > until) return wrong;
-    }
-  }
-  async function look(ids) {
-    const wrong = [];
-    const list = ids.map((id) => `'${id}'`).join(',');
-    const rows = await fleet.rows('registry', `select id, version, name, status from establishment where id in (${list})`); // prettier-ignore
-    const facts = await fleet.rows('registry', `select id::int as id, event_id, aggregate_id, sequence, event from journal where aggregate_id in (${list}) order by id`); // prettier-ignore
-    const unsent = await fleet.rows('registry', 'select journal_id from outbox');
-    if (unsent.length > 0) wrong.push(`${unsent.length} facts are unsent`);
-    const inbox = await fleet.rows('assignment', `select event_id, count(*)::int as times from inbox group by event_id`); // prettier-ignore
-    const times = new Map(inbox.map((row) => [row.event_id, row.times]));
-    const copies = new Map((await fleet.rows('assignment', `select * from premises where establishment_id in (${list})`)).map((row) => [row.establishment_id, row])); // prettier-ignore
-    for (const id of ids) {
-      const row = rows.find((one) => one.id === id);
-      const mine = acknowledged.filter((one) => one.id === id);
-      const last = mine.at(-1);
-      const steps = facts.filter((one) => one.aggregate_id === id);
-      if (!row) {
-        wrong.push(`${id} was acknowledged, and is not there`);
-        continue;
-      }
-      if (row.version !== last.version || row.name !== last.name || row.status !== last.status)
-        wrong.push(`${id} is ${row.name} ${row.status} at ${row.version}, not ${last.name} ${last.status} at ${last.version}`); // prettier-ignore
-      if (steps.map(({ sequence }) => sequence).join() !== mine.map(({ version }) => version).join()) // prettier-ignore
-        wrong.push(`${id}: the journal has ${steps.map(({ sequence }) => sequence).join()}, acknowledged were ${mine.map(({ version }) => version).join()}`); // prettier-ignore
-      for (const { event_id: event, sequence } of steps)
-        if (times.get(event) !== 1)
-          wrong.push(`${id}: version ${sequence} was applied ${times.get(event) ?? 0} times`);
-      const copy = copies.get(id);
-      if (copy?.sequence !== row.version || copy.name !== row.name || copy.status !== row.status)
-        wrong.push(`${id}: the copy is ${copy?.name} at ${copy?.sequence}, not ${row.name} at ${row.version}`); // prettier-ignore
-    }
-    return wrong;
-  }
-  /** At the end, over everything: what no single round shows. */
-  async function whole() {
-    const count = async (service, what) => (await fleet.rows(service, `select count(*)::int as n from ${what}`))[0].n; // prettier-ignore
-    const wrong = [];
-    const expect = (what, is, should) => is !== should && wrong.push(`${what}: ${is}, not ${should}`); // prettier-ignore
-    expect('establishments', await count('registry', 'establishment'), new Set(acknowledged.map(({ id }) => id)).size); // prettier-ignore
-    expect('facts of establishments', await count('registry', `journal where type like 'registry.establishment.%'`), acknowledged.length); // prettier-ignore
-    expect('keys', await count('registry', 'idempotency_key'), acknowledged.filter(({ version }) => version === 1).length); // prettier-ignore
-    expect('copies', await count('assignment', 'premises'), new Set(acknowledged.map(({ id }) => id)).size); // prettier-ignore
-    expect('aggregates whose steps are out of order', await count('registry', '(select 1 from (select sequence, lag(sequence) over (partition by aggregate_id order by id) as before from journal) j where sequence <= before) as mixed'), 0); // prettier-ignore
-    for (const service of ['registry', 'assignment']) {
-      expect(`dead letters of ${service}`, await count(service, 'dead_letter'), 0);
-      expect(`missing facts of ${service}`, await count(service, 'missing_fact'), 0);
-      expect(`unsent facts of ${service}`, await count(service, 'outbox'), 0);
-    }
-    const [told, taken] = [
-      await fleet.rows('registry', `select event_id from journal where type like 'registry.establishment.%' or type like 'registry.divisions.%'`),
-      await fleet.rows('assignment', 'select event_id, count(*)::int as times from inbox group by event_id'),
-    ]; // prettier-ignore
-    const times = new Map(taken.map((row) => [row.event_id, row.times]));
-    expect('facts of the registry that were not applied once', told.filter((row) => times.get(row.event_id) !== 1).length, 0); // prettier-ignore
-    expect('lists of divisions', await count('assignment', 'division_list'), await count('registry', 'division where version > 0')); // prettier-ignore
-    // What one seal sealed, no other does: sent once, forgotten once.
-    expect('facts sealed twice', await count('registry', '(select unnest(event_ids) as event from seal group by event having count(*) > 1) as twice'), 0); // prettier-ignore
-    return wrong;
   }
 
   // ---------------------------------------------------------------------------------------- what is reached, and when: unharmed
@@ -269,7 +188,7 @@ async function main() {
   const begun = (await Promise.all([writes(), writes(), writes(), writes()])).flat();
   await start('assignment', noting('assignment'));
   const atStart = await verdictOf(begun);
-  for (const service of ['registry', 'assignment']) current[service].child.kill('SIGUSR2');
+  for (const service of ['registry', 'assignment']) arm(service);
   const unharmed = [...atStart, ...(await verdictOf(await writes()))];
   await pause(7000); // watermarks, and what is compared with them
   const hitsIn = (file) => {
@@ -285,83 +204,134 @@ async function main() {
   };
   const hits = { registry: hitsIn(`${seen}-registry`), assignment: hitsIn(`${seen}-assignment`) };
   const first = { registry: hitsIn(`${seen}-registry-first`), assignment: hitsIn(`${seen}-assignment-first`) }; // prettier-ignore
+  const inTrouble = ({ name, ends }) => ends.some((service) => troubleOf(service, name));
   const reached = (index) => {
     const { name, ends } = points[index];
     const where = atFirst.test(name) ? first : hits;
     return ends.some((service) => where[service].has(index));
   };
-  const strange = points.map((_, index) => index).filter((index) => !reached(index) && !excused(points[index].name)); // prettier-ignore
+  const strange = points.filter((point, index) => !reached(index) && !excused(point.name) && !inTrouble(point)); // prettier-ignore
+  const staleExcuses = points.filter((point, index) => excused(point.name) && (reached(index) || inTrouble(point))); // prettier-ignore
   const plans = [];
-  for (const [index, { name, ends }] of points.entries())
-    for (const service of ends) {
+  for (const [index, point] of points.entries())
+    for (const service of point.ends) {
+      const { name } = point;
       const known = hits[service].get(index);
-      if (!known || atFirst.test(name)) continue;
+      const trouble = troubleOf(service, name);
+      if (!trouble && (!known || atFirst.test(name))) continue;
       for (const when of whensOf(name)) {
-        if (!drawn(service, points[index], when)) continue;
-        const mode = known.armed > 0 ? 'armed' : 'start';
-        const most = mode === 'start' ? 1 : Math.min(known.armed, mostHits(name));
+        if (!drawn(service, point, when)) continue;
+        const mode = (trouble ? trouble.whileDown : known.armed === 0) ? 'start' : 'armed';
+        const most = trouble || mode === 'start' ? 1 : Math.min(known.armed, mostHits(name));
         const nth = 1 + (lotOf(`${when} ${name} ${service}`) % most);
-        plans.push({ service, index, name, when, mode, nth });
+        plans.push({ service, index, name, when, mode, nth, trouble });
       }
     }
-  say(`${points.length} points, ${points.filter((_, index) => reached(index)).length} reached; ${rounds + plans.length} rounds`); // prettier-ignore
+  say(`${points.length} points, ${points.filter((_, index) => reached(index)).length} reached by themselves; ${rounds + plans.length} rounds`); // prettier-ignore
 
   // -------------------------------------------------------------------------------------------------------- the rounds
-  const failures = [];
-  const byService = ['registry', 'assignment'].map((service) => plans.filter((plan) => plan.service === service)); // prettier-ignore
-  for (const list of byService)
-    for (const [at, plan] of list.entries()) {
-      const { service, mode } = plan;
-      const next = list[at + 1];
-      const following = next?.mode === 'armed' ? envOf(next) : {};
-      const where = `${service}: ${plan.name} (${plan.when}, hit ${plan.nth}, ${mode})`;
-      let ids;
-      if (mode === 'armed') {
-        if (at === 0) {
-          await end(service);
-          await start(service, envOf(plan));
-        }
-        current[service].child.kill('SIGUSR2');
-        const writing = writes();
-        writing.catch(() => undefined); // told below
-        if (!(await died(service, 30_000))) unhit.push(where);
-        await end(service);
-        await start(service, following);
-        ids = await writing.catch(
-          (error) => failures.push({ where, wrong: [error.message] }) && [],
-        );
-      } else {
-        if (service === 'registry') ids = await writes();
-        await end(service);
-        // Enough for every place of the consumer to be taken when it comes back.
-        if (service === 'assignment') ids = (await Promise.all([writes(), writes(), writes(), writes()])).flat(); // prettier-ignore
-        await start(service, envOf(plan));
-        if (!(await died(service, 30_000))) unhit.push(where);
-        await end(service);
-        await start(service, following);
-      }
-      const wrong = await verdictOf(ids);
-      if (wrong.length > 0) failures.push({ where, wrong });
-      rounds += 1;
-      if (wrong.length > 0 || rounds % 10 === 0)
-        say(`${rounds}: ${wrong.length > 0 ? `${where}: ${wrong.join('; ')}` : 'well'}`); // prettier-ignore
+  /** Of a step that goes well: the process ends, and is started again. */
+  async function plain(plan, following) {
+    const { service, mode } = plan;
+    let ids;
+    if (mode === 'armed') {
+      arm(service);
+      const writing = writes();
+      writing.catch(() => undefined); // told below
+      await ends(plan);
+      await start(service, following);
+      ids = await writing;
+    } else {
+      if (service === 'registry') ids = await writes();
+      await end(service);
+      // Enough for every place of the consumer to be taken when it comes back.
+      if (service === 'assignment') ids = (await Promise.all([writes(), writes(), writes(), writes()])).flat(); // prettier-ignore
+      await start(service, envOf(plan));
+      await ends(plan);
+      await start(service, following);
     }
+    return verdictOf(ids);
+  }
+  /** Of one that does not: the cause is taken away once the process is there again. */
+  async function troubled(plan, following) {
+    const { service, trouble } = plan;
+    await trouble.prepare?.(world);
+    let making;
+    try {
+      if (trouble.whileDown) {
+        await end(service);
+        making = trouble.make(world);
+        await making;
+        await start(service, envOf(plan));
+      } else {
+        arm(service);
+        making = trouble.make(world);
+        making.catch(() => undefined); // told below
+      }
+      await ends(plan);
+      await release();
+      if (trouble.mendFirst) await trouble.mend(world);
+      await start(service, following);
+      await trouble.until?.(world, await making);
+    } finally {
+      await trouble.mend?.(world);
+    }
+    return verdictOf(await making, trouble.wrong);
+  }
+  const placeOf = ({ service, name, when, nth, mode, trouble }) => `${service}: ${name} (${when}, hit ${nth}, ${mode}${trouble ? `, ${trouble.name}` : ''})`; // prettier-ignore
+  async function ends(plan) {
+    if (!(await died(plan.service))) unhit.push(placeOf(plan));
+    await end(plan.service);
+  }
+  const failures = [];
+  const secondsOf = {};
+  const order = (plan) => troubles.indexOf(plan.trouble);
+  for (const service of ['registry', 'assignment']) {
+    const list = plans.filter((plan) => plan.service === service).sort((one, other) => order(one) - order(other)); // prettier-ignore
+    for (const [at, plan] of list.entries()) {
+      const begunAt = Date.now();
+      const next = list[at + 1];
+      // Where it begins armed, the process is told so when it is started after the round before.
+      if (
+        plan.mode === 'armed' &&
+        (gone(service) || current[service].env.CRASH_AT !== envOf(plan).CRASH_AT)
+      ) {
+        // prettier-ignore
+        await end(service);
+        await start(service, envOf(plan));
+      }
+      const following = next?.mode === 'armed' ? envOf(next) : {};
+      const wrong = await (plan.trouble ? troubled : plain)(plan, following).catch((error) => [error.message]); // prettier-ignore
+      if (wrong.length > 0) failures.push({ where: placeOf(plan), wrong });
+      rounds += 1;
+      const kind = plan.trouble?.name ?? 'nothing else is wrong';
+      (secondsOf[kind] ??= []).push((Date.now() - begunAt) / 1000);
+      if (wrong.length > 0 || rounds % 10 === 0)
+        say(`${rounds}: ${wrong.length > 0 ? `${placeOf(plan)}: ${wrong.join('; ')}` : 'well'}`);
+    }
+  }
 
   await fleet.quiet(120_000);
-  const wrong = [...unharmed, ...(await whole())];
-  const told = (indices) => indices.map((index) => points[index].name);
+  const wrong = [...unharmed, ...(await whole(fleet, client))];
+  const told = (those) => those.map(({ name }) => name);
+  const hit = (index) => reached(index) || plans.some((plan) => plan.index === index && !unhit.includes(placeOf(plan))); // prettier-ignore
+  const counted = points.filter((_, index) => hit(index)).length;
   const result = {
     what: 'the process ends at every await from emit to acknowledgement, and starts again',
     at: new Date().toISOString(),
     seconds: Math.round((Date.now() - from) / 1000),
     points: points.length,
-    reached: points.filter((_, index) => reached(index)).length,
+    reached: counted,
+    reachedInTrouble: points.filter((_, index) => hit(index) && !reached(index)).length,
+    excused: points.filter(({ name }) => excused(name)).length,
     share: Number(values.share),
     rounds,
     crashes: rounds - unhit.length,
-    writes: acknowledged.length,
+    writes: client.acknowledged.length,
+    deadLettersReplayed: (await fleet.rows('assignment', 'select 1 from dead_letter where replayed_at is not null')).length, // prettier-ignore
+    roundsOf: Object.fromEntries(Object.entries(secondsOf).map(([kind, all]) => [kind, { rounds: all.length, seconds: Math.round(all.reduce((sum, one) => sum + one, 0)) }])), // prettier-ignore
     neverReached: told(strange),
-    excused: points.filter(({ name }, index) => !reached(index) && excused(name)).length,
+    staleExcuses: told(staleExcuses),
     notHitInItsRound: unhit,
     failures,
     wrong,
@@ -369,7 +339,8 @@ async function main() {
   await mkdir(join(values.json, '..'), { recursive: true });
   await writeFile(values.json, `${JSON.stringify(result, null, 2)}\n`);
   console.log(JSON.stringify(result, null, 2));
-  return strange.length + unhit.length + failures.length + wrong.length === 0;
+  const bad = [strange, staleExcuses, unhit, failures, wrong];
+  return bad.every(({ length }) => length === 0);
 }
 
 const finish = async () => {
