@@ -31,6 +31,7 @@ export const beside = {
 export const unreached = {
   'at an orderly end: whoever is killed does not come here': [
     'database.js Database.close', 'retries.js Retries.stop', 'relay.js Relay.stop', 'watermarks.js Watermarks.stop', 'consumer.js Consumers.stop', 'reconciler.js Reconciler.stop',
+    'consumer.js Consumers.supervise: await Promise.all(running)', // the messages end without an error when they are closed, and only then
   ],
   'a question of metrics, health or a page: nothing is written': [
     'relay.js Relay.depth', 'applier.js Applier.waiting', 'retries.js Retries.waiting', 'consumer.js Consumers.lag', 'establishment.service.js EstablishmentService.page',

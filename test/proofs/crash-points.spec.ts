@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beside, path, rewrite, unreached } from '../crash-points/rewrite.mjs';
+import { beside, excused, path, rewrite, unreached } from '../crash-points/rewrite.mjs';
+import { troubleOf, troubles } from '../crash-points/troubles.mjs';
 
 it('passes every file of libs/messaging, or says why not', async () => {
   const files = (await readdir('libs/messaging/src')).filter((name) => !name.includes('.spec.'));
@@ -36,14 +37,23 @@ it('makes a point of each await, of each turn of a loop that waits and of each c
   expect(text).toContain("import * as __crash from '../../../counter.mjs';");
 }); // prettier-ignore
 
-it('excuses no point that is not there', async () => {
-  const points: string[] = [];
-  for (const { file } of path())
-    points.push(...rewrite(await readFile(join('dist', file), 'utf8'), file).found);
+it('excuses no point that is not there or has rounds of its own, and has no trouble for a point that is not there', async () => {
+  const points: { name: string; ends: string[] }[] = [];
+  for (const { file, ends } of path())
+    for (const name of rewrite(await readFile(join('dist', file), 'utf8'), file).found)
+      points.push({ name, ends });
   const stale = Object.values(unreached)
     .flat()
-    .filter((words) => !points.some((name) => name.startsWith(words)));
+    .filter((words) => !points.some(({ name }) => name.startsWith(words)));
   expect(stale).toEqual([]);
+  const both = points.filter(({ name, ends }) => excused(name) && ends.some((service) => troubleOf(service, name))); // prettier-ignore
+  expect(both).toEqual([]);
+  const idle = troubles.flatMap(({ name: trouble, service, points: those }) =>
+    those
+      .filter((words) => !points.some(({ name, ends }) => ends.includes(service) && name.startsWith(words)))
+      .map((words) => [trouble, words]),
+  ); // prettier-ignore
+  expect(idle).toEqual([]);
 });
 
 /* One of thirty-two, drawn by their names, so that it is the same ones until the code changes. All of them: npm run crash-points. */
@@ -58,6 +68,7 @@ it('loses nothing and applies nothing twice when a process ends at an await', as
     const result = JSON.parse(await readFile(json, 'utf8').catch(() => { throw new Error(said); })) as Record<string, unknown>; // prettier-ignore
     expect(result).toMatchObject({
       neverReached: [],
+      staleExcuses: [],
       notHitInItsRound: [],
       failures: [],
       wrong: [],
