@@ -93,7 +93,7 @@ async function main() {
   await manager.consumers.delete('EVT_REGISTRY', 'inspection-registry');
   // So does what a dead reader held: it comes again soon.
   for (const owner of ['registry', 'identity', 'training'])
-    await manager.consumers.update(`EVT_${owner.toUpperCase()}`, `assignment-${owner}`, { ack_wait: 2e9 }); // prettier-ignore
+    await manager.consumers.update(`EVT_${owner.toUpperCase()}`, `assignment-${owner}`, { ack_wait: 1.2e9 }); // prettier-ignore
 
   /** The one process of each service that may crash, and where it is to. */
   const current = {};

@@ -2,7 +2,7 @@
 export function path(dist?: string): { file: string; ends: string[] }[];
 /** Files of libs/messaging that no fact passes, and why. */
 export const beside: Record<string, string>;
-/** Why → first words of the names of points that are not reached while nothing else fails. */
+/** Why → first words of the names of points where nobody ends. */
 export const unreached: Record<string, string[]>;
 export function excused(name: string): string | undefined;
 export function lotOf(text: string): number;

@@ -107,7 +107,12 @@ export const troubles = [
       'retries.js Retries.run: finally', 'retries.js Retries.again: await this.patience.step', 'retries.js Retries.again: await tx.query', 'retries.js Retries.again: await this.patience.surely',
       'retries.js Retries.again: await this.bury(subject, text, id, `${message} ', 'retries.js Retries.bury', 'applier.js Applier.bury',
     ],
-    make: throwing,
+    async make(world) {
+      const ids = await throwing(world);
+      await allWait(world, ids);
+      await failedOften(world, 6);
+      return ids;
+    },
     until: allSetAside,
     mend: well(assignment, 'premises'),
   },
