@@ -165,7 +165,7 @@ export class Applier {
     return row?.n ?? 0;
   }
 
-  /** Sets a message aside, with the cause: a fact once, however often it came. */
+  /** Sets a message aside, with the cause: a fact once, however often it came; not one that took effect before, as after a replay. */
   async bury(subject: string, text: string, id: string | undefined, cause: string): Promise<void> {
     const place = /\.(\d{6})\.(?:\d{3}|_)$/.exec(subject)?.[1] ?? '';
     const message = JSON.stringify({ subject, text: storable(text) });
@@ -176,7 +176,8 @@ export class Applier {
       }
       await tx.query(
         `insert into dead_letter (id, division, consumer, event_id, type, cause, message) select $1, $2, $3, $4::uuid, $5, $6, $7
-         where not exists (select 1 from dead_letter where event_id = $4::uuid and replayed_at is null)`,
+         where not exists (select 1 from dead_letter where event_id = $4::uuid and replayed_at is null)
+           and not exists (select 1 from inbox where consumer = $3 and event_id = $4::uuid and event_at = uuid_extract_timestamp($4::uuid))`,
         [randomUUID(), place || '0', this.service, id ?? null, typeIn(subject), storable(cause), message],
       );
     });
