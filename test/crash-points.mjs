@@ -262,9 +262,9 @@ async function main() {
   /** Of one that does not: the cause is taken away once the process is there again. */
   async function troubled(plan, following) {
     const { service, trouble } = plan;
-    await trouble.prepare?.(world);
     let making;
     try {
+      await trouble.prepare?.(world);
       if (trouble.whileDown) {
         await end(service);
         making = trouble.make(world);

@@ -169,6 +169,7 @@ export const troubles = [
       await world.client.replay();
       return world.set;
     },
+    mend: well(assignment, 'premises'),
   },
   {
     name: 'a handler hangs until it is mended',
