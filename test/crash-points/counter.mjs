@@ -50,8 +50,10 @@ export function on(index, callback) {
     const meant = hit(index);
     if (meant && when === 'before') die();
     if (meant && when === 'during') setImmediate(die);
-    const result = callback(...values);
-    if (meant && when === 'after') die();
-    return result;
+    try {
+      return callback(...values);
+    } finally {
+      if (meant && when === 'after') die(); // also where it throws
+    }
   };
 }
