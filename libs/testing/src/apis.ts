@@ -168,13 +168,21 @@ export abstract class Apis {
     }
   }
 
-  /** Sets the clock of a service's database, e.g. `'2026-12-31T23:00:00+08:00'`; every new transaction reads it. */
+  /**
+   * Sets the clock of a service's database, e.g. `'2026-12-31T23:00:00+08:00'`; every new statement reads it. From a table:
+   * a function that is replaced while a statement is planned gives it both times.
+   */
   async clock(service: Service, instant: string): Promise<void> {
+    const [known] = await this.rows<{ clock: string | null }>(service, `select to_regclass('test.clock')::text as clock`);
     await this.rows(
       service,
-      `create or replace function app_now() returns timestamptz language sql stable as $$ select '${instant}'::timestamptz $$`,
+      known?.clock
+        ? `update test.clock set at = '${instant}'`
+        : `create schema test; create table test.clock (at timestamptz not null); insert into test.clock values ('${instant}');
+           grant usage on schema test to public; grant select on test.clock to public;
+           create or replace function app_now() returns timestamptz language sql stable as $$ select at from test.clock $$`,
     );
-  }
+  } // prettier-ignore
 
   async call(
     service: Service,
