@@ -146,6 +146,8 @@ export class AccountService {
   /** A one-time password for somebody who lost his own; what he had is good for nothing from now on. */
   async resetPassword(tx: Tx, id: string): Promise<Once> {
     const before = await this.lock(tx, id);
+    if (!before.active)
+      throw new DomainError('wrong-state', '该账号已停用,请先启用(active: true)再重置密码。 · The account is closed, and its password opens nothing: open it first (active: true).'); // prettier-ignore
     const word = onceWord();
     const account = await this.step(
       tx, before, null, 'password_hash = $3, password_until = $4', [await hashOfPassword(word), until(tx)], 'password',
