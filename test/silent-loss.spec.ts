@@ -156,6 +156,23 @@ it('finds what a listener missed while it had no place, and what flipped bits in
   ]);
 }, 120_000);
 
+it('tells a service whose new release begins to listen what was told long before', async () => {
+  const lists = (): Promise<object[]> => fleet.rows('identity', 'select division from division_list order by 1');
+  const there = await fleet.rows('registry', 'select division from division where version > 0 order by 1');
+  await eventually(lists, (known) => known.length === there.length);
+  // As if its older release had never heard of divisions: no place in the stream, no row of them.
+  await fleet.kill('identity', 'SIGTERM');
+  const bus = await fleet.bus('deploy');
+  await (await jetstreamManager(bus)).consumers.delete('EVT_REGISTRY', 'identity-registry');
+  await bus.close();
+  const told = await fleet.rows<{ id: string }>('registry', 'select event_id as id from journal');
+  await fleet.rows('identity', 'delete from inbox where event_id = any($1)', [told.map(({ id }) => id)]);
+  for (const rows of ['division_list', `watermark where owner = 'registry'`]) await fleet.rows('identity', `delete from ${rows}`);
+  await fleet.deployBus();
+  await fleet.run('identity');
+  expect(await eventually(lists, (known) => known.length === there.length, 60_000)).toEqual(there);
+}, 120_000); // prettier-ignore
+
 describe('npm run journal:verify', () => {
   const verify = async (...heads: string[]): Promise<{ code: number; said: string }> => {
     const urls = Object.fromEntries(owners.map((one) => [`${one.toUpperCase()}_DATABASE_RELAY_URL`, fleet.url(one, 'relay')]));
