@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { refuseForeign, startOptionsFrom, warningOf } from './start.options.js';
@@ -7,8 +7,13 @@ const sample = resolve('apps/platform/sample');
 const from = (...args: string[]): ReturnType<typeof startOptionsFrom> =>
   startOptionsFrom(args, sample);
 
+const folders: string[] = [];
+afterAll(() => {
+  for (const one of folders) rmSync(one, { recursive: true });
+});
 function folder(files: Record<string, string>): string {
   const made = mkdtempSync(join(tmpdir(), 'foodwarden-county-'));
+  folders.push(made);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(made, name), text);
   return made;
 }
