@@ -116,8 +116,17 @@ async function main() {
     current[service].child.kill('SIGKILL');
     await current[service].gone;
   };
-  /** Counting begins. */
-  const arm = (service) => current[service].child.kill('SIGUSR2');
+  /** Counting begins, as the process says: what is sent after that cannot come before it. */
+  const arm = async (service) => {
+    const { child, gone: over } = current[service];
+    const armed = new Promise((done) => {
+      child.stdout.on('data', (said) => {
+        if (/^armed$/m.test(said.toString())) done();
+      });
+    });
+    child.kill('SIGUSR2');
+    await Promise.race([armed, over]);
+  };
   const seen = join(folder, 'seen');
   const noting = (service, first = '') => ({ CRASH_SEEN: `${seen}-${service}${first}` });
   const share = Math.round(1 / Number(values.share));
@@ -195,7 +204,7 @@ async function main() {
   const begun = (await Promise.all([writes(), writes(), writes(), writes()])).flat();
   await start('assignment', noting('assignment'));
   const atStart = await verdictOf(begun);
-  for (const service of ['registry', 'assignment']) arm(service);
+  for (const service of ['registry', 'assignment']) await arm(service);
   const unharmed = [...atStart, ...(await verdictOf(await writes()))];
   await pause(7000); // watermarks, and what is compared with them
   const hitsIn = (file) => {
@@ -242,7 +251,7 @@ async function main() {
     const { service, mode } = plan;
     let ids;
     if (mode === 'armed') {
-      arm(service);
+      await arm(service);
       const writing = writes();
       writing.catch(() => undefined); // told below
       await ends(plan);
@@ -271,7 +280,7 @@ async function main() {
         await making;
         await start(service, envOf(plan));
       } else {
-        arm(service);
+        await arm(service);
         making = trouble.make(world);
         making.catch(() => undefined); // told below
       }

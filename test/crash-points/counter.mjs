@@ -1,5 +1,6 @@
 // Copied beside the rewritten code (rewrite.mjs): counts how often each point is reached, and ends the process where it is
-// told to. CRASH_AT is `<point>:<hit>:<before|during|after>:<armed|start>`; hits count from SIGUSR2, or from the start.
+// told to. CRASH_AT is `<point>:<hit>:<before|during|after>:<armed|start>`; hits count from SIGUSR2, which it
+// answers with `armed`, or from the start.
 import { appendFileSync } from 'node:fs';
 
 const [point, nth, when, mode] = (process.env.CRASH_AT ?? '').split(':');
@@ -9,6 +10,7 @@ let armed = false;
 let hits = 0;
 process.on('SIGUSR2', () => {
   armed = true;
+  process.stdout.write('armed\n');
 });
 
 function die() {
