@@ -12,6 +12,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { jetstreamManager } from '@nats-io/jetstream';
 import pg from 'pg';
@@ -39,7 +40,6 @@ const { values } = parseArgs({
 });
 const bug = values.planted;
 const say = (line) => process.stderr.write(`chaos: ${line}\n`);
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 process.chdir(root);
 ensureBuilt();
 

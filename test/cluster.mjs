@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { jetstreamManager } from '@nats-io/jetstream';
 import pg from 'pg';
@@ -27,7 +28,6 @@ ensureBuilt();
 const load = (path) => import(resolve('dist', path));
 const { startPostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
 const say = (line) => process.stderr.write(`cluster: ${line}\n`);
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const undo = [];
 
 /** PostgreSQL and nats-server: those of the test run that started this, else our own. */

@@ -12,6 +12,7 @@ import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { ensureBuilt, root } from '../apps/platform/install.mjs';
@@ -32,7 +33,6 @@ ensureBuilt();
 const load = (file) => import(resolve('dist', file));
 const { startPostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
 const say = (line) => process.stderr.write(`crash-points: ${line}\n`);
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const undo = [];
 /** `during` where what was begun is a statement or a message, whose outcome a dead process does not know. */
 const whensOf = (name) =>

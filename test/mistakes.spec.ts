@@ -251,12 +251,13 @@ describe('a list of what happened', () => {
     for (let n = 0; n < 5; n++) made.push(await upload());
     await county.rows('registry', `update ledger_import set created_at = '2026-11-23T01:00:00.123456Z' where id = any($1)`, [made.slice(1, 3)]);
     await county.rows('registry', `update ledger_import set created_at = '2026-11-23T01:00:00.123455Z' where id = $1`, [made[0]]);
-    const read = async (query: string): Promise<{ items: { id: string }[]; next: string | null }> =>
-      (await ask('GET', `/v1/ledger-imports?${query}`, undefined, { token: admin })).body as never;
+    interface Imports { items: { id: string }[]; next: string | null }
+    const read = async (query: string): Promise<Imports> =>
+      (await ask('GET', `/v1/ledger-imports?${query}`, undefined, { token: admin })).body as Imports;
     const found: string[] = [];
     let next: string | null = '';
     while (next !== null) {
-      const page: Awaited<ReturnType<typeof read>> = await read(`limit=1${next && `&after=${next}`}`);
+      const page: Imports = await read(`limit=1${next && `&after=${next}`}`);
       found.push(...page.items.map(({ id }) => id));
       next = page.next;
     }

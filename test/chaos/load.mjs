@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 /** A request without an answer for so long is given up: what became of it is not known. */
 const patienceMs = 6_000;
 /** So often one operation is sent before its client gives up. */

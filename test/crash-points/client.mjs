@@ -1,11 +1,11 @@
 // Who writes while processes end: sends until there is an answer, as any client does, and remembers what was answered.
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export const village = '371425101201';
 /** Rows of a sheet: more than the relay sends at once. */
 export const sheetRows = 130;
 const patienceMs = 60_000;
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Client {
   /** Every step of an establishment that was answered, as it was then. */

@@ -50,43 +50,37 @@ export const IsInstant = (): PropertyDecorator =>
 
 const cursor = '371425101201.01934f5c-7c00-7000-8000-000000000001';
 
-/** A keyset page: send `next` of the page before as `after`. */
-export class PageQuery {
-  @ApiPropertyOptional({ type: String, example: cursor })
-  @IsOptional()
-  @Form(
-    /^\d{6,12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
-    '请填写前一页返回的 next · $property must be the `next` of an earlier page',
-  )
-  after?: string;
+/** The query class of a keyset page: `next` of the page before is sent as `after`, which has the form `cursor`. */
+export function CursorQuery(cursor: RegExp, example: string): new () => { after?: string; limit: number } {
+  class Query {
+    @ApiPropertyOptional({ type: String, example })
+    @IsOptional()
+    @Form(cursor, '请填写前一页返回的 next · $property must be the `next` of an earlier page')
+    after?: string;
 
-  @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(200)
-  limit: number = 50;
-}
+    @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })
+    @Type(() => Number)
+    @IsInt()
+    @Min(1)
+    @Max(200)
+    limit: number = 50;
+  }
+  return Query;
+} // prettier-ignore
+
+/** A keyset page in the order of `(division, id)`. */
+export class PageQuery extends CursorQuery(
+  /^\d{6,12}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
+  cursor,
+) {}
 
 const newestCursor = '1795740347123456.01934f5c-7c00-7000-8000-000000000001';
 
 /** A keyset page, the newest first. A cursor of the other order has another form: it is refused, and skips nothing. */
-export class NewestQuery {
-  @ApiPropertyOptional({ type: String, example: newestCursor })
-  @IsOptional()
-  @Form(
-    /^\d{16}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
-    '请填写前一页返回的 next · $property must be the `next` of an earlier page',
-  )
-  after?: string;
-
-  @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(200)
-  limit: number = 50;
-}
+export class NewestQuery extends CursorQuery(
+  /^\d{16}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
+  newestCursor,
+) {}
 
 export interface Page<T> {
   items: T[];

@@ -10,11 +10,10 @@ import {
   ApiQuery,
   ApiResponse,
 } from '@nestjs/swagger';
-import { Type as Of } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, Max, Min } from 'class-validator';
+import { IsIn, IsOptional } from 'class-validator';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Caller, type Role, Roles } from './auth.js';
-import { Form, NewestPageOf, NewestQuery, type Page, PageOf } from './fields.js';
+import { CursorQuery, NewestPageOf, NewestQuery, type Page, PageOf } from './fields.js';
 import { follow } from './progress.js';
 import { Finding, ImportView, type SheetImports } from './sheet-import.js';
 import { withLargeUpload } from './upload.js';
@@ -30,26 +29,7 @@ class ImportQuery {
   dryRun: 'true' | 'false' = 'false';
 }
 
-class FindingQuery {
-  @ApiPropertyOptional({
-    type: String,
-    example: '17.1',
-  })
-  @IsOptional()
-  @Form(
-    /^\d{1,7}\.\d{1,4}$/,
-    '请填写前一页返回的 next · $property must be the `next` of an earlier page',
-  )
-  after?: string;
-
-  @ApiPropertyOptional({ type: Number, minimum: 1, maximum: 200, default: 50 })
-  @Of(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(200)
-  limit: number = 50;
-}
-
+class FindingQuery extends CursorQuery(/^\d{1,7}\.\d{1,4}$/, '17.1') {}
 class ImportPage extends NewestPageOf(ImportView) {}
 class FindingPage extends PageOf(Finding, '17.1') {}
 
