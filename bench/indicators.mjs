@@ -8,7 +8,7 @@ import pg from 'pg';
 import 'reflect-metadata';
 
 const load = (path) => import(resolve('dist', path));
-const { startPostgres } = await load('libs/servers/src/index.js');
+const { startPostgres, removePostgres } = await load('libs/servers/src/index.js');
 const { provision, migrate, Database } = await load('libs/database/src/index.js');
 
 const calls = Number(process.argv[2] ?? 30);
@@ -69,7 +69,10 @@ const folder = await mkdtemp(join(tmpdir(), 'foodwarden-bench-'));
 const undo = [];
 try {
   const postgres = await startPostgres({ dataDir: join(folder, 'postgres') });
-  undo.push(() => postgres.stop());
+  undo.push(
+    () => removePostgres(join(folder, 'postgres')),
+    () => postgres.stop(),
+  );
   const results = [];
   for (const { service, size, quarters } of cases) {
     const name = `${service}_${size}_${quarters}`;

@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 
 const load = (path) => import(resolve('dist', path));
-const { startPostgres, startNats, obtainNatsServer, freePort } = await load(
+const { startPostgres, removePostgres, startNats, obtainNatsServer, freePort } = await load(
   'libs/servers/src/index.js',
 );
 const { provision, migrate, Database } = await load('libs/database/src/index.js');
@@ -27,7 +27,10 @@ export async function startRegistry({ bus }) {
   };
   try {
     const postgres = await startPostgres({ dataDir: join(folder, 'postgres') });
-    undo.push(() => postgres.stop());
+    undo.push(
+      () => removePostgres(join(folder, 'postgres')),
+      () => postgres.stop(),
+    );
     const url = (role) => postgres.url('registry', `registry_${role}`, password);
     const passwords = { owner: password, app: password, relay: password };
     await provision(postgres.url('postgres'), 'registry', passwords);

@@ -13,7 +13,7 @@ import pg from 'pg';
 
 const rounds = Number(process.argv[2] ?? 400);
 const load = (path) => import(resolve('dist', path));
-const { startPostgres, freePort } = await load('libs/servers/src/index.js');
+const { startPostgres, removePostgres, freePort } = await load('libs/servers/src/index.js');
 const { provision, migrate } = await load('libs/database/src/index.js');
 const { identity } = await load('apps/identity/src/identity.definition.js');
 
@@ -139,5 +139,6 @@ try {
   }
   await admin.end();
   await postgres.stop();
+  await removePostgres(join(folder, 'postgres'));
   await rm(folder, { recursive: true, force: true });
 }

@@ -47,7 +47,7 @@ if (bug === 'all') process.exit(await everyBug());
 if (bug && !planted[bug]) throw new Error(`--planted is one of ${Object.keys(planted).join(', ')}, all`); // prettier-ignore
 
 const load = (path) => import(resolve('dist', path));
-const { startPostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
+const { startPostgres, removePostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
 const { listeners } = await load('libs/contracts/src/index.js');
 const { randomFrom, shuffled } = await load('libs/testing/src/random.js');
 const seed = Number(values.seed);
@@ -143,7 +143,7 @@ function begin(slot) {
 }
 
 async function servers() {
-  undo.push(() => rm(join(postgres.dataDir, '..'), { recursive: true, force: true }));
+  undo.push(() => removePostgres(postgres.dataDir), () => rm(join(postgres.dataDir, '..'), { recursive: true, force: true })); // prettier-ignore
   await postgres.start(false); // what is laid before the load need not survive anything
   undo.push(async () => {
     postgres.signal('SIGCONT');

@@ -26,7 +26,7 @@ const [kills, every, rate] = [values.kills, values.every, values.rate].map(Numbe
 process.chdir(root);
 ensureBuilt();
 const load = (path) => import(resolve('dist', path));
-const { startPostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
+const { startPostgres, removePostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
 const say = (line) => process.stderr.write(`cluster: ${line}\n`);
 const undo = [];
 
@@ -36,7 +36,10 @@ async function servers() {
   const folder = await mkdtemp(join(tmpdir(), 'foodwarden-cluster-'));
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const postgres = await startPostgres({ dataDir: join(folder, 'data'), durable: false });
-  undo.push(() => postgres.stop());
+  undo.push(
+    () => removePostgres(join(folder, 'data')),
+    () => postgres.stop(),
+  );
   const natsServer = await obtainNatsServer(process.env.FOODWARDEN_CACHE ?? resolve('.cache'), say);
   process.env.TEST_SERVERS = JSON.stringify({ postgres: postgres.url('postgres'), natsServer });
 }

@@ -31,7 +31,7 @@ const { values } = parseArgs({
 process.chdir(root);
 ensureBuilt();
 const load = (file) => import(resolve('dist', file));
-const { startPostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
+const { startPostgres, removePostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
 const say = (line) => process.stderr.write(`crash-points: ${line}\n`);
 const undo = [];
 /** `during` where what was begun is a statement or a message, whose outcome a dead process does not know. */
@@ -52,7 +52,10 @@ async function servers() {
   const folder = await mkdtemp(join(tmpdir(), 'foodwarden-crash-'));
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const postgres = await startPostgres({ dataDir: join(folder, 'data'), durable: false });
-  undo.push(() => postgres.stop());
+  undo.push(
+    () => removePostgres(join(folder, 'data')),
+    () => postgres.stop(),
+  );
   const natsServer = await obtainNatsServer(process.env.FOODWARDEN_CACHE ?? resolve('.cache'), say);
   process.env.TEST_SERVERS = JSON.stringify({ postgres: postgres.url('postgres'), natsServer });
 }

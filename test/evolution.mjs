@@ -32,7 +32,7 @@ if (git('cat-file', '-e', `${commit}^{commit}`).status !== 0) {
 }
 ensureBuilt();
 const load = (path) => import(resolve('dist', path));
-const { startPostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
+const { startPostgres, removePostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
 const { listeners, publishers, streamOf, subjectOf } = await load('libs/contracts/src/index.js');
 const undo = [];
 
@@ -68,7 +68,10 @@ async function main() {
     const folder = await mkdtemp(join(tmpdir(), 'foodwarden-evolution-'));
     undo.push(() => rm(folder, { recursive: true, force: true }));
     const postgres = await startPostgres({ dataDir: join(folder, 'data'), durable: false });
-    undo.push(() => postgres.stop());
+    undo.push(
+      () => removePostgres(join(folder, 'data')),
+      () => postgres.stop(),
+    );
     const natsServer = await obtainNatsServer(process.env.FOODWARDEN_CACHE ?? resolve('.cache'), say); // prettier-ignore
     process.env.TEST_SERVERS = JSON.stringify({ postgres: postgres.url('postgres'), natsServer });
   }

@@ -2,7 +2,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BusAccess, connectBus } from '#messaging';
-import { newAuthority, newCertificate, type Postgres, startNats, startPostgres } from '#servers';
+import {
+  newAuthority,
+  newCertificate,
+  type Postgres,
+  removePostgres,
+  startNats,
+  startPostgres,
+} from '#servers';
 import { busAccess, eventually, Fleet, natsAccess, serversOfRun } from '#testing';
 import { connect, type NatsConnection, nkeyAuthenticator, nkeys } from '@nats-io/transport-node';
 import pg from 'pg';
@@ -40,6 +47,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await fleet?.stop();
   await postgres?.stop();
+  await removePostgres(join(folder, 'data'));
   await rm(folder, { recursive: true, force: true });
 }, 60_000);
 

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { describe } from './catalog.mjs';
 import { difference, finish, json, ready, write } from './kept.mjs';
 
@@ -11,7 +11,7 @@ const check = ready('--check').has('--check');
 await import('reflect-metadata');
 const { migrate, provision } = await import('#database');
 const { startService } = await import('#platform');
-const { startPostgres } = await import('#servers');
+const { removePostgres, startPostgres } = await import('#servers');
 const { default: pg } = await import('pg');
 
 const command = 'npm run schema';
@@ -53,7 +53,7 @@ let ended;
 const end = () =>
   (ended ??= postgres.stop().then(async () => {
     await rm(folder, { recursive: true, force: true });
-    await rm(dirname(postgres.dataDir), { recursive: true, force: true });
+    await removePostgres(join(folder, 'data'));
   }));
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, () => void end().then(() => process.exit(1)));

@@ -3,6 +3,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { removePostgres } from '#servers';
 import { eventually } from '#testing';
 import { exchange, noWayIn, refusesUnreadable, spellings } from './bypass.js';
 
@@ -263,6 +264,7 @@ describe('npm start', () => {
         expect([await gone, said]).toEqual([0, expect.stringMatching(/stopping …[^]*stopped before it was ready/)]); // prettier-ignore
         expect(await processesNaming(basename(other))).toEqual([]);
       } finally {
+        await removePostgres(join(other, 'postgres'));
         await rm(other, { recursive: true, force: true });
       }
     },

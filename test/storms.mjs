@@ -36,7 +36,7 @@ const { backlog: most, seconds, rate, poison: percent, away, new: newRate, limit
 process.chdir(root);
 ensureBuilt();
 const load = (path) => import(resolve('dist', path));
-const { startPostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
+const { startPostgres, removePostgres, obtainNatsServer } = await load('libs/servers/src/index.js');
 const say = (line) => process.stderr.write(`storms: ${line}\n`);
 const pause = (ms) => new Promise((done) => setTimeout(done, Math.max(0, ms)));
 const undo = [];
@@ -54,7 +54,10 @@ async function servers() {
   const folder = await mkdtemp(join(tmpdir(), 'foodwarden-storms-'));
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const postgres = await startPostgres({ dataDir: join(folder, 'data'), durable: false });
-  undo.push(() => postgres.stop());
+  undo.push(
+    () => removePostgres(join(folder, 'data')),
+    () => postgres.stop(),
+  );
   const natsServer = await obtainNatsServer(process.env.FOODWARDEN_CACHE ?? resolve('.cache'), say);
   process.env.TEST_SERVERS = JSON.stringify({ postgres: postgres.url('postgres'), natsServer });
   return folder;

@@ -170,6 +170,12 @@ export async function runningPostgres(wanted: string): Promise<number | undefine
   return Number(pid) > 0 && Number(port) > 0 ? Number(port) : undefined;
 }
 
+/** Removes the data of a server that has stopped, wherever it lay: for who asked for the folder, and needs it no more. */
+export async function removePostgres(wanted: string): Promise<void> {
+  const { dataDir, user } = await reachable(nativeFolder(), resolve(wanted));
+  await rm(user ? dirname(dataDir) : dataDir, { recursive: true, force: true });
+}
+
 /** With `LC_CTYPE=C` trigrams of Chinese are empty, silently: refuse such a server. */
 export async function checkTrigrams(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
