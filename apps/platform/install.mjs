@@ -1,15 +1,7 @@
 // Runs before anything is installed: plain JavaScript, Node 18 and newer, no dependencies.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,13 +14,17 @@ export function fail(sentence) {
   process.exit(1);
 }
 
+function hash(...files) {
+  const sum = createHash('sha256');
+  for (const file of files) sum.update(readFileSync(join(root, file)));
+  return sum.digest('hex');
+}
+
 /** `npm ci` when node_modules is absent or was made from another lockfile. */
 export function ensureInstalled() {
   if (Number(process.versions.node.split('.')[0]) < 18)
     fail(`Node ${process.versions.node} is too old: install Node 18 or newer (24 is best).`);
-  const lock = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
-    .digest('hex');
+  const lock = hash('package-lock.json');
   const stamp = join(root, 'node_modules', '.foodwarden-lock');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   process.stdout.write('installing packages (npm ci), a minute or so …\n');
@@ -73,23 +69,35 @@ function newest(folder) {
   return latest;
 }
 
-/** Builds dist when a source is newer than the last build. */
+/** Builds dist when a source is newer than the last build, its packages when they are not those of the lockfile. */
 export function ensureBuilt() {
-  const stamp = join(root, 'dist', '.built');
+  const dist = join(root, 'dist');
+  const run = (script, ...args) => {
+    const { status } = spawnSync(nodePath(), [join(root, script), ...args], {
+      cwd: root,
+      stdio: 'inherit',
+    });
+    if (status !== 0) fail(`The build failed: see the words of ${script} above.`);
+  };
+  const stamp = join(dist, '.built');
   const sources = Math.max(
     ...['apps', 'libs'].map((folder) => newest(join(root, folder))),
     statSync(join(root, '.swcrc')).mtimeMs,
   );
-  if (existsSync(stamp) && statSync(stamp).mtimeMs > sources) return;
-  process.stdout.write('building …\n');
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
-  const swc = join(root, 'node_modules', '@swc', 'cli', 'bin', 'swc.js');
-  const built = spawnSync(
-    nodePath(),
-    [swc, 'apps', 'libs', '-d', 'dist', '--extensions', '.ts', '--copy-files', '--quiet'],
-    { cwd: root, stdio: 'inherit' },
-  );
-  if (built.status !== 0) fail('The build failed: see the words of swc above.');
-  mkdirSync(dirname(stamp), { recursive: true });
-  writeFileSync(stamp, '');
+  if (!existsSync(stamp) || statSync(stamp).mtimeMs <= sources) {
+    process.stdout.write('building …\n');
+    for (const folder of ['.built', 'apps', 'libs'])
+      rmSync(join(dist, folder), { recursive: true, force: true });
+    run(
+      'node_modules/@swc/cli/bin/swc.js',
+      ...'apps libs -d dist --extensions .ts --copy-files --quiet'.split(' '),
+    );
+    writeFileSync(stamp, '');
+  }
+  const script = 'apps/platform/packages.mjs';
+  const made = hash('package-lock.json', script);
+  const packages = join(dist, '.packages');
+  if (existsSync(packages) && readFileSync(packages, 'utf8') === made) return;
+  run(script);
+  writeFileSync(packages, made);
 }
