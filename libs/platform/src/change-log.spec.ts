@@ -17,5 +17,8 @@ describe('the differences of two states', () => {
     expect(differences(before, { tier: { is: 'B' } })).toEqual([
       { field: 'tier', from: { is: 'C' }, to: { is: 'B' } },
     ]);
+    const kept = { decision: { tier: 'C', rule: { code: 'x', version: 1 } }, days: [1, 2] };
+    const made = { decision: { rule: { version: 1, code: 'x' }, tier: 'C' }, days: [2, 1] };
+    expect(differences(kept, made)).toEqual([{ field: 'days', from: [1, 2], to: [2, 1] }]);
   });
 });

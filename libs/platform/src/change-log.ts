@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Aggregate,
   type Caller as DatabaseCaller,
@@ -71,7 +72,9 @@ export function differences(before: object, after: object): { field: string; fro
   const was = before as Record<string, unknown>;
   return Object.entries(after).flatMap(([field, to]: [string, unknown]) => {
     const from = was[field] ?? null;
-    const same = JSON.stringify(from) === JSON.stringify(to ?? null);
+    const [one, other] = [JSON.stringify(from), JSON.stringify(to ?? null)];
+    // PostgreSQL's jsonb gives an object back with its keys in another order.
+    const same = one === other || isDeepStrictEqual(JSON.parse(one), JSON.parse(other));
     return same || bookkeeping.has(field) ? [] : [{ field, from, to: to ?? null }];
   });
 } // prettier-ignore
