@@ -98,7 +98,7 @@ describe('a body', () => {
 
   it('and a query with a field that nobody knows are told those that are known', async () => {
     expect((await problem('POST', '/v1/establishments', { ...shop, nam: 'x' })).errors).toEqual([
-      { pointer: '/nam', rule: 'whitelistValidation', value: 'x', remedy: '没有字段 nam,可用:division、name、uscc、licence、address、kind、area、diners、large · there is no field nam; there are division, name, uscc, licence, address, kind, area, diners, large' },
+      { pointer: '/nam', rule: 'whitelistValidation', value: 'x', remedy: '没有字段 nam,可用:division、name、uscc、licence、address、kind、area、diners、large、latitude、longitude · there is no field nam; there are division, name, uscc, licence, address, kind, area, diners, large, latitude, longitude' },
     ]);
     expect((await problem('GET', '/v1/establishments?nam=x')).errors).toMatchObject([
       { pointer: '/nam', rule: 'whitelistValidation', value: 'x', remedy: expect.stringMatching(/^没有字段 nam,可用:.*division.* · there is no field nam; there are .*division/) as unknown },
@@ -117,7 +117,7 @@ describe('a body', () => {
     const path = `/v1/establishments/${id}`;
     for (const nothing of [{}, { reason: '无' }])
       expect((await problem('PATCH', path, nothing, { headers: { 'if-match': '"1"' } })).errors).toEqual([
-        { pointer: '/', rule: 'atLeastOne', value: null, remedy: '请至少填写一个要修改的字段:name、uscc、licence、area、status · name at least one field to change: name, uscc, licence, area, status' },
+        { pointer: '/', rule: 'atLeastOne', value: null, remedy: '请至少填写一个要修改的字段:division、name、uscc、licence、address、kind、area、diners、large、latitude、longitude、status · name at least one field to change: division, name, uscc, licence, address, kind, area, diners, large, latitude, longitude, status' },
       ]);
     expect((await ask('GET', path)).body).toMatchObject({ version: 1 });
     expect((await ask('PATCH', path, { area: null }, { headers: { 'if-match': '"1"' } })).status).toBe(200);

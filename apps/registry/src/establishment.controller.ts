@@ -5,7 +5,7 @@ import {
 } from '#platform'; // prettier-ignore
 import { Body, Controller, Get, Param, Patch, Post, Query } from '@nestjs/common';
 import {
-  ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
+  ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags, PartialType,
 } from '@nestjs/swagger'; // prettier-ignore
 import { IsBoolean, IsIn, IsInt, IsNumber, IsOptional, Max, Min } from 'class-validator';
 import { Establishment } from './establishment.entity.js';
@@ -75,33 +75,36 @@ export class RegisterEstablishment {
   @IsOptional()
   @IsBoolean()
   large?: boolean;
-}
 
-@AtLeastOneOf('name', 'uscc', 'licence', 'area', 'status')
-export class ChangeEstablishment {
-  @ApiPropertyOptional({ type: String, example: '老王饭店(新店)', maxLength: 200, pattern: '\\S' })
-  @IsOptional()
-  @Line(200)
-  @Form(/\S/, '不能为空白 · $property must not be blank')
-  name?: string;
-
-  @ApiPropertyOptional({ type: String, nullable: true, example: '91371425MA3CM4AM88' })
-  @IsOptional()
-  @Line(40, 0)
-  uscc?: string | null;
-
-  @ApiPropertyOptional({ type: String, nullable: true, example: 'JY13714250000017' })
-  @IsOptional()
-  @Line(40, 0)
-  licence?: string | null;
-
-  @ApiPropertyOptional({ type: Number, nullable: true, example: 520 })
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    description: '度,WGS84 坐标 · degrees, WGS84',
+    example: 36.79,
+  })
   @IsOptional()
   @IsNumber({ allowNaN: false, allowInfinity: false })
-  @Min(0)
-  @Max(10_000_000)
-  area?: number | null;
+  @Min(-90)
+  @Max(90)
+  latitude?: number | null;
 
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    description: '度,WGS84 坐标 · degrees, WGS84',
+    example: 116.76,
+  })
+  @IsOptional()
+  @IsNumber({ allowNaN: false, allowInfinity: false })
+  @Min(-180)
+  @Max(180)
+  longitude?: number | null;
+}
+
+@AtLeastOneOf(
+  'division', 'name', 'uscc', 'licence', 'address', 'kind', 'area', 'diners', 'large', 'latitude', 'longitude', 'status',
+) // prettier-ignore
+export class ChangeEstablishment extends PartialType(RegisterEstablishment) {
   @ApiPropertyOptional({ enum: ['open', 'suspended', 'closed'], example: 'open' })
   @IsOptional()
   @IsIn(['open', 'suspended', 'closed'])

@@ -20,7 +20,7 @@ import {
 } from './establishment.controller.js';
 import { Establishment, insertEstablishments } from './establishment.entity.js';
 import { normaliseLicence } from './licence.js';
-import { asked, keepNames } from './name-search.js';
+import { asked, keepNames, renamed } from './name-search.js';
 import { TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
 
@@ -67,9 +67,12 @@ export class EstablishmentService {
     const establishment = await this.one(tx, id, true);
     if (establishment.version !== version) throw staleVersion(establishment);
     const { uscc, licence, reason, ...rest } = wanted;
+    if (rest.division !== undefined && rest.division !== establishment.division)
+      await this.checkVillage(tx, rest.division);
     const before = { ...establishment };
     Object.assign(establishment, rest, { version: version + 1, changedAt: tx.now });
     establishment.name = establishment.name.trim();
+    establishment.address = establishment.address.trim();
     if (uscc !== undefined) establishment.uscc = this.checkedUscc(uscc);
     if (licence !== undefined) establishment.licence = this.checkedLicence(licence);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
@@ -79,7 +82,7 @@ export class EstablishmentService {
         'stale-version',
         '其间已被他人修改,请重新读取后再提交。 · Somebody changed it meanwhile: read it again, then repeat.',
       );
-    if (wanted.name !== undefined) keepNames(tx, [establishment]);
+    if (renamed(before, establishment)) keepNames(tx, [establishment]);
     const step = { subject: establishment, before, after: establishment };
     await logChanges(tx, 'establishment', [step], reason);
     tx.publish(EstablishmentChanged, establishment, establishment.state());

@@ -5,7 +5,7 @@ import { In } from 'typeorm';
 import {
   Establishment, type EstablishmentFields, type EstablishmentRow, fieldsOf, updateEstablishments,
 } from './establishment.entity.js'; // prettier-ignore
-import { keepNames } from './name-search.js';
+import { keepNames, renamed } from './name-search.js';
 
 /** What one row of an import did to one establishment. */
 export interface Effect {
@@ -115,7 +115,7 @@ async function undoSome(tx: Tx, importId: string, before: Map<string, Establishm
     return { subject: one, before: was, after: one };
   });
   await updateEstablishments(tx, found);
-  keepNames(tx, found.filter(({ name }, at) => name !== steps[at]?.before.name));
+  keepNames(tx, steps.filter(({ before, after }) => renamed(before, after)).map(({ after }) => after));
   await logChanges(tx, 'establishment', steps, `撤销台账导入 · undo of ledger import ${importId}`);
   await tx.query(
     `insert into establishment_restored (establishment_id, division, version, restores)

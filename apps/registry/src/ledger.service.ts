@@ -15,7 +15,7 @@ import {
 import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence } from './licence.js';
-import { keepNames } from './name-search.js';
+import { keepNames, renamed } from './name-search.js';
 import { decideTier, TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
 
@@ -149,7 +149,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
     const created = new Set<Establishment>();
     const changed = new Set<Establishment>();
     const effects: Effect[] = [];
-    const renamed = new Set<Establishment>();
+    const named = new Set<Establishment>();
 
     const judged = looked.map(({ row, said, findings, repeats }): Judged => {
       if (!said) return { row, outcome: 'refused', findings };
@@ -173,7 +173,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
       }
       if (outcome !== 'unchanged') {
         const before = outcome === 'updated' ? { ...establishment } : null;
-        if (before && before.name !== said.name) renamed.add(establishment);
+        if (before && renamed(before, said)) named.add(establishment);
         for (const [field, value] of Object.entries(said))
           if (value !== null) (establishment as unknown as Record<string, unknown>)[field] = value;
         establishment.version += 1;
@@ -196,7 +196,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
     if (mode === 'write') {
       insertEstablishments(tx, [...created]);
       await updateEstablishments(tx, [...changed]);
-      keepNames(tx, [...created, ...renamed]);
+      keepNames(tx, [...created, ...named]);
       await recordEffects(tx, importId, effects);
     }
     return judged;

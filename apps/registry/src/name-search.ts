@@ -73,7 +73,13 @@ export function asked(part: string, division: string): { wanted: string; pieces:
   return { wanted, pieces: [...piecesOf(wanted), ...placesOf(division).slice(-1)] };
 }
 
-/** Keeps the names of these establishments for the search, in the transaction that registers or renames them. */
+/** What the search keeps of it differs: its name, or the place it is found in. */
+export const renamed = (before: Named, after: Named): boolean =>
+  before.name !== after.name || before.division !== after.division;
+
+type Named = { division: string; name: string };
+
+/** Keeps the names of these establishments for the search, in the transaction that registers, renames or moves them. */
 export function keepNames(tx: Tx, named: { id: string; division: string; name: string }[]): void {
   if (named.length === 0) return;
   const kept = named.map(({ name, division }) => searchable(name, division));
@@ -82,7 +88,7 @@ export function keepNames(tx: Tx, named: { id: string; division: string; name: s
     `insert into establishment_search (establishment_id, division, name, text, grams)
      select id, division, name, text, string_to_array(grams, E'\\t')
      from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) as n(id, division, name, text, grams)
-     on conflict (establishment_id) do update set name = excluded.name, text = excluded.text, grams = excluded.grams`,
+     on conflict (establishment_id) do update set division = excluded.division, name = excluded.name, text = excluded.text, grams = excluded.grams`,
     [
       arrayOf(named.map(({ id }) => id)),
       arrayOf(named.map(({ division }) => division)),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Database } from '#database';
 import { type Change, logPersonalRead, readingPersonalData } from '#platform';
-import { County, freshTownship } from '#testing';
+import { type Answer, County, freshTownship } from '#testing';
 import { registry } from '../src/registry.definition.js';
 
 let county: County;
@@ -43,6 +43,37 @@ it('tells who changed which field of an establishment, from what to what and why
   const facts = await county.rows<{ text: string }>('registry', `select event::text as text from journal where aggregate_id = $1`, [id]); // prettier-ignore
   expect(facts).toHaveLength(2);
   expect(facts.some(({ text }) => text.includes(body.reason))).toBe(false);
+});
+
+it('changes whatever an establishment was registered with, decides its tier anew, and finds it where it is now', async () => {
+  const { code, villages } = freshTownship();
+  const office = await county.token('office', code);
+  const id = await shop(villages[0]!.code, office);
+  const patch = (body: object, version: number): Promise<Answer> => county.call('registry', 'PATCH', `/v1/establishments/${id}`, { token: office, body, headers: { 'if-match': `"${version}"` } });
+  const all = { division: villages[1]!.code, address: '中心街9号', kind: 'canteen', diners: 600, large: true, latitude: 36.79, longitude: 116.76 };
+  expect((await patch({ ...all, address: ' 中心街9号 ' }, 1)).body).toMatchObject({ ...all, version: 2, tier: 'B', name: '老王饭店', area: 80 });
+  expect((await patch({ diners: 20, large: false }, 2)).body).toMatchObject({ tier: 'C', diners: 20, large: false, division: villages[1]!.code });
+  const told = await get<Change>(`/establishments/${id}/changes`, office);
+  expect(told.filter(({ version }) => version === 2).map(({ field }) => field).sort()).toEqual([...Object.keys(all), 'tier', 'tierDecision'].sort());
+  const named = async (division: string): Promise<string[]> => (await get<{ id: string }>(`/establishments?division=${division}&name=老王`, office)).map((one) => one.id);
+  expect([await named(villages[0]!.code), await named(villages[1]!.code)]).toEqual([[], [id]]);
+
+  const elsewhere = freshTownship();
+  expect([(await patch({ division: elsewhere.villages[0]!.code }, 3)).body, (await patch({ division: `${code}999` }, 3)).body]).toMatchObject([{ code: 'out-of-scope' }, { code: 'village-unknown', errors: [{ pointer: '/division' }] }]);
+  const admin = await county.token('county-admin', '371425');
+  const moved = await county.call('registry', 'PATCH', `/v1/establishments/${id}`, { token: admin, body: { division: elsewhere.villages[0]!.code }, headers: { 'if-match': '"3"' } });
+  expect(moved.body).toMatchObject({ division: elsewhere.villages[0]!.code, version: 4 });
+  expect((await get<{ id: string }>('/establishments?name=老王', await county.token('office', elsewhere.code))).map((one) => one.id)).toEqual([id]);
+  expect(await get('/establishments?name=老王', office)).toEqual([]);
+}); // prettier-ignore
+
+it('says nothing of how its tier was decided where that stays as it was', async () => {
+  const { code, villages } = freshTownship();
+  const office = await county.token('office', code);
+  const id = await shop(villages[0]!.code, office);
+  await county.call('registry', 'PATCH', `/v1/establishments/${id}`, { token: office, body: { area: 81 }, headers: { 'if-match': '"1"' } }); // prettier-ignore
+  const told = await get<Change>(`/establishments/${id}/changes`, office);
+  expect(told.map(({ field }) => field)).toEqual([null, 'area']);
 });
 
 it('shows the log to county, office and auditor alone, each his own ground', async () => {

@@ -1,0 +1,82 @@
+import { County, eventually } from '#testing';
+import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { inspection } from '../apps/inspection/src/inspection.definition.js';
+import { registry } from '../apps/registry/src/registry.definition.js';
+
+/* An establishment that moves and gets another tier: others do with a PATCH what they do with an import. */
+
+let county: County;
+let admin: string;
+let office: string;
+beforeAll(async () => {
+  county = await County.start([registry, assignment, inspection]);
+  for (const service of ['registry', 'assignment', 'inspection'] as const)
+    await county.clock(service, '2026-11-23T09:00:00+08:00');
+  admin = await county.token('county-admin', '371425');
+  office = await county.token('office', '371425101');
+  await eventually(
+    () => county.rows<{ n: number }>('assignment', 'select count(*)::int as n from division_list'),
+    ([row]) => row?.n === 16,
+  );
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
+afterAll(() => county.stop(), 60_000);
+
+interface Shop {
+  id: string;
+  name: string;
+  version: number;
+}
+const done = async <T>(service: 'registry' | 'assignment' | 'inspection', path: string, token: string, body?: object): Promise<T> =>
+  (await county.call(service, 'POST', path, { token, ...(body ? { body } : {}) })).body as T; // prettier-ignore
+
+it('is answered for and due as after an import that says the same', async () => {
+  await county.land('assignment', '/v1/roster-imports', admin, Buffer.from('姓名,职务,层级,行政区划代码\n甲,书记,村级,371425101201\n乙,书记,村级,371425101202\n丙,镇长,乡级,371425101\n'), 'r.csv'); // prettier-ignore
+  const head = '主体名称,统一社会信用代码,许可证(登记证)编号,经营场所,所属乡镇(街道),所属村(社区),主体业态,经营面积(㎡)'; // prettier-ignore
+  const [from, to] = (await county.rows<{ division: string; name: string; town: string }>('registry', `select v.division, v.name, t.name as town from division v join division t on t.division = v.parent where v.division in ('371425101201', '371425101202') order by 1`)).map(({ town, name }) => `${town},${name}`); // prettier-ignore
+  const sheet = (...rows: string[]): Buffer => Buffer.from(`${head}\n${rows.join('\n')}\n`);
+  const codes = ['91371425MA3CM4AM88', '91350100M000100Y43'];
+  const landed = await county.land('registry', '/v1/ledger-imports', office, sheet(...codes.map((code, n) => `店${n},${code},,${n}号,${from},餐饮服务,50`)), 'a.csv'); // prettier-ignore
+  expect(landed.counts).toMatchObject({ created: 2 });
+  await eventually(
+    () => county.rows<{ n: number }>('assignment', 'select count(*)::int as n from premises'),
+    ([row]) => row?.n === 2,
+  );
+  const { id } = await done<{ id: string }>('assignment', '/v1/proposals', office, { division: '371425101' }); // prettier-ignore
+  await done('assignment', `/v1/proposals/${id}/approval`, admin);
+  await eventually(
+    () => county.rows<{ n: number }>('inspection', 'select count(*)::int as n from responsibility'),
+    ([row]) => row?.n === 2,
+  );
+  await done('inspection', '/v1/obligation-runs', admin, { period: '2026-Q4' });
+  const due = (): Promise<{ tier: string; official: string; name: string }[]> =>
+    county.rows('inspection', `select establishment_name as name, tier, official_name as official from obligation where state = 'open' order by 1`); // prettier-ignore
+  await eventually(due, (rows) => rows.length === 2);
+  expect(await due()).toEqual(['店0', '店1'].map((name) => ({ name, tier: 'D', official: '甲' })));
+
+  // The first by an import, the second by hand.
+  const again = await county.land('registry', '/v1/ledger-imports', office, sheet(`店0,${codes[0]!},,0号,${to},餐饮服务,200`), 'b.csv'); // prettier-ignore
+  expect(again.counts).toMatchObject({ updated: 1 });
+  const shops = await county.every<Shop>('registry', '/v1/establishments', office);
+  const { id: second } = shops.find(({ name }) => name === '店1')!;
+  const { status } = await county.call('registry', 'PATCH', `/v1/establishments/${second}`, { token: office, body: { division: '371425101202', area: 200 }, headers: { 'if-match': '"1"' } }); // prettier-ignore
+  expect(status).toBe(200);
+
+  await eventually(
+    () => county.rows<{ n: number }>('assignment', `select count(*)::int as n from premises where division = '371425101202' and tier = 'C'`), // prettier-ignore
+    ([row]) => row?.n === 2,
+  );
+  const gaps = (): Promise<{ name: string; reason: string; division: string }[]> =>
+    county.every('assignment', '/v1/gaps', office);
+  const gap = { division: '371425101202', reason: 'tier-changed' };
+  const both = (one: object): object[] => ['店0', '店1'].map((name) => ({ name, ...one }));
+  expect((await gaps()).sort((one, other) => (one.name < other.name ? -1 : 1))).toMatchObject(both(gap)); // prettier-ignore
+  // Whoever answered does so until a proposal is approved; what is due is that of the new tier.
+  await eventually(due, (rows) => rows.every(({ tier }) => tier === 'C'));
+  expect(await due()).toEqual(both({ tier: 'C', official: '甲' }));
+  const next = await done<{ id: string }>('assignment', '/v1/proposals', office, { division: '371425101' }); // prettier-ignore
+  await done('assignment', `/v1/proposals/${next.id}/approval`, admin);
+  expect(await gaps()).toEqual([]);
+  await eventually(due, (rows) => rows.every(({ official }) => official === '丙'));
+  expect(await due()).toEqual(both({ tier: 'C', official: '丙' }));
+}, 120_000);
