@@ -113,7 +113,7 @@ describe('a body', () => {
   }); // prettier-ignore
 
   it('that changes nothing is refused, and leaves the version', async () => {
-    const { id } = (await ask('POST', '/v1/establishments', shop)).body as { id: string };
+    const { id } = (await ask('POST', '/v1/establishments', { ...shop, name: '小李饭店' })).body as { id: string };
     const path = `/v1/establishments/${id}`;
     for (const nothing of [{}, { reason: '无' }])
       expect((await problem('PATCH', path, nothing, { headers: { 'if-match': '"1"' } })).errors).toEqual([
@@ -164,6 +164,11 @@ describe.each([
   it('that is the other sheet is told by its titles, not by the line above them', async () => {
     const rows = `齐河县台账\n,,\n名字,地方,电话\n甲,乙,${'1'.repeat(11)}\n`;
     expect((await upload(Buffer.from(rows), 'a.csv')).detail).toMatch(/第 3 行有不认识的标题:“名字”、“地方”、“电话”。 · /);
+  }); // prettier-ignore
+
+  it('with dryRun as a field of the form is told to put it into the query', async () => {
+    const { body } = await county.upload(service, path, admin, Buffer.from(`${titles}\n`), 'a.csv', {}, { dryRun: 'true' });
+    expect(body).toMatchObject({ code: 'validation-failed', errors: [{ pointer: '/dryRun', rule: 'of-query', remedy: expect.stringContaining('?dryRun=true') as unknown }] });
   }); // prettier-ignore
 
   it('with titles and no row is refused', async () => {

@@ -121,6 +121,9 @@ async function partsOf<Kept extends object, Fields extends object>(
   const notOne = new DomainError('validation-failed', 'file 字段须有且只有一个文件,其他字段各一次。 · Send one file in the field `file`, each other field once.', [
     { pointer: '/file', rule: 'required', value: null, remedy: `请在 file 字段放一个文件,不要放其他多余内容 · Add one file in the field \`file\`, and ${others}.` },
   ]);
+  const ofQuery = new DomainError('validation-failed', 'dryRun 是查询参数,不是表单字段。 · dryRun is a parameter of the query, no field of the form.', [
+    { pointer: '/dryRun', rule: 'of-query', value: null, remedy: '请放在地址中:?dryRun=true,表单只留 file · put it into the address: ?dryRun=true; the form has the file alone' },
+  ]);
   const texts = new Map<string, unknown>();
   let taken: { fileName: string; kept: Kept & { sha256: string } } | undefined;
   try {
@@ -134,6 +137,7 @@ async function partsOf<Kept extends object, Fields extends object>(
         taken = { fileName: part.filename, kept: await keep(part.file) };
         if (part.file.truncated) throw tooLarge;
       } else {
+        if (!Fields && part.fieldname === 'dryRun') throw ofQuery;
         if (!Fields || texts.has(part.fieldname) || part.valueTruncated) throw notOne;
         if (part.value !== '') texts.set(part.fieldname, part.value);
       }
