@@ -105,8 +105,8 @@ beforeAll(async () => {
     if (answer.status > 299) throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body as { id: string };
   }; // prettier-ignore
-  for (const division of ['371425101201', '371425101201', '371425102201', '371425102202'])
-    await done('registry', '/v1/establishments', admin, { division, name: '老王饭店', address: '一号', kind: 'catering', area: 50 }); // prettier-ignore
+  for (const [n, division] of ['371425101201', '371425101201', '371425102201', '371425102202'].entries())
+    await done('registry', '/v1/establishments', admin, { division, name: '老王饭店', address: `${n}号`, kind: 'catering', area: 50 }); // prettier-ignore
   await eventually(() => count('assignment', 'premises'), (n) => n === 4); // prettier-ignore
   const proposal = await done('assignment', '/v1/proposals', admin, { division: '371425' });
   await done('assignment', `/v1/proposals/${proposal.id}/approval`, second, undefined);

@@ -24,6 +24,7 @@ const premises = (id: string): Promise<{ name: string; tier: string; sequence: n
     [id],
   );
 
+let registered = 0;
 async function register(
   token: string,
   more: Record<string, unknown> = {},
@@ -35,7 +36,7 @@ async function register(
     body: {
       division: village,
       name: '老王饭店',
-      address: '中心街1号',
+      address: `中心街${(registered += 1)}号`,
       kind: 'catering',
       area: 120,
       ...more,
@@ -309,8 +310,8 @@ describe('the HTTP surface', () => {
     const sub = randomUUID();
     const token = await county.token('office', '371425101', {}, sub);
     const key = { 'idempotency-key': randomUUID() };
-    const first = await register(token, {}, key);
-    const again = await register(token, {}, key);
+    const first = await register(token, { address: '九号' }, key);
+    const again = await register(token, { address: '九号' }, key);
     expect(again.status).toBe(201);
     expect(again.body).toEqual(first.body);
     expect((await register(token, { name: '另一家' }, key)).body).toMatchObject({

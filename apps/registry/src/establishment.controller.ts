@@ -5,11 +5,13 @@ import {
 } from '#platform'; // prettier-ignore
 import { Body, Controller, Get, Param, Patch, Post, Query } from '@nestjs/common';
 import {
-  ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags, PartialType,
+  ApiBody, ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags, PartialType,
 } from '@nestjs/swagger'; // prettier-ignore
 import { IsBoolean, IsIn, IsInt, IsNumber, IsOptional, Max, Min } from 'class-validator';
 import { Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
+
+const statuses = ['open', 'suspended', 'closed'] as const;
 
 export class RegisterEstablishment {
   @ApiProperty({
@@ -105,10 +107,10 @@ export class RegisterEstablishment {
   'division', 'name', 'uscc', 'licence', 'address', 'kind', 'area', 'diners', 'large', 'latitude', 'longitude', 'status',
 ) // prettier-ignore
 export class ChangeEstablishment extends PartialType(RegisterEstablishment) {
-  @ApiPropertyOptional({ enum: ['open', 'suspended', 'closed'], example: 'open' })
+  @ApiPropertyOptional({ enum: statuses, example: 'open' })
   @IsOptional()
-  @IsIn(['open', 'suspended', 'closed'])
-  status?: 'open' | 'suspended' | 'closed';
+  @IsIn(statuses)
+  status?: Establishment['status'];
 
   @ApiPropertyOptional({
     type: String,
@@ -136,6 +138,15 @@ export class EstablishmentQuery extends PageQuery {
   @IsOptional()
   @IsIn(kinds)
   kind?: Kind;
+
+  @ApiPropertyOptional({
+    enum: statuses,
+    description:
+      '状态:营业、停业、关闭;不填则全部 · open, suspended or closed; all of them without it',
+  })
+  @IsOptional()
+  @IsIn(statuses)
+  status?: Establishment['status'];
 
   @ApiPropertyOptional({
     type: String,
@@ -171,6 +182,8 @@ export class EstablishmentController {
   @Roles('county-admin', 'office')
   @ApiOperation({
     summary: '登记主体,并确定包保等级 · register an establishment; its tier is decided at once',
+    description:
+      '按台账导入的规则(见 POST /ledger-imports)已有同一主体且未关闭的,为 409 `already-registered`,并列出该主体。 · 409 `already-registered`, naming the one that is there, where by the rules of a ledger import (POST /ledger-imports) it is an establishment that is not closed.',
   })
   @ApiResponse({ status: 201, type: Establishment })
   async register(
@@ -224,6 +237,11 @@ export class EstablishmentController {
   @ApiHeader({
     name: 'If-Match',
     required: true,
+  })
+  @ApiBody({
+    type: ChangeEstablishment,
+    // Swagger would show every field, and Execute overwrite them all.
+    examples: { area: { value: { area: 130, reason: '重新丈量' } } },
   })
   @ApiResponse({ status: 200, type: Establishment })
   async change(

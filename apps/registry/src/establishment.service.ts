@@ -19,6 +19,7 @@ import {
   type RegisterEstablishment,
 } from './establishment.controller.js';
 import { Establishment, insertEstablishments } from './establishment.entity.js';
+import { type Identity, knownOf, remedyOfShared, takeIdentity } from './identity.js';
 import { normaliseLicence } from './licence.js';
 import { asked, keepNames, renamed } from './name-search.js';
 import { TierRule } from './tier-rule.js';
@@ -48,6 +49,7 @@ export class EstablishmentService {
       createdAt: tx.now,
       changedAt: tx.now,
     } satisfies Partial<Establishment>);
+    await this.checkNew(tx, establishment);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     insertEstablishments(tx, [establishment]);
     keepNames(tx, [establishment]);
@@ -115,8 +117,9 @@ export class EstablishmentService {
       });
     if (query.tier) wanted.andWhere('e.tier = :tier', { tier: query.tier });
     if (query.kind) wanted.andWhere('e.kind = :kind', { kind: query.kind });
+    if (query.status) wanted.andWhere('e.status = :status', { status: query.status });
     if (query.uscc) wanted.andWhere('e.uscc = :uscc', { uscc: normaliseUscc(query.uscc) });
-    const filtered = query.division ?? query.tier ?? query.kind ?? query.uscc;
+    const filtered = query.division ?? query.tier ?? query.kind ?? query.status ?? query.uscc;
     if (query.name?.trim())
       wanted.andWhere(
         `e.id in (select n.id from establishments_named(:wanted, :pieces, :afterDivision, :afterId, :most) n)`,
@@ -127,6 +130,17 @@ export class EstablishmentService {
       );
     return pageOf(await wanted.getMany(), query, ({ id }) => id);
   }
+
+  /** By the rules of a ledger import: what a row would change is not registered beside it. */
+  private async checkNew(tx: Tx, wanted: Identity): Promise<void> {
+    const [, known] = await Promise.all([takeIdentity(tx, wanted), knownOf(tx, [wanted])]); // the look after the lock
+    const { candidates, shared } = known.candidatesFor(wanted);
+    if (candidates.length === 0) return;
+    const there = candidates.slice(0, 10).map(({ id, name }) => `${name} (${id})`).join(', ');
+    throw new DomainError('already-registered', `已登记:${there}。 · It is registered already: ${there}.`, [
+      { pointer: `/${shared}`, rule: 'already-registered', value: wanted[shared], remedy: remedyOfShared[shared] },
+    ]);
+  } // prettier-ignore
 
   private async checkVillage(tx: Tx, division: string): Promise<void> {
     if (!division.startsWith(tx.caller.division)) throw outOfScope(tx.caller.division, division);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { EstablishmentChanged, EstablishmentRegistered, type Kind } from '#contracts';
-import { arrayOf, Database, newId, type Tx } from '#database';
+import { Database, newId, type Tx } from '#database';
 import {
   definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowTaker, Served, SheetImports,
 } from '#platform'; // prettier-ignore
@@ -12,6 +12,7 @@ import {
   insertEstablishments,
   updateEstablishments,
 } from './establishment.entity.js';
+import { type Identity, knownOf } from './identity.js';
 import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence } from './licence.js';
@@ -79,12 +80,7 @@ const rules = {
 type Rule = keyof typeof rules;
 
 /** What a row says after repair. A blank is null: it never erases what is known. */
-interface Said {
-  division: string;
-  name: string;
-  uscc: string | null;
-  licence: string | null;
-  address: string;
+interface Said extends Identity {
   kind: Kind;
   area: number | null;
   diners: number | null;
@@ -144,7 +140,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
     // Two imports of one county take turns batch by batch, or both would make the same establishment.
     if (mode === 'write')
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
-    const known = await this.known(tx, looked.flatMap(({ said }) => (said ? [said] : [])));
+    const known = await knownOf(tx, looked.flatMap(({ said }) => (said ? [said] : [])));
     for (const one of memory.made) known.add(one);
     const created = new Set<Establishment>();
     const changed = new Set<Establishment>();
@@ -155,7 +151,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
       if (!said) return { row, outcome: 'refused', findings };
       if (repeats !== undefined)
         return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${repeats}`)] };
-      const candidates = known.candidatesFor(said);
+      const { candidates } = known.candidatesFor(said);
       if (candidates.length > 1) {
         const names = candidates.map(({ id, name }) => `${name} (${id})`).join(', ');
         return { row, outcome: 'refused', findings: [...findings, told('identity-ambiguous', null, names)] };
@@ -201,71 +197,6 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
     }
     return judged;
   } // prettier-ignore
-
-  /** Those already in the registry that one of these rows may be. A closed establishment is over: the row is a new one. */
-  private async known(tx: Tx, said: Said[]): Promise<Known> {
-    const distinct = (values: (string | null)[]): string[] => [
-      ...new Set(values.filter((value) => value !== null)),
-    ];
-    const known = new Known();
-    if (said.length === 0) return known;
-    // One index each; most batches of a new ledger find nothing, and no row is built.
-    const ids = await tx.query<{ id: string }>(
-      `select id from establishment where status <> 'closed' and uscc = any($1::text[])
-       union select id from establishment where status <> 'closed' and licence = any($2::text[])
-       union select e.id from unnest($3::text[], $4::text[]) as s(division, name)
-             join establishment e on e.division = s.division and e.name = s.name and e.status <> 'closed'`,
-      [
-        arrayOf(distinct(said.map((one) => one.uscc))),
-        arrayOf(distinct(said.map((one) => one.licence))),
-        arrayOf(said.map((one) => one.division)),
-        arrayOf(said.map((one) => one.name)),
-      ],
-    );
-    if (ids.length === 0) return known;
-    const found = await tx.manager
-      .createQueryBuilder(Establishment, 'e')
-      .setLock('pessimistic_write')
-      .where(`e.id = any(:ids) and e.status <> 'closed'`, { ids: ids.map(({ id }) => id) })
-      .orderBy('e.id')
-      .getMany();
-    for (const one of found) known.add(one);
-    return known;
-  }
-}
-
-/** Establishments by what two rows must share to be one. */
-class Known {
-  private readonly byKey = new Map<string, Set<Establishment>>();
-
-  add(one: Establishment): void {
-    for (const key of keysOf(one)) {
-      const there = this.byKey.get(key) ?? new Set();
-      this.byKey.set(key, there.add(one));
-    }
-  }
-
-  /** By the first rule of api.md that decides; 'place' is village and address: the licence stays when premises move. */
-  candidatesFor(said: Said): Establishment[] {
-    const at = (key: string): Establishment[] => [...(this.byKey.get(key) ?? [])];
-    const [licence, uscc, name] = keysOf(said);
-    if (![licence, uscc, name].some((key) => this.byKey.has(key))) return [];
-    const address = addressKey(said.address);
-    const here = (one: Establishment): boolean => addressKey(one.address) === address;
-    const deciding: Establishment[][] = [
-      said.licence ? at(licence).filter((one) => one.licence === said.licence && one.division === said.division && here(one)) : [],
-      said.uscc ? at(uscc).filter((one) => one.uscc === said.uscc && here(one)) : [],
-      said.uscc ? at(name).filter((one) => one.uscc === said.uscc && one.name === said.name && one.division === said.division) : [],
-      said.uscc ? [] : at(name).filter((one) => !one.uscc && one.name === said.name && one.division === said.division && here(one)),
-    ]; // prettier-ignore
-    return deciding.find((candidates) => candidates.length > 0) ?? [];
-  }
-}
-
-function keysOf(
-  one: Pick<Said, 'licence' | 'uscc' | 'name' | 'division'>,
-): [licence: string, uscc: string, name: string] {
-  return [`l ${one.licence ?? ''}`, `u ${one.uscc ?? ''}`, `n ${one.division} ${one.name}`];
 }
 
 /** Everything but the running number, as it stands in the sheet. @returns the row where the same stood before */
@@ -401,9 +332,6 @@ function villageOf(
   }
   return null;
 }
-
-const addressKey = (address: string): string =>
-  address.normalize('NFKC').replace(/\s/g, '').toUpperCase();
 
 const inBox = (latitude: number, longitude: number, box: Static<typeof CountyBox.body>): boolean =>
   latitude >= box.south && latitude <= box.north && longitude >= box.west && longitude <= box.east;

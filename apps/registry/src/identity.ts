@@ -1,0 +1,112 @@
+import { arrayOf, type Tx } from '#database';
+import { type Bilingual } from '#platform';
+import { Establishment } from './establishment.entity.js';
+
+/** What says which establishment somebody means. */
+export interface Identity {
+  division: string;
+  name: string;
+  uscc: string | null;
+  licence: string | null;
+  address: string;
+}
+
+/**
+ * Those already in the registry that one of these may be, locked. A closed establishment is over: whoever means it means
+ * a new one.
+ */
+export async function knownOf(tx: Tx, said: Identity[]): Promise<Known> {
+  const distinct = (values: (string | null)[]): string[] => [
+    ...new Set(values.filter((value) => value !== null)),
+  ];
+  const known = new Known();
+  if (said.length === 0) return known;
+  // One index each; most batches of a new ledger find nothing, and no row is built.
+  const ids = await tx.ask<{ id: string }>(
+    'known establishments',
+    `select id from establishment where status <> 'closed' and uscc = any($1::text[])
+     union select id from establishment where status <> 'closed' and licence = any($2::text[])
+     union select e.id from unnest($3::text[], $4::text[]) as s(division, name)
+           join establishment e on e.division = s.division and e.name = s.name and e.status <> 'closed'`,
+    [
+      arrayOf(distinct(said.map((one) => one.uscc))),
+      arrayOf(distinct(said.map((one) => one.licence))),
+      arrayOf(said.map((one) => one.division)),
+      arrayOf(said.map((one) => one.name)),
+    ],
+  );
+  if (ids.length === 0) return known;
+  const found = await tx.manager
+    .createQueryBuilder(Establishment, 'e')
+    .setLock('pessimistic_write')
+    .where(`e.id = any(:ids) and e.status <> 'closed'`, { ids: ids.map(({ id }) => id) })
+    .orderBy('e.id')
+    .getMany();
+  for (const one of found) known.add(one);
+  return known;
+}
+
+/** Of two who say the same of one establishment, the second waits for the first; whoever says something else does not. */
+export async function takeIdentity(tx: Tx, said: Identity): Promise<void> {
+  await tx.ask(
+    'take identity',
+    `select pg_advisory_xact_lock(key) from
+       (select distinct hashtextextended(part, 7035) as key from unnest($1::text[]) as part order by 1) as keys`,
+    [arrayOf(partsOf(said))],
+  );
+}
+
+/** What two share by the rule that decides that they are one, as the field of it that should differ if they are not. */
+export type Shared = 'licence' | 'address' | 'name';
+
+/** Establishments by what two rows must share to be one. */
+export class Known {
+  private readonly byKey = new Map<string, Set<Establishment>>();
+
+  add(one: Establishment): void {
+    for (const key of keysOf(one)) {
+      const there = this.byKey.get(key) ?? new Set();
+      this.byKey.set(key, there.add(one));
+    }
+  }
+
+  /** By the first rule of api.md that decides; 'place' is village and address: the licence stays when premises move. */
+  candidatesFor(said: Identity): { candidates: Establishment[]; shared: Shared } {
+    const at = (key: string): Establishment[] => [...(this.byKey.get(key) ?? [])];
+    const none = { candidates: [], shared: 'name' as const };
+    const [licence, uscc, name] = keysOf(said);
+    if (![licence, uscc, name].some((key) => this.byKey.has(key))) return none;
+    const address = addressKey(said.address);
+    const here = (one: Establishment): boolean => addressKey(one.address) === address;
+    const deciding: [Shared, Establishment[]][] = [
+      ['licence', said.licence ? at(licence).filter((one) => one.licence === said.licence && one.division === said.division && here(one)) : []],
+      ['address', said.uscc ? at(uscc).filter((one) => one.uscc === said.uscc && here(one)) : []],
+      ['name', said.uscc ? at(name).filter((one) => one.uscc === said.uscc && one.name === said.name && one.division === said.division) : []],
+      ['name', said.uscc ? [] : at(name).filter((one) => !one.uscc && one.name === said.name && one.division === said.division && here(one))],
+    ];
+    const decided = deciding.find(([, candidates]) => candidates.length > 0);
+    return decided ? { candidates: decided[1], shared: decided[0] } : none;
+  } // prettier-ignore
+}
+
+/** What to do where they are two after all. */
+export const remedyOfShared: Record<Shared, Bilingual> = {
+  licence:
+    '请用 PATCH /establishments/{id} 变更已登记的主体;确为另一家的,填写其自己的许可证编号或经营场所 · change the one that is there by PATCH /establishments/{id}; if it truly is another, give it its own licence number or address',
+  address:
+    '请用 PATCH /establishments/{id} 变更已登记的主体;确为同一经营者的另一处场所,填写其自己的经营场所 · change the one that is there by PATCH /establishments/{id}; if it truly is another premises of the operator, give it its own address',
+  name: '请用 PATCH /establishments/{id} 变更已登记的主体;确为另一家的,名称须有区别(如加上分店名) · change the one that is there by PATCH /establishments/{id}; if it truly is another, give it a name that differs, that of the branch for instance',
+};
+
+function keysOf(
+  one: Pick<Identity, 'licence' | 'uscc' | 'name' | 'division'>,
+): [licence: string, uscc: string, name: string] {
+  return [`l ${one.licence ?? ''}`, `u ${one.uscc ?? ''}`, `n ${one.division} ${one.name}`];
+}
+
+/** The keys that say something. */
+const partsOf = (one: Identity): string[] =>
+  keysOf(one).filter((_, at) => [one.licence, one.uscc, one.name][at]);
+
+const addressKey = (address: string): string =>
+  address.normalize('NFKC').replace(/\s/g, '').toUpperCase();

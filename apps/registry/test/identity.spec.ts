@@ -1,0 +1,64 @@
+import { type Answer, County, freshTownship } from '#testing';
+import { registry } from '../src/registry.definition.js';
+
+let county: County;
+beforeAll(async () => {
+  county = await County.start([registry]);
+}, 60_000);
+afterEach(() => county.quiet(), 15_000);
+afterAll(() => county.stop());
+
+const get = async <T>(path: string, token: string): Promise<T[]> =>
+  county.every<T>('registry', `/v1${path}`, token);
+
+describe('an establishment that is there already', () => {
+  const uscc = '91371425MA3CM4AM88';
+  const licence = 'JY13714250000017';
+  interface Problem { code: string; detail: string; errors: { pointer: string; remedy: string }[] }
+  const base = { name: '老王饭店', address: '一号', kind: 'catering' };
+
+  it.each([
+    ['its licence number and place', { ...base, licence }, { name: '别名', address: ' 一 号 ', licence }, '/licence'],
+    ['its credit code and address, in another village', { ...base, uscc }, { name: '别名', uscc, village: 1 }, '/address'],
+    ['its credit code and name', { ...base, uscc }, { uscc, address: '九号' }, '/name'],
+    ['its name and address, both without a code', base, { area: 90 }, '/name'],
+  ])('is not registered again by %s', async (_what, first, more, pointer) => {
+    const { code, villages } = freshTownship();
+    const token = await county.token('office', code);
+    const { village = 0, ...second } = more as { village?: number };
+    const post = (body: object): Promise<Answer> => county.call('registry', 'POST', '/v1/establishments', { token, body });
+    const made = (await post({ ...first, division: villages[0]!.code })).body as { id: string };
+    const again = { ...base, ...second, division: villages[village]!.code };
+    const { status, body } = await post(again) as { status: number; body: Problem };
+    expect([status, body.code, body.detail, body.errors]).toEqual([409, 'already-registered', `已登记:老王饭店 (${made.id})。 · It is registered already: 老王饭店 (${made.id}).`, [
+      expect.objectContaining({ pointer, rule: 'already-registered', remedy: expect.stringMatching(/PATCH.*确为.* · .*PATCH.*truly/) as unknown }),
+    ]]);
+    await county.call('registry', 'PATCH', `/v1/establishments/${made.id}`, { token, body: { status: 'closed' }, headers: { 'if-match': '"1"' } });
+    expect((await post(again)).status).toBe(201);
+  });
+
+  it('is registered once by many at once, while one with another name is not held up', async () => {
+    const { code, villages } = freshTownship();
+    const token = await county.token('office', code);
+    const body = { ...base, division: villages[0]!.code };
+    const post = (name: string): Promise<Answer> => county.call('registry', 'POST', '/v1/establishments', { token, body: { ...body, name } });
+    const answers = await Promise.all(['甲', '甲', '甲', '甲', '甲', '乙', '丙'].map(post));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 201, 409, 409, 409, 409]);
+    expect((await get<{ name: string }>('/establishments', token)).map(({ name }) => name).sort()).toEqual(['丙', '乙', '甲']);
+  });
+
+  it('is the first answer again to a repeat with its Idempotency-Key', async () => {
+    const { code, villages } = freshTownship();
+    const token = await county.token('office', code);
+    const asked = { token, body: { ...base, division: villages[0]!.code }, headers: { 'idempotency-key': 'register-once' } };
+    const [first, again] = [await county.call('registry', 'POST', '/v1/establishments', asked), await county.call('registry', 'POST', '/v1/establishments', asked)];
+    expect([first.status, again.status, again.body]).toEqual([201, 201, first.body]);
+  });
+
+  it('may be one of two premises of an operator', async () => {
+    const { code, villages } = freshTownship();
+    const token = await county.token('office', code);
+    for (const [name, address] of [['总店', '一号'], ['分店', '二号']])
+      expect((await county.call('registry', 'POST', '/v1/establishments', { token, body: { ...base, uscc, name, address, division: villages[0]!.code } })).status).toBe(201);
+  });
+}); // prettier-ignore
