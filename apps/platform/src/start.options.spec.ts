@@ -37,7 +37,9 @@ describe('npm start', () => {
       county: '371482', folder: own, host: '192.0.2.10', port: 8090, url: undefined, fresh: false, erase: undefined, resetAdmin: false,
     }); // prettier-ignore
     expect(from('--county', '371425').folder).toBe(sample);
-    expect(startOptionsFrom(['--county', '371482'], sample, { county: '371482' }).folder).toBeUndefined(); // loaded before
+    expect(
+      startOptionsFrom(['--county', '371482'], sample, { county: '371482' }).folder,
+    ).toBeUndefined(); // loaded before
     expect(warningOf(from('--county', '371425', '--host', '192.0.2.10'))).toContain('without TLS');
   });
 
