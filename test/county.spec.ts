@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { request as forward } from 'node:http';
+import { createServer, type Server } from 'node:https';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { freePort } from '#servers';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { freePort, newAuthority, newCertificate } from '#servers';
 import { eventually } from '#testing';
 import { Secret, TOTP } from 'otpauth';
 
@@ -166,4 +169,61 @@ describe('npm start -- --county', () => {
     await start();
     expect(said).toMatch(/admin has not used the one-time password .* --reset-admin/);
   }, 90_000);
+
+  it('is reached by the address of a proxy with a certificate, and says no other', async () => {
+    const authority = newAuthority();
+    const believed = getCACertificates('default');
+    const gate = await freePort();
+    // As a proxy without any settings: it says its own Host and no protocol.
+    const proxy: Server = createServer(newCertificate(authority, ['localhost']), (request, response) => {
+      const { url: path, method, headers } = request;
+      const inward = forward({ host: '127.0.0.1', port, path, method, headers: { ...headers, host: `127.0.0.1:${port}` } }, (answer) => {
+        cookies.push(...(answer.headers['set-cookie'] ?? []));
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      });
+      inward.on('error', () => response.destroy());
+      request.pipe(inward);
+    });
+    const cookies: string[] = [];
+    await new Promise<void>((done) => proxy.listen(gate, '127.0.0.1', done));
+    setDefaultCACertificates([...believed, authority.cert]);
+    try {
+      child.kill('SIGTERM');
+      await ended(child);
+      expect(said).toContain('stopping …\nstopped');
+      const at = `https://localhost:${gate}`;
+      await start('--reset-admin', '--url', at);
+      word = /one-time password (\S+)/.exec(said)![1]!;
+      expect(said).toContain(`APIs        ${at}/docs/`);
+      expect(said).toContain(`passes ${at} on to http://127.0.0.1:${port}`);
+      expect(said).not.toContain('beware');
+      const run = JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as Run;
+      expect(run).toMatchObject({ baseUrl: at, issuer: `${at}/identity` });
+      const found = await (await fetch(`${run.issuer}/.well-known/openid-configuration`)).text();
+      expect(found).toContain(`"authorization_endpoint":"${at}/identity/auth"`);
+      expect(found).not.toContain('http://');
+      const document = await (await fetch(`${at}/api/registry/openapi.json`)).text();
+      expect(document).toContain(`"authorizationUrl":"${at}/identity/auth"`);
+      expect(document).not.toContain(`127.0.0.1:${port}`);
+      const token = await signIn(run, [
+        () => ({ name: 'admin', password: word }),
+        () => ({ password, repeated: password }),
+        (page) => ({ code: new TOTP({ secret: Secret.fromBase32(/id="secret">([A-Z2-7]+)</.exec(page)![1]!) }).generate() }),
+        () => ({}),
+      ]);
+      const answer = await fetch(`${at}/api/identity/v1/accounts`, { headers: { authorization: `Bearer ${token}` } });
+      expect(answer.status).toBe(200);
+      expect(cookies.length).toBeGreaterThan(0);
+      expect(cookies.filter((cookie) => !/; secure/i.test(cookie))).toEqual([]);
+      child.kill('SIGTERM');
+      await ended(child);
+      await start();
+      expect(said).toContain(`APIs        ${at}/docs/`);
+    } finally {
+      setDefaultCACertificates(believed);
+      proxy.closeAllConnections();
+      await new Promise((done) => proxy.close(done));
+    }
+  }, 90_000); // prettier-ignore
 });

@@ -38,7 +38,9 @@ import { registry } from '../../registry/src/registry.definition.js';
 import { training } from '../../training/src/training.definition.js';
 import { SampleCounty, tokenOf } from './sample.js';
 import {
+  help,
   type Installed,
+  isLoopback,
   refuseForeign,
   type StartOptions,
   startOptionsFrom,
@@ -226,10 +228,10 @@ async function start(options: StartOptions): Promise<void> {
         `${secretsFile} is gone, but its database still lies in ${postgres.dataDir}: put it back, or start over with npm start -- --fresh.`,
       );
     const known = await secrets(options);
-    if (!known.notification) {
-      known.notification = secret(); // an installation from before there were webhooks
-      await keep(known);
-    }
+    known.notification ??= secret(); // an installation from before there were webhooks
+    if (options.url) known.url = options.url;
+    else delete known.url;
+    await keep(known);
     await checkTrigrams(postgres.url('postgres'));
     say('starting NATS …');
     const bin = await obtainNatsServer(process.env['FOODWARDEN_CACHE'] ?? resolve('.cache'), say);
@@ -286,8 +288,15 @@ async function start(options: StartOptions): Promise<void> {
     const services = new Map<string, RunningService>();
     let issuing: Identity | undefined = undefined;
     const logLevel = process.env['LOG_LEVEL'] ?? 'warn';
+    const behind = options.url === undefined ? undefined : new URL(options.url);
     const server = createServer({ requireHostHeader: false }, (request, response) => {
       try {
+        if (behind) {
+          // The issuer is where it was said to be, whatever a proxy passes on.
+          if (request.headers.host !== undefined) request.headers.host = behind.host;
+          request.headers['x-forwarded-host'] = behind.host;
+          request.headers['x-forwarded-proto'] = behind.protocol.slice(0, -1);
+        }
         const path = request.url ?? '/';
         const [, first = '', second = ''] = path.split(/[/?]/);
         const service = first === 'api' ? services.get(second) : undefined;
@@ -310,20 +319,21 @@ async function start(options: StartOptions): Promise<void> {
     server.on('clientError', tellUnparsed);
     server.requestTimeout = 120_000;
     const port = await listen(server, options);
-    const baseUrl = `http://${isIP(options.host) === 6 ? `[${options.host}]` : options.host}:${port}`;
+    const here = `http://${isIP(options.host) === 6 ? `[${options.host}]` : options.host}:${port}`;
+    const baseUrl = options.url ?? here;
     const issuer = `${baseUrl}/identity`;
     for (const definition of definitions) {
       const { service } = definition;
       const config = {
         service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
-        nats: { url: nats.url, user: service, password: known.nats }, issuer, audience, logLevel,
+        nats: { url: nats.url, user: service, password: known.nats }, issuer, issuerAt: `${here}/identity`, audience, logLevel,
         files: { folder: join(dataDir, 'files') }, env: { ...process.env, NOTIFICATION_KEYS: known.notification },
       }; // prettier-ignore
       const running =
         service === 'identity'
           ? (issuing = await openIdentity(
               {
-                ...config, cookieKeys: [known.cookie], totpKeys: [known.totp ?? known.cookie], totpRoles: county ? ['county-admin'] : [], addressLimits: defaultAddressLimits, trustProxy: 0,
+                ...config, cookieKeys: [known.cookie], totpKeys: [known.totp ?? known.cookie], totpRoles: county ? ['county-admin'] : [], addressLimits: defaultAddressLimits, trustProxy: behind && isLoopback(options.host) ? 1 : 0,
                 swaggerRedirectUris: [`${baseUrl}/docs/oauth2-redirect.html`],
               },
               pino({ level: logLevel, base: { service } }),
@@ -379,6 +389,7 @@ async function start(options: StartOptions): Promise<void> {
     say(`\nFoodwarden is ready after ${((Date.now() - at) / 1000).toFixed(1)} s`);
     say(`  APIs        ${baseUrl}/docs/`);
     say(`  issuer      ${issuer}`);
+    if (behind) say(`  proxy       passes ${baseUrl} on to ${here}`);
     say(`  data        ${postgres.dataDir} and ${dataDir}`);
     for (const one of known.accounts)
       say(
@@ -418,12 +429,17 @@ async function end(code: number): Promise<void> {
     process.stderr.write(`${(error as Error).message}\n`);
     code = 1;
   });
+  if (code === 0) say('stopped');
   process.exit(code);
 }
 
 try {
+  if (process.argv.includes('--help')) {
+    say(help);
+    process.exit(0);
+  }
   const before = await installed();
-  const options = startOptionsFrom(process.argv.slice(2), sample, before?.county);
+  const options = startOptionsFrom(process.argv.slice(2), sample, before);
   if (options.county === undefined && process.env['NODE_ENV'] === 'production')
     throw new Error(
       'npm start is the demo, with demo accounts, and NODE_ENV is production: add --county <code>, run the services each by itself (deploy/README.md), or unset NODE_ENV.',

@@ -34,15 +34,33 @@ describe('npm start', () => {
   it('takes a county with its own files, or the sample’s when it is that county', () => {
     const own = whole('371482');
     expect(from('--county', '371482', '--from', own, '--host', '192.0.2.10', '--port', '8090')).toEqual({
-      county: '371482', folder: own, host: '192.0.2.10', port: 8090, fresh: false, erase: undefined, resetAdmin: false,
+      county: '371482', folder: own, host: '192.0.2.10', port: 8090, url: undefined, fresh: false, erase: undefined, resetAdmin: false,
     }); // prettier-ignore
     expect(from('--county', '371425').folder).toBe(sample);
-    expect(startOptionsFrom(['--county', '371482'], sample, '371482').folder).toBeUndefined(); // loaded before
+    expect(
+      startOptionsFrom(['--county', '371482'], sample, { county: '371482' }).folder,
+    ).toBeUndefined(); // loaded before
     expect(warningOf(from('--county', '371425', '--host', '192.0.2.10'))).toContain('without TLS');
   });
 
+  it('takes the public address of a proxy, and keeps it until another is given', () => {
+    const behind = ['--county', '371425', '--url', 'https://food.county.gov.cn/'];
+    expect(from(...behind)).toMatchObject({ host: '127.0.0.1', url: 'https://food.county.gov.cn' });
+    expect(warningOf(from(...behind))).toBeUndefined();
+    expect(warningOf(from(...behind, '--host', '192.0.2.10'))).toContain('with --host 127.0.0.1');
+    expect(from('--county', '371425', '--url', 'http://127.0.0.1:9000').url).toBe('http://127.0.0.1:9000');
+    const there = { county: '371425', url: 'https://food.county.gov.cn' };
+    expect(startOptionsFrom(['--county', '371425'], sample, there).url).toBe(there.url);
+    expect(startOptionsFrom(['--county', '371425', '--url', 'none'], sample, there).url).toBeUndefined();
+    expect(startOptionsFrom(['--county', '371425', '--fresh'], sample, there).url).toBeUndefined();
+  }); // prettier-ignore
+
   it.each([
-    [['--what'], /Unknown option '--what'.*npm start takes --fresh/],
+    [['--url', 'https://food.county.gov.cn'], /^--url is for real use/],
+    [['--county', '371425', '--url', 'food.county.gov.cn'], /^--url food\.county\.gov\.cn is no address .*: give https/],
+    [['--county', '371425', '--url', 'http://food.county.gov.cn'], /^--url .*: give https/],
+    [['--county', '371425', '--url', 'https://food.county.gov.cn/app'], /without a path/],
+    [['--what'], /Unknown option '--what'.*npm start takes --help, --fresh.*--erase.*FOODWARDEN_DATA/],
     [['--host', '192.0.2.10'], /^--host is for real use and the demo is for this machine alone: add --county/],
     [['--from', '.'], /^--from is for real use/],
     [['--port', 'x'], /^--port x is no port: give a number/],

@@ -12,6 +12,8 @@ export interface StartOptions {
   host: string;
   /** Undefined: 8080, or for the demo the next that is free. */
   port: number | undefined;
+  /** The address that people type, where a proxy with a certificate stands before it; undefined: host and port. */
+  url: string | undefined;
   /** Start over: what the data folder holds is thrown away. */
   fresh: boolean;
   /** The further word without which no real installation is thrown away: its county. */
@@ -22,18 +24,35 @@ export interface StartOptions {
 
 const files = ['divisions.csv', 'calendar.json', 'checklists.json', 'policies.json'] as const;
 const usage =
-  'npm start takes --fresh and --port <n>, and for real use --county <code> with --from <folder>, --host <address>, --reset-admin';
+  'npm start takes --help, --fresh and --port <n>, and for real use --county <code> with --from <folder>, --host <address>, --url <public address>, --reset-admin, --erase <code>; FOODWARDEN_DATA names the data folder';
 
-const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host);
+/** What `npm start -- --help` says. */
+export const help = `npm start                       the demo, on this machine alone
+npm start -- --county 371425    a county for real use
 
-/** @param there the county that the data folder holds already. @throws Error of one sentence that says what to do */
-export function startOptionsFrom(args: string[], sample: string, there?: string): StartOptions {
+  --port <n>          where it listens; without it 8080, for the demo the next that is free
+  --fresh             starts over: what the data folder holds is thrown away
+  --county <code>     real use, for the county of this code of 6 digits; the same at each start
+  --from <folder>     its ${files.join(', ')}; at the first start, and when they have changed
+  --host <address>    the address of this machine that it listens on; without it 127.0.0.1
+  --url <address>     the public address, https://…, of a proxy with a certificate before it; kept until another is given, none forgets it
+  --reset-admin       tells a new one-time password for the account admin
+  --erase <code>      with --fresh: the county whose installation is thrown away, once more
+  --help              this
+
+In the environment: FOODWARDEN_DATA, the data folder (without it .data); LOG_LEVEL (warn; info shows each request; logs go
+to this terminal); SMTP_URL, SMTP_FROM, WEBHOOK_… and DELIVERY_TIMEOUT_MS as in .env.example.`;
+
+export const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host);
+
+/** @param there what the data folder holds already. @throws Error of one sentence that says what to do */
+export function startOptionsFrom(args: string[], sample: string, there?: Installed): StartOptions {
   let values;
   try {
     ({ values } = parseArgs({
       args,
       options: {
-        county: { type: 'string' }, from: { type: 'string' }, host: { type: 'string' }, port: { type: 'string' },
+        county: { type: 'string' }, from: { type: 'string' }, host: { type: 'string' }, port: { type: 'string' }, url: { type: 'string' },
         fresh: { type: 'boolean' }, erase: { type: 'string' }, 'reset-admin': { type: 'boolean' },
       },
     })); // prettier-ignore
@@ -46,17 +65,27 @@ export function startOptionsFrom(args: string[], sample: string, there?: string)
   if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > 65535))
     throw new Error(`--port ${values.port ?? ''} is no port: give a number from 1 to 65535.`);
   if (county === undefined) {
-    for (const [name, given] of [['--from', from], ['--host', host === '127.0.0.1' ? undefined : host], ['--erase', erase], ['--reset-admin', resetAdmin || undefined]] as const)
+    for (const [name, given] of [['--from', from], ['--host', host === '127.0.0.1' ? undefined : host], ['--url', values.url], ['--erase', erase], ['--reset-admin', resetAdmin || undefined]] as const)
       if (given !== undefined)
         throw new Error(`${name} is for real use and the demo is for this machine alone: add --county <code>, or leave ${name} out.`);
-    return { county, folder: sample, host, port, fresh, erase, resetAdmin };
+    return { county, folder: sample, host, port, url: undefined, fresh, erase, resetAdmin };
   } // prettier-ignore
   if (!/^\d{6}$/.test(county))
     throw new Error(`--county ${county} is no county: give its statistics code of 6 digits, e.g. --county 371425.`); // prettier-ignore
   if (['0.0.0.0', '::', ''].includes(host) || (isIP(host) === 0 && !/^[\w.-]+$/.test(host)))
     throw new Error(`--host ${host} is no address that people can open: give the one of this machine that they type, e.g. --host 192.0.2.10.`); // prettier-ignore
-  const folder = from === undefined && there === county && !fresh ? undefined : folderOf(county, from, sample);
-  return { county, folder, host, port, fresh, erase, resetAdmin };
+  const url = values.url === undefined && there?.county === county && !fresh ? there.url : publicUrlOf(values.url);
+  const folder = from === undefined && there?.county === county && !fresh ? undefined : folderOf(county, from, sample);
+  return { county, folder, host, port, url, fresh, erase, resetAdmin };
+} // prettier-ignore
+
+/** @returns the origin; undefined for `none`, which forgets what an earlier start was told. @throws Error of one sentence */
+function publicUrlOf(given: string | undefined): string | undefined {
+  if (given === undefined || given === 'none') return undefined;
+  const { protocol = '', hostname = '', origin = '', href = '' } = URL.canParse(given) ? new URL(given) : {};
+  if (href !== `${origin}/` || !(protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname.replace(/[[\]]/g, '')))))
+    throw new Error(`--url ${given} is no address of a proxy with a certificate: give https:// and the name that people type, without a path, e.g. --url https://food.county.gov.cn (http:// for this machine alone; none: without a proxy).`);
+  return origin;
 } // prettier-ignore
 
 /** The county's files: from the folder that was given, else from the sample's when it is that county. */
@@ -85,6 +114,8 @@ function folderOf(county: string, from: string | undefined, sample: string): str
 export interface Installed {
   /** Undefined: the demo. */
   county?: string;
+  /** The public address of its proxy; undefined: it has none. */
+  url?: string;
 }
 
 /** @throws Error of one sentence when the folder holds another kind of installation than is asked for */
@@ -106,7 +137,7 @@ export function refuseForeign(
 }
 
 /** Plain HTTP beyond this machine is worth a sentence. */
-export const warningOf = ({ host }: StartOptions): string | undefined =>
+export const warningOf = ({ host, url }: StartOptions): string | undefined =>
   isLoopback(host)
     ? undefined
-    : `  beware      ${host} is served without TLS: put a proxy with a certificate before it, or use it inside a trusted network alone`;
+    : `  beware      ${host} is served without TLS: ${url ? 'let it listen to the proxy alone, with --host 127.0.0.1' : 'put a proxy with a certificate before it, with --host 127.0.0.1 --url https://<its name> (docs/operation.md)'}, or use it inside a trusted network alone`;

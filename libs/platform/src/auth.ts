@@ -101,6 +101,7 @@ export class OidcGuard implements CanActivate {
     private readonly issuer: string,
     private readonly audience: string,
     private readonly database: Database,
+    private readonly issuerAt = issuer,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -213,13 +214,13 @@ export class OidcGuard implements CanActivate {
   private async keySet(): Promise<ReturnType<typeof createRemoteJWKSet>> {
     if (this.keys) return this.keys;
     try {
-      const answer = await fetch(`${this.issuer}/.well-known/openid-configuration`, {
+      const answer = await fetch(`${this.issuerAt}/.well-known/openid-configuration`, {
         signal: AbortSignal.timeout(3000),
       });
       const { issuer, jwks_uri } = (await answer.json()) as { issuer: string; jwks_uri: string };
       if (issuer !== this.issuer) throw new Error(`the issuer calls itself ${issuer}`);
       // A key that is not known is looked for again, and not at every token that names one.
-      this.keys = createRemoteJWKSet(new URL(jwks_uri), { cooldownDuration: 5000 });
+      this.keys = createRemoteJWKSet(new URL(jwks_uri.replace(this.issuer, this.issuerAt)), { cooldownDuration: 5000 });
       return this.keys;
     } catch (error) {
       throw new DomainError(

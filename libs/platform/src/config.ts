@@ -16,6 +16,8 @@ export interface Config {
   relayUrl: string;
   nats: BusAccess;
   issuer: string;
+  /** Where the issuer is reached from here, when that is not its public address: behind a proxy on this machine. */
+  issuerAt?: string;
   audience: string;
   logLevel: string;
   /** Without them the defaults. */
