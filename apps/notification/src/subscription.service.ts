@@ -113,7 +113,7 @@ export class SubscriptionService {
       throw new DomainError(
         'channel-not-configured',
         wanted.channel === 'email'
-          ? '本系统尚未配置邮件发送,请为 notification 设置 SMTP_URL、SMTP_FROM 和 NOTIFICATION_KEYS。 · This installation sends no mail yet: set SMTP_URL, SMTP_FROM and NOTIFICATION_KEYS for notification.'
+          ? '本系统尚未配置邮件发送,请在 notification 的环境变量(npm start 则在启动前)中设置 SMTP_URL、SMTP_FROM,并须有 NOTIFICATION_KEYS(npm start 自带)。 · This installation sends no mail yet: set SMTP_URL and SMTP_FROM in the environment of notification (before npm start, where that runs it); NOTIFICATION_KEYS has to be set too (npm start does).'
           : '本系统尚未配置 Webhook 签名,请为 notification 设置 NOTIFICATION_KEYS。 · This installation signs no webhooks yet: set NOTIFICATION_KEYS for notification.',
       );
     if (wanted.channel === 'webhook') {

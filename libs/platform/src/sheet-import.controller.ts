@@ -42,10 +42,14 @@ export interface ImportRoutes {
   findings(caller: DatabaseCaller, id: string, query: FindingQuery): Promise<Page<Finding>>;
 }
 
-/** @param sheet its name in both languages, for Swagger */
+/**
+ * @param sheet its name in both languages, for Swagger
+ * @param rule which row is which, and what else the sender has to know
+ */
 export function importRoutes(
   { zh, en }: { zh: string; en: string },
   may: Role[],
+  rule?: { zh: string; en: string },
 ): new (database: Database, imports: SheetImports<never, never>) => ImportRoutes {
   class Routes implements ImportRoutes {
     constructor(
@@ -58,7 +62,7 @@ export function importRoutes(
     @Roles(...may)
     @ApiOperation({
       summary: `导入${zh} · import ${en}`,
-      description: `XLSX,或 UTF-8、GB18030 编码的 CSV;最大 ${sheetLimits.fileBytes / 1048576} MB、${sheetLimits.rows.toLocaleString('en')} 行。导入在后台进行:按 \`Location\` 中的地址查看 \`state\` 和 \`counts\`。 · XLSX, or CSV in UTF-8 or GB18030; at most ${sheetLimits.fileBytes / 1048576} MB and ${sheetLimits.rows.toLocaleString('en')} rows. The import runs by itself: read its \`state\` and \`counts\` at the address in \`Location\`.`,
+      description: `XLSX,或 UTF-8、GB18030 编码的 CSV;最大 ${sheetLimits.fileBytes / 1048576} MB、${sheetLimits.rows.toLocaleString('en')} 行。导入在后台进行:按 \`Location\` 中的地址查看 \`state\` 和 \`counts\`。${rule?.zh ?? ''} · XLSX, or CSV in UTF-8 or GB18030; at most ${sheetLimits.fileBytes / 1048576} MB and ${sheetLimits.rows.toLocaleString('en')} rows. The import runs by itself: read its \`state\` and \`counts\` at the address in \`Location\`.${rule ? ` ${rule.en}` : ''}`,
     })
     @ApiConsumes('multipart/form-data')
     @ApiBody({ schema: { type: 'object', required: ['file'], properties: { file: { type: 'string', format: 'binary' } } } })
