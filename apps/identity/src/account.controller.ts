@@ -107,7 +107,7 @@ class CreateAccount {
   @IsIn(given)
   role: Role;
 
-  @ApiProperty({ type: String, description: '任职辖区:县 6 位、乡镇 9 位、村 12 位 · the ground of the account: a county 6 digits, a township 9, a village 12', example: '371425101' })
+  @ApiProperty({ type: String, description: '任职辖区:county-admin、authority 为县(6 位);office 为乡镇(9 位);official、auditor 为县或乡镇(6 或 9 位,村级包保干部用所在乡镇的);grid-worker 为村(12 位) · the ground of the account: a county (6 digits) for county-admin and authority, a township (9) for office, a county or township for official (a village’s official: his township) and auditor, a village (12) for grid-worker', example: '371425101' })
   @IsDivision()
   division: string;
 
@@ -181,7 +181,8 @@ export class AccountController {
 
   @Post()
   @Roles('county-admin')
-  @ApiOperation({ summary: '开设账号,返回一次性密码 · open an account; the answer shows its one-time password' })
+  @ApiOperation({ summary: '开设账号,返回一次性密码 · open an account; the answer shows its one-time password',
+    description: '一次一个;批量开设请由程序逐个调用(各带 `Idempotency-Key`),包保干部的编号和辖区见 assignment 服务 GET /officials。一次性密码 24 小时内有效,请在分发前再开设。 · One at a time. For many let a program call it for each, with an `Idempotency-Key`; GET /officials of assignment has the officials’ ids and places. A one-time password is good for 24 hours: open the accounts shortly before they are handed out.' })
   @ApiBody({
     type: CreateAccount,
     examples: {

@@ -158,6 +158,8 @@ export class AccountService {
   /** The secret of the account's programs, a new one; the one before is good for nothing from now on. */
   async renewClientSecret(tx: Tx, id: string): Promise<Once> {
     const before = await this.lock(tx, id);
+    if (!before.active)
+      throw new DomainError('wrong-state', '该账号已停用,请先启用(active: true)再更换程序密钥。 · The account is closed, and its secret opens nothing: open it first (active: true).'); // prettier-ignore
     const word = randomBytes(32).toString('base64url');
     await this.keepClient(tx, id, word);
     return {

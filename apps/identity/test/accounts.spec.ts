@@ -141,9 +141,10 @@ describe('a county admin', () => {
       expect.arrayContaining([['password', null, null], ['clientSecret', null, null]]),
     ); // prettier-ignore
     expect((await facts(id)).map(({ data }) => (data as { version: number }).version)).toEqual([1, 2, 3]); // prettier-ignore
-    // The password of a closed account would open nothing.
+    // Password and secret of a closed account would open nothing.
     await call('PATCH', `/accounts/${id}`, admin, { active: false }, ifMatch(3));
-    expect(code(await call('POST', `/accounts/${id}/password-reset`, admin))).toEqual([409, 'wrong-state']); // prettier-ignore
+    for (const route of ['password-reset', 'client-secret'])
+      expect(code(await call('POST', `/accounts/${id}/${route}`, admin))).toEqual([409, 'wrong-state']); // prettier-ignore
   });
 
   it('changes neither his own role, place and activity nor his own second factor', async () => {

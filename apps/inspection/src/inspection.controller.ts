@@ -367,7 +367,7 @@ export class InspectionController {
   @ApiOperation({
     summary: '提交督导记录 · submit the record of a visit',
     description:
-      '由包保该主体的干部提交。所用方式按政策计入的,完成当季任务。请带 `Idempotency-Key`:重发得到第一次的答复。 · By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gets the first answer again.',
+      '由包保该主体的干部提交。所用方式按政策计入的,完成当季任务。请带 `Idempotency-Key`:重发得到第一次的答复。提交后的记录是证据,不能修改或删除:有误的,以另一次督导时间再交一份,并在检查项的 `note` 中说明;误记的整改照常答复、复查、销号,并写明原因。 · By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gets the first answer again. A record that was submitted is evidence and is neither changed nor deleted: where it is wrong, submit another with its own time and say so in the `note` of an item; an action that should not be there is answered, verified and closed as any other, with the reason.',
   })
   @ApiResponse({ status: 201, type: Inspection })
   submit(@Caller() caller: DatabaseCaller, @Body() body: SubmitInspection): Promise<object> {

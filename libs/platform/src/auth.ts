@@ -151,7 +151,7 @@ export class OidcGuard implements CanActivate {
         );
       throw new DomainError(
         'not-signed-in',
-        '访问令牌已过期(有效五分钟)、非本系统签发或已损坏,请重新获取;在 Swagger UI 中依次点击 Authorize、Logout、Authorize。 · The access token is expired (it is good for five minutes), foreign or damaged: get a new one; in Swagger UI press Authorize, Logout, Authorize.',
+        '访问令牌已过期(有效五分钟)、非本系统签发或已损坏,请重新获取;在 Swagger UI 中点击页面底部的“重新登录”,或依次点击 Authorize、Logout、Authorize。 · The access token is expired (it is good for five minutes), foreign or damaged: get a new one; in Swagger UI press _Sign in again_ at the foot of the page, or Authorize, Logout, Authorize.',
       );
     });
     const { sub, roles, division, official } = verified.payload as Record<string, unknown>;
@@ -198,7 +198,7 @@ export class OidcGuard implements CanActivate {
     if (ended)
       throw new DomainError(
         'not-signed-in',
-        '访问令牌签发后账号已变更,请重新登录;在 Swagger UI 中依次点击 Authorize、Logout、Authorize。 · The account was changed after the access token was issued: sign in again; in Swagger UI press Authorize, Logout, Authorize.',
+        '访问令牌签发后账号已变更,请重新登录;在 Swagger UI 中点击页面底部的“重新登录”,或依次点击 Authorize、Logout、Authorize。 · The account was changed after the access token was issued: sign in again; in Swagger UI press _Sign in again_ at the foot of the page, or Authorize, Logout, Authorize.',
       );
   }
 
@@ -220,7 +220,9 @@ export class OidcGuard implements CanActivate {
       const { issuer, jwks_uri } = (await answer.json()) as { issuer: string; jwks_uri: string };
       if (issuer !== this.issuer) throw new Error(`the issuer calls itself ${issuer}`);
       // A key that is not known is looked for again, and not at every token that names one.
-      this.keys = createRemoteJWKSet(new URL(jwks_uri.replace(this.issuer, this.issuerAt)), { cooldownDuration: 5000 });
+      this.keys = createRemoteJWKSet(new URL(jwks_uri.replace(this.issuer, this.issuerAt)), {
+        cooldownDuration: 5000,
+      });
       return this.keys;
     } catch (error) {
       throw new DomainError(

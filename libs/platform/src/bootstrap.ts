@@ -174,7 +174,11 @@ export async function startService(
   app.setGlobalPrefix(`api/${service}/v1`);
   const limit = new LimitGuard(config.limits ?? defaultLimits);
   const queries = new QueryGuard();
-  app.useGlobalGuards(new OidcGuard(config.issuer, config.audience, database, config.issuerAt), limit, queries);
+  app.useGlobalGuards(
+    new OidcGuard(config.issuer, config.audience, database, config.issuerAt),
+    limit,
+    queries,
+  );
   app.useGlobalPipes(validation());
   app.useGlobalInterceptors(
     new EtagInterceptor(),

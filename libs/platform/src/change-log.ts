@@ -124,9 +124,9 @@ export interface PersonalRead {
   /** Whose data: the table of the subjects, e.g. `official`. */
   noun: string;
   subjects: readonly { id: string; division: string }[];
-  /** Which personal fields were shown, e.g. `['telephone']`. */
+  /** Which personal fields were shown, e.g. `['phone']`. */
   fields: readonly string[];
-  /** What for, or the route that showed it: `GET /officials/{id}/contact`. */
+  /** What for, or the route that showed it: `GET /officials/{id}`. */
   purpose: string;
 }
 
@@ -205,9 +205,9 @@ class PersonalReadView {
   noun: string;
   @ApiProperty({ type: [String], format: 'uuid', example: ['01934f5c-7c00-7000-8000-000000000004'] })
   subjectIds: string[];
-  @ApiProperty({ type: [String], example: ['telephone'] })
+  @ApiProperty({ type: [String], example: ['phone'] })
   fields: string[];
-  @ApiProperty({ type: String, description: '用途,或所用接口 · what for, or by which route', example: 'GET /officials/{id}/contact' })
+  @ApiProperty({ type: String, description: '用途,或所用接口 · what for, or by which route', example: 'GET /officials/{id}' })
   purpose: string;
 } // prettier-ignore
 
