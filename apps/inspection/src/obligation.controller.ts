@@ -4,6 +4,7 @@ import {
   afterOf,
   Caller,
   follow,
+  IsDivision,
   type Page,
   PageOf,
   pageOf,
@@ -129,6 +130,15 @@ export class Obligation {
 
 class ObligationQuery extends PageQuery {
   @ApiPropertyOptional({
+    type: String,
+    description: '县、乡镇或村的区划代码 · a county, township or village',
+    example: '371425101',
+  })
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+
+  @ApiPropertyOptional({
     enum: ['true', 'false'],
     description: 'true:只看本人包保的 · true: those that you answer for yourself',
   })
@@ -242,10 +252,11 @@ export class ObligationController {
         `select ${view} from obligation
          where (division, id) > ($1, $2::uuid) and (not $3::boolean or official_id = $4::uuid) and ($5::text is null or state = $5)
            and ($6::text is null or period = $6) and ($7::uuid is null or establishment_id = $7)
-         order by division, id limit $8`,
+           and ($8::text is null or starts_with(division, $8))
+         order by division, id limit $9`,
         [
           ...afterOf(query), query.mine === 'true', caller.official ?? null, query.state ?? null, query.period ?? null,
-          query.establishment ?? null, query.limit + 1,
+          query.establishment ?? null, query.division ?? null, query.limit + 1,
         ],
       ),
     );

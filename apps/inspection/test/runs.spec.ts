@@ -65,6 +65,11 @@ it('goes through 1,500 establishments in parts, opens each once, and leaves out 
   const [there] = await county.rows<object>('inspection', `select count(*)::int as all, count(distinct establishment_id)::int as establishments,
     (count(*) filter (where establishment_name in ('关店', '邻县店')))::int as others from obligation where period = $1`, [period]);
   expect(there).toEqual({ all: 1500, establishments: 1500, others: 0 });
+  // The county reads what one township, or one of its villages, has due.
+  for (const division of ['371425101', '371425115999', '371425103']) {
+    const page = (await county.call('inspection', 'GET', `/v1/obligations?period=${period}&division=${division}&limit=200`, { token: admin })).body as { items: { division: string }[] };
+    expect(page.items.map((one) => one.division.startsWith(division))).toEqual(Array(division === '371425103' ? 0 : 200).fill(true));
+  }
 }, 60_000); // prettier-ignore
 
 it('says how far it has come', async () => {
