@@ -73,7 +73,7 @@ export class Client {
     const story = async (which, steps) => {
       let row = await this.#register(`${name}${which}`);
       for (let step = 1; step <= steps; step++)
-        row = await this.#correct(row, { name: `${name}${which}${step}`, ...(step === 3 ? { status: 'closed' } : {}) }); // prettier-ignore
+        row = await this.#correct(row, { name: `${name}${which}${step}`, ...(step === 2 ? { division: '371425101202' } : {}), ...(step === 3 ? { status: 'closed' } : {}) }); // prettier-ignore
       return row.id;
     };
     return Promise.all([story('甲', 3), story('乙', 1), story('丙', 0)]);
