@@ -37,7 +37,7 @@ export async function startRegistry({ bus }) {
     await migrate(url('owner'), registry.migrations);
     const database = new Database({ service: 'registry', url: url('app'), entities: [] });
     await database.open();
-    await registry.load(database, 'apps/platform/sample');
+    await (await registry.load('apps/platform/sample')).write(database);
     await database.close();
     let natsUrl = `nats://127.0.0.1:${await freePort()}`;
     if (bus) {

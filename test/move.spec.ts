@@ -44,7 +44,7 @@ beforeAll(async () => {
     if (load) {
       const database = new Database({ service, url: county.url(service, 'app'), entities: [] });
       await database.open();
-      await load(database, folder).finally(() => database.close());
+      await (await load(folder)).write(database).finally(() => database.close());
     }
   for (const service of services) await county.clock(service, '2026-11-23T09:00:00+08:00');
   for (const [name, role, division] of [

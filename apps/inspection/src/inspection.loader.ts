@@ -1,8 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Database } from '#database';
-import { deployOf, loadPolicies, type PolicyFile } from '#platform';
-import { Value } from '@sinclair/typebox/value';
+import {
+  allRead,
+  type CountyLoad,
+  deployOf,
+  FolderError,
+  loadPolicies,
+  readJson,
+  readPolicies,
+} from '#platform';
+import { Type } from '@sinclair/typebox';
 import {
   ChecklistBody,
   CorrectionDeadline,
@@ -10,30 +15,43 @@ import {
   VisitFrequency,
 } from './inspection.policies.js';
 
-/** What a county starts with: `policies.json`, `checklists.json`. Every version stays: a changed checklist is a new version. */
-export async function loadInspection(database: Database, folder: string): Promise<string> {
-  const read = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, name), 'utf8'));
-  const file = (await read('policies.json')) as PolicyFile;
-  const { checklists } = (await read('checklists.json')) as { checklists: { code: string; version: number }[] };
-  const policies = await database.within(
-    deployOf(file.division),
-    async (tx) => {
-      for (const { code, version, ...body } of checklists) {
-        const wrong = Value.Errors(ChecklistBody, body).First();
-        if (wrong) throw new Error(`Checklist ${code}: ${wrong.path} ${wrong.message}.`);
-        await tx.query(
-          `insert into checklist (division, code, version, body) values ($1, $2, $3, $4) on conflict do nothing`,
-          [file.division, code, version, JSON.stringify(body)],
-        );
-        const [kept] = await tx.query<{ same: boolean }>(
-          `select body = $4::jsonb as same from checklist where division = $1 and code = $2 and version = $3`,
-          [file.division, code, version, JSON.stringify(body)],
-        );
-        if (!kept?.same)
-          throw new Error(`Checklist ${code} version ${version} is loaded with other words: give the change a new version.`);
-      }
-      return loadPolicies(tx, [VisitFrequency, CorrectionDeadline, Induction], file);
+const ChecklistFile = Type.Object({
+  checklists: Type.Array(
+    Type.Composite([
+      Type.Object({ code: Type.String({ minLength: 1 }), version: Type.Integer({ minimum: 1 }) }),
+      ChecklistBody,
+    ]),
+  ),
+});
+
+/** What a county starts with: `policies.json`, `checklists.json`. Every version stays: a changed checklist is a new version. @throws FolderError */
+export async function loadInspection(folder: string): Promise<CountyLoad> {
+  const [policies, { checklists }] = await allRead([
+    readPolicies(folder, [VisitFrequency, CorrectionDeadline, Induction]),
+    readJson(folder, 'checklists.json', ChecklistFile),
+  ]);
+  const { division } = policies;
+  return {
+    county: division,
+    write: async (database) => {
+      const loaded = await database.within(deployOf(division), async (tx) => {
+        for (const { code, version, ...body } of checklists) {
+          await tx.query(
+            `insert into checklist (division, code, version, body) values ($1, $2, $3, $4) on conflict do nothing`,
+            [division, code, version, JSON.stringify(body)],
+          );
+          const [kept] = await tx.query<{ same: boolean }>(
+            `select body = $4::jsonb as same from checklist where division = $1 and code = $2 and version = $3`,
+            [division, code, version, JSON.stringify(body)],
+          );
+          if (!kept?.same)
+            throw new FolderError([
+              `checklists.json 中 ${code} 第 ${version} 版与已加载的内容不同,请给改动一个新的 version。 · checklists.json: ${code} version ${version} is loaded with other words; give the change a new version.`,
+            ]);
+        }
+        return loadPolicies(tx, policies);
+      });
+      return `${checklists.length} checklists, ${loaded} policies`;
     },
-  );
-  return `${checklists.length} checklists, ${policies} policies`;
+  };
 } // prettier-ignore

@@ -19,7 +19,7 @@ export const placeholders: Record<MessageKind, readonly string[]> = {
 
 /** Words with `{names}` from the list alone, so that a misspelt one is refused when it is loaded and not when it is sent. */
 const words = (names: readonly string[], more: string, maxLength: number): TString =>
-  Type.String({ minLength: 1, maxLength, pattern: `^(?:[^{}\\u0000-\\u001f\\u007f${more}]|\\{(?:${names.join('|')})\\})+$` }); // prettier-ignore
+  Type.String({ description: `${maxLength} 字以内的文字,花括号内只能是 ${names.join('、')} · a text of at most ${maxLength} characters with no names in braces but ${names.join(', ')}`, minLength: 1, maxLength, pattern: `^(?:[^{}\\u0000-\\u001f\\u007f${more}]|\\{(?:${names.join('|')})\\})+$` }); // prettier-ignore
 const ofKind = (names: readonly string[]): TObject =>
   Type.Object(
     Object.fromEntries(

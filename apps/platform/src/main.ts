@@ -41,6 +41,7 @@ import {
   help,
   type Installed,
   isLoopback,
+  readFolder,
   refuseForeign,
   type StartOptions,
   startOptionsFrom,
@@ -215,8 +216,11 @@ async function stop(): Promise<void> {
   for (let step = started.pop(); step; step = started.pop()) await step();
 }
 
-async function start(options: StartOptions): Promise<void> {
-  const { county, folder, fresh } = options;
+async function start(
+  options: StartOptions,
+  loads: Awaited<ReturnType<typeof readFolder<Service>>>,
+): Promise<void> {
+  const { county, fresh } = options;
   const at = Date.now();
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -265,8 +269,7 @@ async function start(options: StartOptions): Promise<void> {
       await migrate(url(service, 'owner'), migrations);
       goOn();
     }
-    for (const { service, load } of definitions) {
-      if (!load || folder === undefined) continue;
+    for (const { service, write } of loads) {
       const database = new Database({
         service,
         url: url(service, 'app'),
@@ -274,7 +277,7 @@ async function start(options: StartOptions): Promise<void> {
         poolSize: 1,
       });
       await database.open();
-      const loaded = await load(database, folder).finally(() => database.close());
+      const loaded = await write(database).finally(() => database.close());
       say(`  ${service}: ${loaded}`);
       goOn();
     }
@@ -446,9 +449,10 @@ try {
     );
   await alone();
   refuseForeign(before, options, dataDir);
+  const loads = await readFolder(options, sample, definitions);
   await portIsFree(options);
   if (options.fresh) await rm(dataDir, { recursive: true, force: true });
-  await start(options);
+  await start(options, loads);
   ready = true;
   if (signalled) await end(0);
 } catch (error) {

@@ -1,7 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { refuseForeign, startOptionsFrom, warningOf } from './start.options.js';
+import { assignment } from '../../assignment/src/assignment.definition.js';
+import { identity } from '../../identity/src/identity.definition.js';
+import { inspection } from '../../inspection/src/inspection.definition.js';
+import { notification } from '../../notification/src/notification.definition.js';
+import { readDivisionFile } from '../../registry/src/division-file.js';
+import { registry } from '../../registry/src/registry.definition.js';
+import { training } from '../../training/src/training.definition.js';
+import { readFolder, refuseForeign, startOptionsFrom, warningOf } from './start.options.js';
 
 const sample = resolve('apps/platform/sample');
 const from = (...args: string[]): ReturnType<typeof startOptionsFrom> =>
@@ -11,19 +18,39 @@ const folders: string[] = [];
 afterAll(() => {
   for (const one of folders) rmSync(one, { recursive: true });
 });
-function folder(files: Record<string, string>): string {
+function folder(files: Record<string, string | Buffer>): string {
   const made = mkdtempSync(join(tmpdir(), 'foodwarden-county-'));
   folders.push(made);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(made, name), text);
   return made;
 }
-const whole = (county: string, division = county): string =>
+const files = ['divisions.csv', 'calendar.json', 'checklists.json', 'policies.json'];
+/** The sample's folder as another county's, with other files where given. */
+const whole = (county: string, other: Record<string, string | Buffer> = {}): string =>
   folder({
-    'divisions.csv': `code,name,level,parent\n${county},某县,county,\n`,
-    'calendar.json': '{}',
-    'checklists.json': '{}',
-    'policies.json': JSON.stringify({ division }),
+    ...Object.fromEntries(
+      files.map((name) => [
+        name,
+        readFileSync(join(sample, name), 'utf8').replaceAll('371425', county),
+      ]),
+    ),
+    ...other,
   });
+/** The sample's file, changed. */
+const changed = (name: string, was: string | RegExp, is: string): Record<string, string> => {
+  const text = readFileSync(join(sample, name), 'utf8');
+  const changedText = text.replace(was, is);
+  expect(changedText).not.toBe(text);
+  return { [name]: changedText };
+};
+const definitions = [registry, assignment, inspection, training, notification, identity];
+const read = (county: string, of: string): ReturnType<typeof readFolder> =>
+  readFolder({ county, folder: of }, sample, definitions);
+const refusal = async (county: string, of: string): Promise<string> =>
+  read(county, of).then(
+    () => '',
+    (error: unknown) => (error as Error).message,
+  );
 
 describe('npm start', () => {
   it('is the demo on this machine when nothing is asked for', () => {
@@ -66,10 +93,7 @@ describe('npm start', () => {
     [['--port', 'x'], /^--port x is no port: give a number/],
     [['--county', 'Qihe'], /^--county Qihe is no county: give its statistics code of 6 digits/],
     [['--county', '371425', '--host', '0.0.0.0'], /^--host 0\.0\.0\.0 is no address that people can open: give/],
-    [['--county', '371482'], /^county 371482 is not the sample's \(371425\): give --from <folder> with its divisions\.csv/],
     [['--county', '371482', '--from', '/nowhere-at-all'], /lacks divisions\.csv, calendar\.json, checklists\.json, policies\.json: --from takes/],
-    [['--county', '371482', '--from', whole('371425')], /divisions\.csv is of county 371425 and not of 371482: give the folder/],
-    [['--county', '371482', '--from', whole('371482', '371425')], /policies\.json is of 371425 and not of 371482: set its division/],
   ] as const)('%j is refused in one sentence with a remedy', (args, words) => {
     let said = '';
     try {
@@ -79,6 +103,52 @@ describe('npm start', () => {
     }
     expect(said).toMatch(words);
     expect(said).not.toContain('\n');
+  }); // prettier-ignore
+});
+
+describe('a county’s folder', () => {
+  it('is read whole by every service that loads of it', async () => {
+    const loads = await read('371482', whole('371482'));
+    expect(loads.map(({ service, county }) => [service, county])).toEqual(
+      ['registry', 'assignment', 'inspection', 'training', 'notification'].map((service) => [service, '371482']),
+    );
+  }); // prettier-ignore
+
+  it.each([
+    ['a level in Chinese', changed('divisions.csv', '表白寺镇,township', '表白寺镇,村'), [/^divisions\.csv 第 5 行 level:“村”不是层级,请写 .* · divisions\.csv, row 5, level: "村" is no level; write county, township or village\.$/]],
+    ['a township that is not there', changed('divisions.csv', /$/, '371425199001,某村,village,371425199\n'), [/^divisions\.csv 第 \d+ 行 parent:文件中没有 371425199,请加上.* · .*, parent: 371425199 is not in the file; add its row/]],
+    ['a code that Excel has rounded', changed('divisions.csv', /371425101201,/, '3.71425E+11,'), [/ code:“3\.71425E\+11”不是 village 的代码,请写 12 位数字.* · .*write 12 digits \(in Excel/]],
+    ['a code twice', changed('divisions.csv', /$/, '371425101,表白寺镇,township,371425\n'), [/ code: 371425101 stands in row 5, too; take one/]],
+    ['a village under another township', changed('divisions.csv', /(371425101201,[^,]+,village),371425101/, '$1,371425102'), [/ parent: "371425102" is not above 371425101201; write 371425101\.$/]],
+    ['broken JSON', changed('policies.json', '"division": "371425",', '"division": "371425"'), [/^policies\.json 第 4 行第 3 个字符处不是有效的 JSON,.* · policies\.json, row 4, character 3: this is no JSON; look for a comma/]],
+    ['a word for a number', changed('policies.json', '"establishments": 40', '"establishments": "forty"'), [/^policies\.json 的 \/assignment\/caps\/0\/establishments 是 "forty",请改为整数.* · policies\.json: \/assignment\/caps\/0\/establishments is "forty"; write a whole number of at least 1\.$/]],
+    ['no version', changed('policies.json', /("code": "visit-frequency",\s*)"version": 1,/, '$1'), [/^policies\.json 缺少 \/visit\/version,.* lacks \/visit\/version: write a whole number/]],
+    ['a tier that is none', changed('policies.json', '"tier": "A"', '"tier": "E"'), [/ \/visit\/tiers\/0\/tier is "E"; write "A" or "B" or "C" or "D"\.$/]],
+    ['a policy of another county', changed('policies.json', '"division": "371425"', '"division": "371482"'), [/^policies\.json .* · policies\.json: \/division is 371482, and divisions\.csv is of county 371425; correct one of them\.$/]],
+    ['a template that names what there is not', changed('policies.json', '您已成为“{establishmentName}”', '您已成为“{name}”'), [/ \/messageTemplates\/kinds\/assigned\/zh\/title is .*no names in braces but establishmentName, tier/]],
+    ['a day that is none', changed('calendar.json', '"2025-01-01"', '"1 January"'), [/ \/years\/0\/holidays\/0\/on 是 "1 January",请改为日期,如 2026-10-01。 · .*; write a date like 2026-10-01\.$/]],
+    ['a checklist without items', changed('checklists.json', '"items"', '"itemz"'), [/^checklists\.json 缺少 \/checklists\/0\/items,/]],
+    ['faults of three files', { ...changed('calendar.json', '"year": 2025', '"year": "2025"'), ...changed('policies.json', '"establishments": 40', '"establishments": 0'), ...changed('divisions.csv', '晏城街道', '') }, [/^divisions\.csv .* name: it is empty; write the name/, /^calendar\.json/, /^policies\.json/]],
+    ['a text in no encoding', { 'divisions.csv': Buffer.from([0x63, 0xff, 0xff, 0x0a]) }, [/^divisions\.csv:.*UTF-8.* · divisions\.csv: .*neither UTF-8 nor GB18030/]],
+  ] as [string, Record<string, string | Buffer>, RegExp[]][])('with %s is refused, each fault in one sentence', async (_what, other, words) => {
+    const faults = (await refusal('371425', whole('371425', other))).split('\n');
+    expect(faults).toEqual(words.map((one) => expect.stringMatching(one) as string));
+    for (const fault of faults) expect(fault.split(' · ')).toHaveLength(2);
+  }); // prettier-ignore
+
+  it('may have its divisions in GB18030, as Chinese Excel saves them', async () => {
+    const text = Buffer.concat([
+      Buffer.from('code,name,level,parent\r\n371425,'),
+      Buffer.from('c6ebbad3cfd8', 'hex'),
+      Buffer.from(',county,\r\n'),
+    ]);
+    const [county] = await readDivisionFile(folder({ 'divisions.csv': text }));
+    expect(county).toEqual({ code: '371425', name: '齐河县', level: 'county', parent: '' });
+  });
+
+  it('of another county is refused', async () => {
+    expect(await refusal('371482', sample)).toMatch(/^county 371482 is not the sample's \(371425\): give --from <folder> with its divisions\.csv/);
+    expect(await refusal('371482', whole('371425'))).toMatch(/divisions\.csv is of county 371425 and not of 371482: give the folder/);
   }); // prettier-ignore
 });
 

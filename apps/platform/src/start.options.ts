@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { allRead, type CountyLoad } from '#platform';
 
 /** What `npm start` was asked for. */
 export interface StartOptions {
@@ -75,7 +76,7 @@ export function startOptionsFrom(args: string[], sample: string, there?: Install
   if (['0.0.0.0', '::', ''].includes(host) || (isIP(host) === 0 && !/^[\w.-]+$/.test(host)))
     throw new Error(`--host ${host} is no address that people can open: give the one of this machine that they type, e.g. --host 192.0.2.10.`); // prettier-ignore
   const url = values.url === undefined && there?.county === county && !fresh ? there.url : publicUrlOf(values.url);
-  const folder = from === undefined && there?.county === county && !fresh ? undefined : folderOf(county, from, sample);
+  const folder = from === undefined && there?.county === county && !fresh ? undefined : folderOf(from, sample);
   return { county, folder, host, port, url, fresh, erase, resetAdmin };
 } // prettier-ignore
 
@@ -89,25 +90,37 @@ function publicUrlOf(given: string | undefined): string | undefined {
 } // prettier-ignore
 
 /** The county's files: from the folder that was given, else from the sample's when it is that county. */
-function folderOf(county: string, from: string | undefined, sample: string): string {
+function folderOf(from: string | undefined, sample: string): string {
   const folder = from === undefined ? sample : resolve(from);
   const missing = files.filter((name) => !existsSync(join(folder, name)));
   if (missing.length > 0)
     throw new Error(`${folder} lacks ${missing.join(', ')}: --from takes a folder with ${files.join(', ')}, in the form of ${sample}.`); // prettier-ignore
-  const first = readFileSync(join(folder, 'divisions.csv'), 'utf8')
-    .split(/\r?\n/)
-    .map((line) => line.split(','))
-    .find(([, , level]) => level === 'county');
-  if (first?.[0] !== county)
-    throw new Error(
-      from === undefined
-        ? `county ${county} is not the sample's (${first?.[0] ?? '-'}): give --from <folder> with its ${files.join(', ')}, in the form of ${sample}.`
-        : `${join(folder, 'divisions.csv')} is of county ${first?.[0] ?? '-'} and not of ${county}: give the folder of that county.`,
-    );
-  const { division } = JSON.parse(readFileSync(join(folder, 'policies.json'), 'utf8')) as { division?: string }; // prettier-ignore
-  if (division !== county)
-    throw new Error(`${join(folder, 'policies.json')} is of ${division ?? 'no county'} and not of ${county}: set its division.`); // prettier-ignore
   return folder;
+}
+
+/**
+ * Reads and checks every file of the folder, before anything is started, thrown away or loaded.
+ * @returns what each service loads of it; nothing where they were loaded at an earlier start
+ * @throws FolderError with every fault; Error of one sentence when it is another county's
+ */
+export async function readFolder<Service extends string>(
+  { county, folder }: Pick<StartOptions, 'county' | 'folder'>,
+  sample: string,
+  definitions: { service: Service; load?: (folder: string) => Promise<CountyLoad> }[],
+): Promise<(CountyLoad & { service: Service })[]> {
+  if (folder === undefined) return [];
+  const loads = await allRead(
+    definitions.flatMap(({ service, load }) =>
+      load ? [load(folder).then((read) => ({ ...read, service }))] : [],
+    ),
+  );
+  const of = loads[0]?.county ?? '-';
+  if (county === undefined || of === county) return loads;
+  throw new Error(
+    folder === sample
+      ? `county ${county} is not the sample's (${of}): give --from <folder> with its ${files.join(', ')}, in the form of ${sample}.`
+      : `${join(folder, 'divisions.csv')} is of county ${of} and not of ${county}: give the folder of that county.`,
+  );
 }
 
 /** What the data folder holds already, as its secrets.json says; undefined: nothing. */

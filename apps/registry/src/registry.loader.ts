@@ -1,50 +1,67 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { CalendarAnnounced, DivisionsListed } from '#contracts';
-import { type Database, type Tx } from '#database';
-import { deployOf, loadPolicies, type PolicyFile } from '#platform';
+import { type Tx } from '#database';
+import {
+  allRead,
+  type CountyLoad,
+  deployOf,
+  FolderError,
+  loadPolicies,
+  readJson,
+  readPolicies,
+} from '#platform';
+import { type Static, Type } from '@sinclair/typebox';
 import { v5 as uuidv5, v7 as uuidv7 } from 'uuid';
+import { type ListedDivision, readDivisionFile } from './division-file.js';
 import { CountyBox } from './ledger.service.js';
 import { TierRule } from './tier-rule.js';
 
 /** Divisions have codes for keys; facts want a uuid: this one, always the same for a code. */
 const divisionId = (code: string): string => uuidv5(code, '6f1a3c52-0f0e-4d3a-9d6f-2b8f6f1c7a10');
 
-interface Calendar {
-  source: string;
-  years: {
-    year: number;
-    source: string;
-    holidays: { on: string; name: { zh: string } }[];
-    workdays: { on: string }[];
-  }[];
+const day = Type.String({
+  pattern: String.raw`^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$`,
+  description: '日期,如 2026-10-01 · a date like 2026-10-01',
+});
+const Year = Type.Object({
+  year: Type.Integer({ minimum: 2000 }),
+  source: Type.String(),
+  holidays: Type.Array(Type.Object({ on: day, name: Type.Object({ zh: Type.String() }) })),
+  workdays: Type.Array(Type.Object({ on: day })),
+});
+const CalendarFile = Type.Object({ years: Type.Array(Year) });
+
+/** What a county starts with: `divisions.csv` (`code,name,level,parent`), `calendar.json`, `policies.json`. @throws FolderError */
+export async function loadRegistry(folder: string): Promise<CountyLoad> {
+  const [divisions, { years }, policies] = await allRead([
+    readDivisionFile(folder),
+    readJson(folder, 'calendar.json', CalendarFile),
+    readPolicies(folder, [TierRule, CountyBox]),
+  ]);
+  const county = divisions.find(({ level }) => level === 'county')?.code ?? '';
+  if (policies.division !== county)
+    throw new FolderError([
+      `policies.json 的 /division 是 ${policies.division},而 divisions.csv 的县是 ${county},请改正其中之一。 · policies.json: /division is ${policies.division}, and divisions.csv is of county ${county}; correct one of them.`,
+    ]);
+  return {
+    county,
+    write: async (database) => {
+      await database.within(deployOf(county), async (tx) => {
+        await loadDivisions(tx, divisions);
+        for (const year of years) await loadYear(tx, county, year);
+        await loadPolicies(tx, policies);
+      });
+      return `${divisions.length} divisions, ${years.length} calendar years`;
+    },
+  };
 }
 
-/** What a county starts with: `divisions.csv` (`code,name,level,parent`), `calendar.json`, `policies.json`. */
-export async function loadRegistry(database: Database, folder: string): Promise<string> {
-  const [, ...lines] = (await readFile(join(folder, 'divisions.csv'), 'utf8'))
-    .trim()
-    .split(/\r?\n/);
-  const rows = lines.map((line) => line.split(','));
-  const county = rows.find(([, , level]) => level === 'county')?.[0];
-  if (!county) throw new Error('divisions.csv has no county.');
-  const read = async (name: string): Promise<unknown> =>
-    JSON.parse(await readFile(join(folder, name), 'utf8'));
-  const calendar = (await read('calendar.json')) as Calendar;
-  const policies = (await read('policies.json')) as PolicyFile;
-  await database.within(deployOf(county), async (tx) => {
-    await loadDivisions(tx, rows);
-    for (const year of calendar.years) await loadYear(tx, county, year);
-    await loadPolicies(tx, [TierRule, CountyBox], policies);
-  });
-  return `${rows.length} divisions, ${calendar.years.length} calendar years`;
-}
-
-async function loadDivisions(tx: Tx, rows: string[][]): Promise<void> {
+async function loadDivisions(tx: Tx, divisions: ListedDivision[]): Promise<void> {
   await tx.query(
     `insert into division (division, name, level, parent) select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])
      on conflict (division) do update set name = excluded.name where division.name <> excluded.name`,
-    [0, 1, 2, 3].map((column) => rows.map((row) => row[column] ?? '')),
+    (['code', 'name', 'level', 'parent'] as const).map((column) =>
+      divisions.map((one) => one[column]),
+    ),
   );
   const changed = await tx.query<{
     division: string;
@@ -68,7 +85,7 @@ async function loadDivisions(tx: Tx, rows: string[][]): Promise<void> {
     );
 }
 
-async function loadYear(tx: Tx, county: string, given: Calendar['years'][number]): Promise<void> {
+async function loadYear(tx: Tx, county: string, given: Static<typeof Year>): Promise<void> {
   const { year, source } = given;
   const holidays = given.holidays.map(({ on, name }) => ({ on, name: name.zh }));
   const workdays = given.workdays.map(({ on }) => on);

@@ -528,6 +528,7 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
       const folder = process.argv[3];
       if (!url || !folder || !definition.load)
         throw new Error('Give `load <folder>` and DATABASE_URL; identity loads nothing.');
+      const read = await definition.load(folder);
       const database = new Database({
         service: definition.service,
         url,
@@ -535,7 +536,7 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
         poolSize: 1,
       });
       await database.open();
-      const loaded = await definition.load(database, folder).finally(() => database.close());
+      const loaded = await read.write(database).finally(() => database.close());
       process.stdout.write(`${definition.service}: ${loaded}\n`);
       return;
     }

@@ -11,6 +11,7 @@ import {
 import { NestFactory } from '@nestjs/core';
 import { Arrivals } from './arrivals.js';
 import { type Config, Settings } from './config.js';
+import { type CountyLoad } from './county-folder.js';
 import { DeadLetterController } from './dead-letter.controller.js';
 import { type Job } from './jobs.js';
 import { Served } from './served.js';
@@ -29,8 +30,8 @@ export interface ServiceDefinition {
   jobs?: Type<Job>[];
   /** Tables whose `sha256` names a file: what none of them names is swept away. A service without files leaves it out. */
   fileTables?: readonly string[];
-  /** Deploy step: what a county starts with, from the files of a folder. Repeating it changes nothing. @returns what was loaded */
-  load?: (database: Database, folder: string) => Promise<string>;
+  /** Deploy step: reads and checks what a county starts with, from the files of a folder. @throws FolderError with every fault */
+  load?: (folder: string) => Promise<CountyLoad>;
 } // prettier-ignore
 
 @Module({ controllers: [DeadLetterController] })

@@ -6,6 +6,7 @@ export * from './auth.js';
 export * from './http.js';
 export * from './limits.js';
 export * from './bootstrap.js';
+export * from './county-folder.js';
 export { type ServiceDefinition } from './context.js';
 export { Served } from './served.js';
 export * from './fields.js';

@@ -1,12 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Caller as DatabaseCaller, Database, standing, type Tx } from '#database';
 import { Controller, Get } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { type Static, type TSchema } from '@sinclair/typebox';
-import { Value } from '@sinclair/typebox/value';
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { Caller, Roles } from './auth.js';
-import { DomainError } from './problem.js';
+import { type CountyLoad, faultsOf, FolderError, readJson } from './county-folder.js';
+import { type Bilingual, DomainError } from './problem.js';
 
 /** A number or a rule that the sources do not fix: versioned configuration of a county that shows where it comes from. */
 export interface PolicyKind<T extends TSchema = TSchema> {
@@ -69,48 +67,73 @@ export async function policyOf<T extends TSchema>(
   return found;
 }
 
-/** A county's policies as they stand in a file: `{ division, <any>: { code, version, source?, note?, … } }`. */
-export type PolicyFile = { division: string } & Record<string, unknown>;
+/** A county's policies of some kinds, as its file has them. */
+export interface CountyPolicies {
+  division: string;
+  policies: { code: string; version: number; body: Record<string, unknown>; source: string; note: string | null }[];
+} // prettier-ignore
 
-/** Loads those of the given kinds. Repeating it changes nothing; another body under the same version is refused. */
-export async function loadPolicies(tx: Tx, kinds: PolicyKind[], file: PolicyFile): Promise<number> {
+const PolicyFile = Type.Object({
+  division: Type.String({ pattern: '^[0-9]{6}$', description: '本县 6 位统计代码 · the county’s statistics code of 6 digits' }),
+}); // prettier-ignore
+const PolicyHead = Type.Object({
+  version: Type.Integer({ minimum: 1 }),
+  source: Type.Optional(Type.String()),
+  note: Type.Optional(Type.String()),
+});
+
+/** Those of the given kinds in `policies.json`: `{ division, <any>: { code, version, source?, note?, … } }`. @throws FolderError */
+export async function readPolicies(folder: string, kinds: PolicyKind[]): Promise<CountyPolicies> {
+  const file = 'policies.json';
+  const { division, ...entries } = (await readJson(folder, file, PolicyFile)) as { division: string } & Record<string, unknown>;
   const byCode = new Map(kinds.map((kind) => [kind.code, kind]));
-  let loaded = 0;
-  for (const entry of Object.values(file)) {
+  const faults: Bilingual[] = [];
+  const policies: CountyPolicies['policies'] = [];
+  for (const [name, entry] of Object.entries(entries)) {
     if (typeof entry !== 'object' || entry === null || !('code' in entry)) continue;
-    const { code, version, source, note, ...body } = entry as Record<string, unknown>;
-    const kind = byCode.get(String(code));
+    const kind = byCode.get(String(entry.code));
     if (!kind) continue;
-    const wrong = Value.Errors(kind.body, body).First();
-    if (wrong) throw new Error(`Policy ${kind.code}: ${wrong.path} ${wrong.message}.`);
+    const { code, version, source = 'sample', note = null, ...body } = entry as Static<typeof PolicyHead> & { code: string };
+    faults.push(...faultsOf(file, `/${name}`, PolicyHead, entry), ...faultsOf(file, `/${name}`, kind.body, body));
+    policies.push({ code, version, body, source, note });
+  }
+  if (faults.length > 0) throw new FolderError(faults);
+  return { division, policies };
+} // prettier-ignore
+
+/** Repeating it changes nothing; another body under the same version is refused. */
+export async function loadPolicies(tx: Tx, { division, policies }: CountyPolicies): Promise<number> {
+  for (const { code, version, body, source, note } of policies) {
     await tx.query(
       `insert into policy (division, code, version, body, source, note) values ($1, $2, $3, $4, $5, $6)
        on conflict do nothing`,
-      [file.division, code, version, JSON.stringify(body), source ?? 'sample', note ?? null],
+      [division, code, version, JSON.stringify(body), source, note],
     );
     const [kept] = await tx.query<{ same: boolean }>(
       `select body = $4::jsonb as same from policy where division = $1 and code = $2 and version = $3`,
-      [file.division, code, version, JSON.stringify(body)],
+      [division, code, version, JSON.stringify(body)],
     );
     if (!kept?.same)
-      throw new Error(
-        `Policy ${kind.code} version ${String(version)} is loaded with other words: give the change a new version.`,
-      );
-    loaded += 1;
+      throw new FolderError([
+        `policies.json 中 ${code} 第 ${version} 版与已加载的内容不同,请给改动一个新的 version。 · policies.json: ${code} version ${version} is loaded with other words; give the change a new version.`,
+      ]);
   }
-  return loaded;
-}
+  return policies.length;
+} // prettier-ignore
 
 /** The deploy step `load` of a service that starts with policies alone: `policies.json` of the folder. */
 export const policyLoader =
   (...kinds: PolicyKind[]) =>
-  async (database: Database, folder: string): Promise<string> => {
-    const file = JSON.parse(await readFile(join(folder, 'policies.json'), 'utf8')) as PolicyFile;
-    const loaded = await database.within(deployOf(file.division), (tx) =>
-      loadPolicies(tx, kinds, file),
-    );
-    return `${loaded} policies`;
-  };
+  async (folder: string): Promise<CountyLoad> => {
+    const policies = await readPolicies(folder, kinds);
+    return {
+      county: policies.division,
+      write: async (database) => {
+        const loaded = await database.within(deployOf(policies.division), (tx) => loadPolicies(tx, policies));
+        return `${loaded} policies`;
+      },
+    };
+  }; // prettier-ignore
 
 /** Who loads what a county starts with. */
 export const deployOf = (division: string): DatabaseCaller => ({

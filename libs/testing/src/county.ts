@@ -226,7 +226,8 @@ export class County extends Apis {
 /** The deploy step `load`, with the sample county. */
 async function load({ service, load: loader }: ServiceDefinition, url: string): Promise<void> {
   if (!loader) return;
+  const read = await loader('apps/platform/sample');
   const database = new Database({ service, url, entities: [] });
   await database.open();
-  await loader(database, 'apps/platform/sample').finally(() => database.close());
+  await read.write(database).finally(() => database.close());
 }
