@@ -232,6 +232,13 @@ async function walk(page) {
   await signedInAs(page, 'county');
   await look(page, 'page');
 
+  const unquoted = await execute(page, 'patch', '/api/registry/v1/establishments/{id}', async (block) => {
+    await block.locator('tr[data-param-name="id"] input').fill(listed.body.items[0].id);
+    await block.locator('tr[data-param-name="If-Match"] input').fill('1');
+  }); // prettier-ignore
+  expect('a change without quotation marks round its version', unquoted.status, 428);
+  await look(page, 'if-match');
+
   // What two county admins do meanwhile.
   const proposal = await call('county', 'POST', '/assignment/v1/proposals', { division: '371425' });
   await call('county-2', 'POST', `/assignment/v1/proposals/${proposal.id}/approval`);

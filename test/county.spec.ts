@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request as forward } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -156,12 +156,27 @@ describe('npm start -- --county', () => {
     expect(said).not.toContain(word);
   }, 90_000);
 
+  it('tells every fault of a changed folder before it loads anything, and which places have left it', async () => {
+    child.kill('SIGTERM');
+    await ended(child);
+    const from = join(folder, 'changed');
+    await cp('apps/platform/sample', from, { recursive: true });
+    const divisions = await readFile(join(from, 'divisions.csv'), 'utf8');
+    const gone = /^371425101201,([^,]+),.*\n/m.exec(divisions)!;
+    await writeFile(join(from, 'divisions.csv'), divisions.replace(/^371425101202,/m, '37142510120,'));
+    expect(await refused('--county', '371425', '--from', from)).toMatch(/divisions\.csv, row \d+, code: "37142510120" is no code of a village; write 12 digits/);
+    await writeFile(join(from, 'divisions.csv'), divisions.replace(gone[0], ''));
+    await start('--from', from);
+    expect(said).toContain(`kept: 1 个地方已不在 divisions.csv 中`);
+    expect(said).toContain(`371425101201 ${gone[1]}\n`);
+  }, 90_000); // prettier-ignore
+
   it('is not thrown away by a demo, and not by --fresh without a further word', async () => {
     child.kill('SIGTERM');
     await ended(child);
     expect(await refused('--county', '371425', '--fresh')).toContain('add --erase 371425');
     expect(await refused()).toContain('NODE_ENV is production');
-    expect(await refused('--county', '371482', '--from', 'apps/platform/sample')).toContain('is of county 371425'); // prettier-ignore
+    expect(await refused('--county', '371482', '--from', 'apps/platform/sample')).toContain('holds county 371425, not 371482'); // prettier-ignore
     await start('--reset-admin');
     expect(said).toMatch(/one-time password \S{19} /);
     child.kill('SIGTERM');

@@ -60,14 +60,16 @@ export function isOutward(address: string, allowInward: readonly Network[]): boo
  */
 export async function addressOf(url: URL, rules: Rules, resolve: Resolve): Promise<string> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const addresses = isIP(host) === 0 ? await resolve(host).catch(() => []) : [host]; // not found and no answer are alike
+  const addresses = isIP(host) === 0 ? await resolve(host).catch(() => []) : [host];
   const [first] = addresses;
   if (first === undefined || !addresses.every((one) => isOutward(one, rules.allowInward)))
-    throw new Refused(
-      '主机名须只指向公网地址。 · Its host does not stand for public addresses alone.',
-    );
+    throw new Refused(notReached);
   return first;
 }
+
+/** A name that is not found, one that lies inside and no answer in time are one sentence: nobody learns here which names there are inside. */
+export const notReached: Bilingual =
+  '主机名无法由本系统解析,或不只指向公网地址(两者不作区分)。 · Its host is not found by this system, or does not stand for public addresses alone; which of the two is not told.'; // prettier-ignore
 
 /** Asks the given DNS server alone, or else as the system does. */
 export function resolverOf(dns: string | undefined, timeoutMs: number): Resolve {

@@ -122,7 +122,7 @@ export class SubscriptionService {
       await this.webhooks.check(wanted.url ?? '').catch((error: unknown) => {
         if (!(error instanceof Refused)) throw error;
         throw new DomainError('address-refused', error.detail, [
-          { pointer: '/url', rule: 'outward', value: wanted.url, remedy: '请填写域名可解析且只指向公网的 https 地址 · give an https address whose name resolves, and to public addresses alone' },
+          { pointer: '/url', rule: 'outward', value: wanted.url, remedy: '请检查域名是否拼写正确、能否从本系统所在的机器解析,且只指向公网;内网的接收方须由运维设置 WEBHOOK_ALLOW_INWARD · check that the name is spelt right, is found from the machine of this system, and stands for public addresses alone; a receiver inside needs WEBHOOK_ALLOW_INWARD, set by whoever runs the system' },
         ]);
       });
     }

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { type Claimed, type Outcome } from './delivery.service.js';
 import { NotificationConfig } from './notification.config.js';
-import { addressOf, outwardUrl, Refused, type Resolve, resolverOf } from './outward.js';
+import { addressOf, notReached, outwardUrl, Refused, type Resolve, resolverOf } from './outward.js';
 import { keyOf, signatureOf, signingSecretOf } from './secrets.js';
 
 /** The status decides; of the rest of an answer no more than this is read, and nothing is kept. */
@@ -48,7 +48,7 @@ export class WebhookSender {
   private async locate(text: string, limit: AbortSignal): Promise<{ url: URL; address: string }> {
     const url = outwardUrl(text, this.config);
     const late = new Promise<never>((_done, failed_) =>
-      limit.addEventListener('abort', () => failed_(new Refused('主机名须只指向公网地址。 · Its host does not stand for public addresses alone.')), { once: true }),
+      limit.addEventListener('abort', () => failed_(new Refused(notReached)), { once: true }),
     );
     return { url, address: await Promise.race([addressOf(url, this.config, this.resolve), late]) };
   } // prettier-ignore

@@ -550,7 +550,7 @@ describe('the guard of webhooks', () => {
     const rebound = await subscribe(office, { channel: 'webhook', url: `https://rebound.example:${receiver.port}/` }); // prettier-ignore
     await happen(visitDue({ division: `${town}201` }));
     const [refused] = await settled(rebound.id, office, 'failed');
-    expect(outcomes(refused!)).toEqual([{ outcome: 'failed', status: null, reply: 'address-refused: 主机名须只指向公网地址。 · Its host does not stand for public addresses alone.' }]); // prettier-ignore
+    expect(outcomes(refused!)).toEqual([{ outcome: 'failed', status: null, reply: 'address-refused: 主机名无法由本系统解析,或不只指向公网地址(两者不作区分)。 · Its host is not found by this system, or does not stand for public addresses alone; which of the two is not told.' }]); // prettier-ignore
     await post(`/subscriptions/${rebound.id}/end`, office);
 
     // Public to the check, inward a moment later: the check's own answer is what is connected to.

@@ -7,8 +7,9 @@ const [who, signIn, change] = ['who', 'sign-in', 'switch'].map((id) => document.
 let refused;
 
 /**
- * What lacks its file or another field is sent all the same: Swagger UI would leave it without a word, and the API says
- * which field is missing and what to do.
+ * What lacks its file or another field is sent all the same: Swagger UI would leave it without a word. A parameter in
+ * another form is sent, too: of a form Swagger UI shows the bare pattern. The API says what is wrong and what to do, in
+ * both languages.
  */
 const sendAsItIs = () => ({
   statePlugins: {
@@ -18,8 +19,16 @@ const sendAsItIs = () => ({
         validateShallowRequired: () => () => [],
       },
     },
+    spec: { wrapActions: { updateJsonSpec: (load) => (document) => load(withoutForms(document)) } },
   },
 });
+
+function withoutForms(document) {
+  for (const operations of Object.values(document.paths ?? {}))
+    for (const { parameters = [] } of Object.values(operations))
+      for (const { schema } of parameters) delete schema?.pattern;
+  return document;
+}
 
 const documents = services.split(',').map((name) => ({ name, url: `/api/${name}/openapi.json` }));
 const ui = SwaggerUIBundle({

@@ -45,12 +45,13 @@ export async function loadRegistry(folder: string): Promise<CountyLoad> {
   return {
     county,
     write: async (database) => {
-      await database.within(deployOf(county), async (tx) => {
+      const kept = await database.within(deployOf(county), async (tx) => {
         await loadDivisions(tx, divisions);
         for (const year of years) await loadYear(tx, county, year);
         await loadPolicies(tx, policies);
+        return keptDivisions(tx, divisions);
       });
-      return `${divisions.length} divisions, ${years.length} calendar years`;
+      return `${divisions.length} divisions, ${years.length} calendar years${kept}`;
     },
   };
 }
@@ -84,6 +85,18 @@ async function loadDivisions(tx: Tx, divisions: ListedDivision[]): Promise<void>
       { division, name, below },
     );
 }
+
+/** A place that has left the file stays, for rows stand under it. @returns words that name the first of them; empty when there is none */
+async function keptDivisions(tx: Tx, divisions: ListedDivision[]): Promise<string> {
+  const kept = await tx.query<{ division: string; name: string }>(
+    `select division, name from division where division <> all ($1::text[]) order by division`,
+    [divisions.map(({ code }) => code)],
+  );
+  if (kept.length === 0) return '';
+  const named = kept.slice(0, 5).map(({ division, name }) => `${division} ${name}`);
+  const more = kept.length - named.length;
+  return `; kept: ${kept.length} 个地方已不在 divisions.csv 中,仍然保留,其主体和干部不变 · ${kept.length} places that divisions.csv no longer lists stay, with their establishments and officials: ${named.join(', ')}${more > 0 ? `, +${more}` : ''}`;
+} // prettier-ignore
 
 async function loadYear(tx: Tx, county: string, given: Static<typeof Year>): Promise<void> {
   const { year, source } = given;
