@@ -232,6 +232,8 @@ export class EstablishmentController {
   @Patch(':id')
   @ApiOperation({
     summary: '变更主体,并重新确定包保等级 · change an establishment; its tier is decided anew',
+    description:
+      '变更后(或重新开业后)与另一家未关闭的主体成为同一主体的,为 409 `already-registered`,规则同登记。 · 409 `already-registered` where the change, or its opening again, would make it the same as another that is not closed, by the rules of registering.',
   })
   @Roles('county-admin', 'office')
   @ApiHeader({

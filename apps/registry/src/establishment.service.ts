@@ -19,7 +19,7 @@ import {
   type RegisterEstablishment,
 } from './establishment.controller.js';
 import { Establishment, insertEstablishments } from './establishment.entity.js';
-import { type Identity, knownOf, remedyOfShared, takeIdentity } from './identity.js';
+import { type Identity, knownOf, newlyMeant, remedyOfShared, takeIdentity } from './identity.js';
 import { normaliseLicence } from './licence.js';
 import { asked, keepNames, renamed } from './name-search.js';
 import { TierRule } from './tier-rule.js';
@@ -49,7 +49,7 @@ export class EstablishmentService {
       createdAt: tx.now,
       changedAt: tx.now,
     } satisfies Partial<Establishment>);
-    await this.checkNew(tx, establishment);
+    await this.checkAlone(tx, establishment);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     insertEstablishments(tx, [establishment]);
     keepNames(tx, [establishment]);
@@ -77,6 +77,7 @@ export class EstablishmentService {
     establishment.address = establishment.address.trim();
     if (uscc !== undefined) establishment.uscc = this.checkedUscc(uscc);
     if (licence !== undefined) establishment.licence = this.checkedLicence(licence);
+    if (newlyMeant(before, establishment)) await this.checkAlone(tx, establishment);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     const { affected } = await tx.manager.update(Establishment, { id, version }, establishment);
     if (affected !== 1)
@@ -131,8 +132,8 @@ export class EstablishmentService {
     return pageOf(await wanted.getMany(), query, ({ id }) => id);
   }
 
-  /** By the rules of a ledger import: what a row would change is not registered beside it. */
-  private async checkNew(tx: Tx, wanted: Identity): Promise<void> {
+  /** By the rules of a ledger import: what one row would mean is not there twice. */
+  private async checkAlone(tx: Tx, wanted: Identity): Promise<void> {
     const [, known] = await Promise.all([takeIdentity(tx, wanted), knownOf(tx, [wanted])]); // the look after the lock
     const { candidates, shared } = known.candidatesFor(wanted);
     if (candidates.length === 0) return;

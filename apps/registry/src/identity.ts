@@ -4,6 +4,8 @@ import { Establishment } from './establishment.entity.js';
 
 /** What says which establishment somebody means. */
 export interface Identity {
+  /** Of one that is there: nobody is his own double. */
+  id?: string;
   division: string;
   name: string;
   uscc: string | null;
@@ -12,10 +14,10 @@ export interface Identity {
 }
 
 /**
- * Those already in the registry that one of these may be, locked. A closed establishment is over: whoever means it means
- * a new one.
+ * Those already in the registry that one of these may be, locked where they are going to be changed. A closed
+ * establishment is over: whoever means it means a new one.
  */
-export async function knownOf(tx: Tx, said: Identity[]): Promise<Known> {
+export async function knownOf(tx: Tx, said: Identity[], lock = false): Promise<Known> {
   const distinct = (values: (string | null)[]): string[] => [
     ...new Set(values.filter((value) => value !== null)),
   ];
@@ -36,13 +38,12 @@ export async function knownOf(tx: Tx, said: Identity[]): Promise<Known> {
     ],
   );
   if (ids.length === 0) return known;
-  const found = await tx.manager
+  const wanted = tx.manager
     .createQueryBuilder(Establishment, 'e')
-    .setLock('pessimistic_write')
     .where(`e.id = any(:ids) and e.status <> 'closed'`, { ids: ids.map(({ id }) => id) })
-    .orderBy('e.id')
-    .getMany();
-  for (const one of found) known.add(one);
+    .orderBy('e.id');
+  if (lock) wanted.setLock('pessimistic_write');
+  for (const one of await wanted.getMany()) known.add(one);
   return known;
 }
 
@@ -55,6 +56,16 @@ export async function takeIdentity(tx: Tx, said: Identity): Promise<void> {
     [arrayOf(partsOf(said))],
   );
 }
+
+type Standing = Identity & Pick<Establishment, 'status'>;
+
+/** Whether it may be taken for another now. */
+export const newlyMeant = (before: Standing, after: Standing): boolean =>
+  after.status !== 'closed' &&
+  (before.status === 'closed' ||
+    (['division', 'name', 'uscc', 'licence', 'address'] as const).some(
+      (field) => before[field] !== after[field],
+    ));
 
 /** What two share by the rule that decides that they are one, as the field of it that should differ if they are not. */
 export type Shared = 'licence' | 'address' | 'name';
@@ -72,7 +83,8 @@ export class Known {
 
   /** By the first rule of api.md that decides; 'place' is village and address: the licence stays when premises move. */
   candidatesFor(said: Identity): { candidates: Establishment[]; shared: Shared } {
-    const at = (key: string): Establishment[] => [...(this.byKey.get(key) ?? [])];
+    const at = (key: string): Establishment[] =>
+      [...(this.byKey.get(key) ?? [])].filter(({ id }) => id !== said.id);
     const none = { candidates: [], shared: 'name' as const };
     const [licence, uscc, name] = keysOf(said);
     if (![licence, uscc, name].some((key) => this.byKey.has(key))) return none;

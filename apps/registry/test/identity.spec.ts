@@ -47,6 +47,25 @@ describe('an establishment that is there already', () => {
     expect((await get<{ name: string }>('/establishments', token)).map(({ name }) => name).sort()).toEqual(['丙', '乙', '甲']);
   });
 
+  it('is not made by a change, nor by opening again what was closed, also at the same moment', async () => {
+    const { code, villages } = freshTownship();
+    const token = await county.token('office', code);
+    const post = async (name: string): Promise<string> =>
+      ((await county.call('registry', 'POST', '/v1/establishments', { token, body: { ...base, name, division: villages[0]!.code } })).body as { id: string }).id;
+    const patch = (id: string, version: number, body: object): Promise<Answer> =>
+      county.call('registry', 'PATCH', `/v1/establishments/${id}`, { token, body, headers: { 'if-match': `"${version}"` } });
+    const [first, second, third] = [await post('甲'), await post('乙'), await post('丙')];
+    const both = await Promise.all([patch(second, 1, { name: '丁' }), patch(third, 1, { name: '丁' })]);
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
+    const refused = await patch(first, 1, { name: '丁' });
+    expect([refused.status, refused.body]).toEqual([409, expect.objectContaining({ code: 'already-registered', detail: expect.stringContaining('丁') as unknown })]);
+    expect((await patch(first, 1, { name: '甲', address: '一  号', area: 70 })).status).toBe(200); // itself is no other
+    expect((await patch(first, 2, { status: 'closed' })).status).toBe(200);
+    const again = await post('甲');
+    expect((await patch(first, 3, { status: 'open' })).body).toMatchObject({ status: 409, detail: expect.stringContaining(again) as unknown });
+    expect((await patch(first, 3, { status: 'open', address: '二号' })).status).toBe(200);
+  });
+
   it('is the first answer again to a repeat with its Idempotency-Key', async () => {
     const { code, villages } = freshTownship();
     const token = await county.token('office', code);
