@@ -66,7 +66,7 @@ export class EstablishmentService {
     version: number,
     wanted: ChangeEstablishment,
   ): Promise<Establishment> {
-    const establishment = await this.one(tx, id, true);
+    const establishment = await this.one(tx, id); // not locked: its version decides, and whoever waits for an import holds no row
     if (establishment.version !== version) throw staleVersion(establishment);
     const { uscc, licence, reason, ...rest } = wanted;
     if (rest.division !== undefined && rest.division !== establishment.division)
@@ -80,11 +80,7 @@ export class EstablishmentService {
     if (newlyMeant(before, establishment)) await this.checkAlone(tx, establishment);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     const { affected } = await tx.manager.update(Establishment, { id, version }, establishment);
-    if (affected !== 1)
-      throw new DomainError(
-        'stale-version',
-        '其间已被他人修改,请重新读取后再提交。 · Somebody changed it meanwhile: read it again, then repeat.',
-      );
+    if (affected !== 1) throw staleVersion(await this.one(tx, id)); // somebody changed it meanwhile
     if (renamed(before, establishment)) keepNames(tx, [establishment]);
     const step = { subject: establishment, before, after: establishment };
     await logChanges(tx, 'establishment', [step], reason);
@@ -93,11 +89,8 @@ export class EstablishmentService {
   }
 
   /** @throws DomainError `not-found`, alike for what is absent and what is another's. */
-  async one(tx: Tx, id: string, lock = false): Promise<Establishment> {
-    const found = await tx.manager.findOne(Establishment, {
-      where: { id },
-      ...(lock ? { lock: { mode: 'pessimistic_write' as const } } : {}),
-    });
+  async one(tx: Tx, id: string): Promise<Establishment> {
+    const found = await tx.manager.findOne(Establishment, { where: { id } });
     if (!found) throw notFound();
     return found;
   }

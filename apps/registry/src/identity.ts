@@ -47,15 +47,29 @@ export async function knownOf(tx: Tx, said: Identity[], lock = false): Promise<K
   return known;
 }
 
-/** Of two who say the same of one establishment, the second waits for the first; whoever says something else does not. */
+/**
+ * Of two who say the same of one establishment, the second waits for the first; whoever says something else does not. Both
+ * wait for a batch of an import that writes into the township, and a batch for them.
+ */
 export async function takeIdentity(tx: Tx, said: Identity): Promise<void> {
   await tx.ask(
     'take identity',
-    `select pg_advisory_xact_lock(key) from
+    `with township as materialized (select pg_advisory_xact_lock_shared(7036, $2::int))
+     select pg_advisory_xact_lock(key) from township,
        (select distinct hashtextextended(part, 7035) as key from unnest($1::text[]) as part order by 1) as keys`,
-    [arrayOf(partsOf(said))],
+    [arrayOf(partsOf(said)), townshipOf(said)],
   );
 }
+
+/** A batch of an import has the townships that it writes into to itself: what a form registers meanwhile, it would not see. */
+export async function takeTownships(tx: Tx, said: Identity[]): Promise<void> {
+  await tx.query(
+    `select pg_advisory_xact_lock(7036, code) from (select distinct unnest($1::int[]) as code order by 1) as townships`,
+    [said.map(townshipOf)],
+  );
+}
+
+const townshipOf = ({ division }: Identity): number => Number(division.slice(0, 9));
 
 type Standing = Identity & Pick<Establishment, 'status'>;
 

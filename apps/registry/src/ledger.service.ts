@@ -12,7 +12,7 @@ import {
   insertEstablishments,
   updateEstablishments,
 } from './establishment.entity.js';
-import { type Identity, knownOf } from './identity.js';
+import { type Identity, knownOf, takeTownships } from './identity.js';
 import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence } from './licence.js';
@@ -140,7 +140,9 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
     // Two imports of one county take turns batch by batch, or both would make the same establishment.
     if (mode === 'write')
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
-    const known = await knownOf(tx, looked.flatMap(({ said }) => (said ? [said] : [])));
+    const said = looked.flatMap((one) => one.said ?? []);
+    if (mode === 'write') await takeTownships(tx, said);
+    const known = await knownOf(tx, said, mode === 'write');
     for (const one of memory.made) known.add(one);
     const created = new Set<Establishment>();
     const changed = new Set<Establishment>();

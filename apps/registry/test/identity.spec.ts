@@ -1,4 +1,5 @@
-import { type Answer, County, freshTownship } from '#testing';
+import pg from 'pg';
+import { type Answer, County, eventually, freshTownship } from '#testing';
 import { registry } from '../src/registry.definition.js';
 
 let county: County;
@@ -46,6 +47,31 @@ describe('an establishment that is there already', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 201, 409, 409, 409, 409]);
     expect((await get<{ name: string }>('/establishments', token)).map(({ name }) => name).sort()).toEqual(['丙', '乙', '甲']);
   });
+
+  it('is registered once by a form and by an import at the same moment, while another township is not held up', async () => {
+    const [{ code, name: town, villages }, elsewhere] = [freshTownship(), freshTownship()];
+    const token = await county.token('office', code);
+    const sheet = `主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n老王饭店,,一号,${town},${villages[0]!.name},食品摊点\n`;
+    const post = async (at: string, who: string): Promise<Answer> =>
+      county.call('registry', 'POST', '/v1/establishments', { token: who, body: { ...base, division: at } });
+    const holder = new pg.Client({ connectionString: county.url('registry', 'owner') });
+    await holder.connect();
+    try {
+      await holder.query('begin; lock table ledger_import_effect in share mode'); // the batch has looked, written, and not ended
+      const landing = county.land('registry', '/v1/ledger-imports', token, Buffer.from(sheet), 'x.csv');
+      const waiting = (type: string): Promise<unknown[]> =>
+        county.rows('registry', `select from pg_locks where not granted and locktype = $1 and database = (select oid from pg_database where datname = current_database())`, [type]);
+      await eventually(() => waiting('relation'), ({ length }) => length === 1);
+      const posted = post(villages[0]!.code, token);
+      await eventually(() => waiting('advisory'), ({ length }) => length === 1);
+      expect((await post(elsewhere.villages[0]!.code, await county.token('office', elsewhere.code))).status).toBe(201);
+      await holder.query('commit');
+      expect((await landing).counts).toMatchObject({ created: 1 });
+      expect(await posted).toMatchObject({ status: 409, body: { code: 'already-registered' } });
+    } finally {
+      await holder.end();
+    }
+  }, 30_000);
 
   it('is not made by a change, nor by opening again what was closed, also at the same moment', async () => {
     const { code, villages } = freshTownship();
