@@ -187,6 +187,25 @@ it('is opened by the approval, read, signed by the official himself, once', asyn
   ]);
 }, 60_000);
 
+it('is made anew when his name is corrected, unless he has signed it', async () => {
+  const { office, first, other, shops, town } = await ground();
+  await approve(town.code, [[shops[0]!, other]]);
+  const sealed = await signed(other);
+  const rename = (official: Official, name: string): Promise<Answer> =>
+    county.call('assignment', 'PATCH', `/v1/officials/${official.id}`, { token: office, body: { name }, headers: { 'if-match': '"1"' } }); // prettier-ignore
+  expect(await rename(first, '王秀瑛')).toMatchObject({ status: 200, body: { version: 2 } });
+  expect(await rename(other, '李 墙')).toMatchObject({ status: 200, body: { version: 2 } });
+  const next = await current(first);
+  expect(next).toMatchObject({ state: 'open', officialName: '王秀瑛', establishmentCount: 2 });
+  expect((await of(first)).at(-2)).toMatchObject({ state: 'superseded', staleReason: 'official-corrected', officialName: '王秀英' }); // prettier-ignore
+  expect(await sign(first, next.id, next.documentSha256, '王秀瑛')).toMatchObject({ status: 200 });
+  expect(await current(other)).toMatchObject({
+    id: sealed.id,
+    state: 'signed',
+    officialName: '李 强',
+  });
+}, 60_000);
+
 it('is stale by a reassignment, for him who lost and him who gained, and the next one is there to sign', async () => {
   const { town, first, other, shops } = await ground();
   const before = await signed(first);

@@ -1,5 +1,6 @@
 import { type Role } from '#platform';
-import { County, freshTownship, type Landed } from '#testing';
+import { County, eventually, freshTownship, type Landed } from '#testing';
+import { training } from '../../training/src/training.definition.js';
 import { assignment } from '../src/assignment.definition.js';
 
 interface Official {
@@ -28,7 +29,7 @@ interface Read {
 
 let county: County;
 beforeAll(async () => {
-  county = await County.start([assignment]);
+  county = await County.start([assignment, training]);
 }, 60_000);
 afterEach(() => county.quiet(), 15_000);
 afterAll(() => county?.stop());
@@ -102,4 +103,83 @@ it('shows telephone numbers to the county and the office, who are written down, 
     },
   ]);
   expect(await county.call('assignment', 'GET', '/v1/personal-reads', { token: await token('authority', '371425') })).toMatchObject({ status: 403 }); // prettier-ignore
+}, 60_000);
+
+const findings = async (of: Landed): Promise<{ row: number; rule: string; value: string; repairedTo: string | null }[]> =>
+  county.every('assignment', `/v1/roster-imports/${of.id}/findings`, await token('auditor', town.code)); // prettier-ignore
+const named = async (name: string): Promise<{ id: string; post: string; active: boolean }[]> =>
+  (await county.every<{ id: string; name: string; post: string; active: boolean }>('assignment', `/v1/officials?division=${town.code}&name=${encodeURIComponent(name)}`, await token('auditor', town.code))); // prettier-ignore
+
+it('warns of a new official whose name is known in the township, and says which one', async () => {
+  const [one] = await named('李强');
+  const rows = [`李强,主任,村级,${there},,`, `李强,委员,村级,${here},,`, `赵一,委员,村级,${here},,`, `赵一,镇长,乡级,${town.code},,`]; // prettier-ignore
+  const tried = await county.land('assignment', '/v1/roster-imports?dryRun=true', await token('office', town.code, office), Buffer.from(`姓名,职务,层级,行政区划代码\n${rows.map((row) => row.slice(0, -2)).join('\n')}\n`), 'r.csv'); // prettier-ignore
+  const known = `李强 书记 ${there} ${one!.id}`;
+  expect((await findings(tried)).map(({ row, rule, value }) => [row, rule, value])).toEqual([[2, 'name-known', known], [3, 'name-known', known], [5, 'name-known', `赵一 委员 ${here} 第4行 · row 4`]]); // prettier-ignore
+  const landed = await land(...rows);
+  expect(landed.counts).toMatchObject({ created: 4, warned: 3 });
+  const [clerk] = (await named('赵一')).filter(({ post }) => post === '委员');
+  expect((await findings(landed)).map(({ row, value }) => [row, value])).toEqual([[2, known], [3, known], [5, `赵一 委员 ${here} ${clerk!.id}`]]); // prettier-ignore
+  expect((await land(...rows)).counts).toMatchObject({ unchanged: 4, warned: 0 });
+  // Another township, or one who has left, is nobody to mistake him for.
+  for (const { id } of await named('赵一'))
+    await county.call('assignment', 'POST', `/v1/officials/${id}/departure`, { token: await token('office', town.code), body: { reason: '调离' } }); // prettier-ignore
+  expect((await land(`赵一,书记,村级,${here},,`)).counts).toMatchObject({ created: 1, warned: 0 });
+}, 60_000);
+
+it('corrects a name, a post and a telephone, tells the others, and changes nothing else', async () => {
+  const of = await token('office', town.code, office);
+  const [before] = await county.rows<{ id: string; version: number }>('assignment', `select id, version from official where name = '王秀英'`); // prettier-ignore
+  const path = `/v1/officials/${before!.id}`;
+  const patch = (body: object, version: number, as = of, at = path): ReturnType<typeof county.call> =>
+    county.call('assignment', 'PATCH', at, { token: as, body, headers: { 'if-match': `"${version}"` } }); // prettier-ignore
+  const next = before!.version + 1;
+  const changed = await patch({ name: ' 王秀瑛 ', post: '主任', phone: '05341234567', reason: '写错' }, before!.version); // prettier-ignore
+  expect(changed).toMatchObject({ status: 200, body: { version: next, name: '王秀瑛', post: '主任', phone: '05341234567', division: here, level: 'village', active: true } }); // prettier-ignore
+  await eventually(
+    () => county.rows('training', `select name, post from official where official_id = $1`, [before!.id]),
+    (copies) => JSON.stringify(copies) === JSON.stringify([{ name: '王秀瑛', post: '主任' }]),
+  ); // prettier-ignore
+  const changes = await county.every<Change>('assignment', `/v1/changes?subject=${before!.id}`, of);
+  expect(changes.slice(-3).map(({ actor, why, field, from, to }) => [actor, why, field, from, to])).toEqual([
+    [office, '写错', 'name', '王秀英', '王秀瑛'], [office, '写错', 'post', '书记', '主任'], [office, '写错', 'phone', null, null],
+  ]); // prettier-ignore
+
+  const reads = (): Promise<Read[]> => county.every('assignment', `/v1/personal-reads?subject=${before!.id}`, of); // prettier-ignore
+  const read = await reads();
+  expect(read.at(-1)).toMatchObject({ actor: office, purpose: 'PATCH /officials/{id}' });
+  expect(await patch({ post: '书记' }, before!.version)).toMatchObject({ status: 412, body: { code: 'stale-version', current: { version: next, phone: '053****4567' } } }); // prettier-ignore
+  expect(await reads()).toEqual(read);
+
+  expect(await county.call('assignment', 'PATCH', path, { token: of, body: { post: '书记' } })).toMatchObject({ status: 428 }); // prettier-ignore
+  for (const wrong of [
+    { level: 'county' },
+    { division: there },
+    { name: ' ' },
+    { phone: '1990000000' },
+    { phone: '199000000012' },
+    {},
+  ])
+    // prettier-ignore
+    expect([wrong, (await patch(wrong, next)).status]).toEqual([wrong, 422]);
+  expect(await patch({ post: '书记' }, next, await token('office', freshTownship().code))).toMatchObject({ status: 404 }); // prettier-ignore
+  expect(await patch({ post: '书记' }, next, await token('authority', '371425'))).toMatchObject({ status: 403 }); // prettier-ignore
+  expect((await patch({ phone: null }, next)).body).toMatchObject({ version: next + 1, phone: null, name: '王秀瑛' }); // prettier-ignore
+}, 60_000);
+
+it('lets one row too many be taken back: it leaves, and the one who was there takes its post', async () => {
+  const of = await token('office', town.code, office);
+  const [one] = (await named('李强')).filter(({ post }) => post === '书记');
+  const [more] = (await named('李强')).filter(({ post }) => post === '主任');
+  const correct = (id: string, version: number, post: string): ReturnType<typeof county.call> =>
+    county.call('assignment', 'PATCH', `/v1/officials/${id}`, { token: of, body: { post }, headers: { 'if-match': `"${version}"` } }); // prettier-ignore
+  expect(await correct(one!.id, 1, '主任')).toMatchObject({ status: 409, body: { code: 'wrong-state', errors: [{ pointer: '/post', rule: 'unique' }] } }); // prettier-ignore
+  await county.call('assignment', 'POST', `/v1/officials/${more!.id}/departure`, { token: of, body: { reason: '重复' } }); // prettier-ignore
+  expect(await correct(more!.id, 2, '委员')).toMatchObject({ status: 409, body: { code: 'wrong-state' } }); // prettier-ignore
+  expect(await correct(one!.id, 1, '主任')).toMatchObject({ status: 200, body: { post: '主任' } });
+  // The roster means him from now on, and nobody comes back.
+  expect((await land(`李强,主任,村级,${there},,`)).counts).toMatchObject({
+    unchanged: 1,
+    warned: 0,
+  });
 }, 60_000);
