@@ -15,6 +15,7 @@ import {
 import { type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
+import { telephone } from './official.service.js';
 
 const title = {
   name: '姓名',
@@ -37,13 +38,24 @@ const levelOf: Record<string, Level> = {
   乡级: 'township',
   村级: 'village',
 };
+/** As other papers write them, after NFKC. */
+const levelNames: Record<string, string> = {
+  区级: '县级',
+  '县(市、区)级': '县级',
+  镇级: '乡级',
+  乡镇级: '乡级',
+  街道级: '乡级',
+  社区级: '村级',
+  '村(社区)级': '村级',
+};
 const digitsOf: Record<Level, number> = { city: 4, county: 6, township: 9, village: 12 };
 
 /** Every rule that a row of a roster can meet, with what a person does about it. */
 const rules = {
   'name-spaces': ['repaired', '已去掉首尾空格 · spaces around the name were dropped'],
+  'level-name': ['repaired', '已按市级、县级、乡级、村级的写法登记 · written as 市级, 县级, 乡级 or 村级'],
   'name-known': ['warned', '同一乡镇(县级为本县)已有同名的在任干部(见 value),本行另建一位。如为同一人:职务或姓名有变的,将本行新建的一位登记离任(POST /officials/{id}/departure),再用 PATCH /officials/{id} 更正原来的一位;换了层级或地区的,将原来的一位登记离任。确为另一人则无需处理 · an active official of this name (see `value`) is in the township already (for the county’s: in the county); this row makes another. If both are one person: where the post or the name changed, record the departure of the one this row made (POST /officials/{id}/departure), then correct the one before with PATCH /officials/{id}; where level or place changed, record the departure of the one before. If they are two people, nothing is to be done'],
-  'phone-unreadable': ['warned', '电话号码无法识别,已留空 · the telephone number cannot be read and was left out'],
+  'phone-unreadable': ['warned', '电话号码无法识别,已留空;手机号应为 11 位 · the telephone number cannot be read and was left out; a mobile number has 11 digits'],
   'official-returned': ['warned', '该干部已登记离任,按本名册恢复在任;如名册过时请重新登记离任 · he had left, and serves again by this roster; if it is an old one, enter his departure again'],
   'name-missing': ['refused', '请填写姓名 · fill in the name'],
   'post-missing': ['refused', '请填写职务 · fill in the post'],
@@ -231,13 +243,15 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
   else if (name !== cells['name']) find('name-spaces', 'name', cells['name'] ?? '', name);
   const post = text('post');
   if (post === '') find('post-missing', 'post', post);
-  const level = levelOf[text('level')];
+  const written = text('level').normalize('NFKC');
+  const level = levelOf[levelNames[written] ?? written];
+  if (levelNames[written]) find('level-name', 'level', text('level'), levelNames[written]);
   if (!level) find('level-unknown', 'level', text('level'));
   const division = text('division').normalize('NFKC');
   if (!divisions.has(division)) find('division-unknown', 'division', text('division'));
   else if (level && division.length !== digitsOf[level]) find('level-mismatch', 'division', division);
   let phone: string | null = text('phone').normalize('NFKC').replace(/[\s-]/g, '') || null;
-  if (phone !== null && !/^\+?\d{7,15}$/.test(phone)) {
+  if (phone !== null && !telephone.test(phone)) {
     find('phone-unreadable', 'phone', masked(text('phone')) ?? ''); // auditors read findings, too
     phone = null;
   }

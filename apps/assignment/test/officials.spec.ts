@@ -183,3 +183,27 @@ it('lets one row too many be taken back: it leaves, and the one who was there ta
     warned: 0,
   });
 }, 60_000);
+
+it('reads the levels as other papers write them, and leaves out a mobile number of a wrong length', async () => {
+  const other = freshTownship();
+  const place = other.villages[0]!.code;
+  await county.rows(
+    'assignment',
+    `insert into division_list (division, sequence, name, below) values ($1, 1, $2, $3), ($4, 1, '县', $5)`,
+    [other.code, other.name, JSON.stringify(other.villages.map(({ code, name }) => ({ division: code, name }))), '371425', JSON.stringify([{ division: other.code, name: other.name }])],
+  ); // prettier-ignore
+  const of = await token('county-admin', '371425');
+  const levels = [['镇级', other.code], ['乡镇级', other.code], ['街道级', other.code], ['村(社区)级', place], ['村（社区）级', place], ['社区级', place], ['区级', '371425'], ['县(市、区)级', '371425'], ['县（市、区）级', '371425'], ['乡级', other.code], ['组级', place]]; // prettier-ignore
+  const phones = ['1990000000', '199000000012', '199 0000 0001', '0534-1234567', '1234567', 'abc'];
+  const rows = [...levels.map(([level, division]) => [level, division, '']), ...phones.map((phone) => ['村级', place, phone])]; // prettier-ignore
+  const sheet = ['姓名,职务,层级,行政区划代码,联系电话', ...rows.map((row, at) => `人${at},委员,${row.join(',')}`)].join('\n'); // prettier-ignore
+  const landed = await county.land('assignment', '/v1/roster-imports', of, Buffer.from(sheet), 'r.csv'); // prettier-ignore
+  expect(landed.counts).toMatchObject({ created: rows.length - 1, refused: 1, repaired: 9, warned: 3 }); // prettier-ignore
+  const found = await county.every<{ rule: string; value: string; repairedTo: string | null }>('assignment', `/v1/roster-imports/${landed.id}/findings`, of); // prettier-ignore
+  expect(found.filter(({ rule }) => rule === 'level-name').map(({ value, repairedTo }) => [value, repairedTo])).toEqual([
+    ...levels.slice(0, 3).map(([level]) => [level, '乡级']), ...levels.slice(3, 6).map(([level]) => [level, '村级']), ...levels.slice(6, 9).map(([level]) => [level, '县级']),
+  ]); // prettier-ignore
+  const kept = await county.rows<{ name: string; level: string; phone: string | null }>('assignment', `select name, level, phone from official where unit is null and name ~ '^人' order by length(name), name`); // prettier-ignore
+  expect(kept.slice(0, 10).map(({ level }) => level)).toEqual(['township', 'township', 'township', 'village', 'village', 'village', 'county', 'county', 'county', 'township']); // prettier-ignore
+  expect(kept.slice(10).map(({ phone }) => phone)).toEqual([null, null, '19900000001', '05341234567', '1234567', null]); // prettier-ignore
+}, 60_000);
