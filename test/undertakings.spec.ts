@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { notification } from '../apps/notification/src/notification.definition.js';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { training } from '../apps/training/src/training.definition.js';
 
 interface Undertaking {
   id: string;
@@ -42,7 +43,7 @@ let bus: NatsConnection;
 let admin: string;
 let second: string;
 beforeAll(async () => {
-  county = await County.start([assignment, notification]);
+  county = await County.start([assignment, notification, training]);
   bus = await county.bus('deploy');
   admin = await county.token('county-admin', countyCode);
   second = await county.token('county-admin', countyCode);
@@ -187,7 +188,7 @@ it('is opened by the approval, read, signed by the official himself, once', asyn
   ]);
 }, 60_000);
 
-it('is made anew when his name is corrected, unless he has signed it', async () => {
+it('is made anew when his name is corrected, unless he has signed it; and the others hear the name', async () => {
   const { office, first, other, shops, town } = await ground();
   await approve(town.code, [[shops[0]!, other]]);
   const sealed = await signed(other);
@@ -204,6 +205,9 @@ it('is made anew when his name is corrected, unless he has signed it', async () 
     state: 'signed',
     officialName: '李 强',
   });
+  await applied();
+  const heard = await county.every<{ name: string }>('training', `/v1/indicators/officials-trained/rows?division=${town.code}`, office); // prettier-ignore
+  expect(heard.map(({ name }) => name).sort()).toEqual(['李 墙', '王秀瑛'].sort());
 }, 60_000);
 
 it('is stale by a reassignment, for him who lost and him who gained, and the next one is there to sign', async () => {

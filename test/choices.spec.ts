@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Answer, County, freshTownship, type Township } from '#testing';
-import { notification } from '../../notification/src/notification.definition.js';
-import { assignment } from '../src/assignment.definition.js';
+import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { notification } from '../apps/notification/src/notification.definition.js';
 
 /* Who answers for what, chosen by hand: through the API, from the proposal to what the officials are told and sign. */
 
