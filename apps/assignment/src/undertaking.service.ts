@@ -7,7 +7,7 @@ import {
   type UndertakingState,
 } from '#contracts';
 import { type Tx } from '#database';
-import { checkDivision, DomainError, oneOf, type Policy, policyOf } from '#platform';
+import { checkDivision, DomainError, oneOf, placeNames, type Policy, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -178,7 +178,7 @@ export class UndertakingService {
        group by o.id order by o.division, o.id`,
       [officials],
     );
-    const places = await placesOf(tx);
+    const places = await placeNames(tx);
     const opened = due.map((official) => {
       const id = uuidv7();
       const document = documentOf(id, official, official.establishments, official.listSha256, text, places, tx.now);
@@ -257,16 +257,6 @@ const sha256Of = (text: string): string => createHash('sha256').update(text).dig
 
 /** As people type a name: full-width letters and spaces between are no other name. */
 const bare = (name: string): string => name.normalize('NFKC').replace(/\s/g, '');
-
-/** Names of the divisions that are known here, by code. */
-async function placesOf(tx: Tx): Promise<Map<string, string>> {
-  const lists = await tx.query<{ division: string; name: string; below: { division: string; name: string }[] }>(
-    `select division, name, below from division_list`,
-  );
-  return new Map(
-    lists.flatMap((list) => [list, ...list.below].map(({ division, name }) => [division, name])),
-  );
-} // prettier-ignore
 
 function stateOf(one: UndertakingView): Static<typeof UndertakingState> {
   const { state, staleReason } = one;
