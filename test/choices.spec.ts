@@ -127,22 +127,22 @@ it('refuses what cannot be, each choice with its reason; what is another’s as 
     const { code, errors } = body as { code: string; errors: { pointer: string; rule: string; remedy: string }[] }; // prettier-ignore
     return [status, code, ...errors.map(({ pointer, rule }) => `${pointer} ${rule}`)].join(' ');
   }; // prettier-ignore
-  const [noShop, noOfficial] = ['422 validation-failed /choices/0/establishment establishment-unknown', '422 validation-failed /choices/0/official official-unknown']; // prettier-ignore
+  const [noShop, noOfficial] = ['422 choices-refused /choices/0/establishment establishment-unknown', '422 choices-refused /choices/0/official official-unknown']; // prettier-ignore
   expect(await refusal(other.shops[0], by.甲)).toBe(noShop);
   expect(await refusal(randomUUID(), by.甲)).toBe(noShop);
   expect(await refusal(other.shops[0], other.by.甲, admin)).toBe(noShop); // of the county, and not of the place
   expect(await refusal(shops[0], other.by.甲)).toBe(noOfficial);
   expect(await refusal(shops[0], by.丁)).toBe(noOfficial); // the county's: an office sees nobody there
   expect(await refusal(shops[0], randomUUID())).toBe(noOfficial);
-  const unfit = '422 validation-failed /choices/0/official official-unfit';
+  const unfit = '422 choices-refused /choices/0/official official-unfit';
   expect(await refusal(shops[0], by.丙)).toBe(unfit);
   expect(await refusal(shops[4], by.甲)).toBe(unfit);
   expect(await refusal(shops[0], by.丁, admin)).toBe(unfit);
   expect(await refusal(shops[0], other.by.甲, admin)).toBe(unfit);
   expect(await refusal(shops[4], other.by.丙, admin)).toBe(unfit);
-  expect(await refusal(other.shops[0], other.by.乙, admin, other.town.code)).toBe('422 validation-failed /choices/0/official official-left'); // prettier-ignore
-  expect(await refusal(shops[2], by.甲)).toBe('422 validation-failed /choices/0/establishment establishment-closed'); // prettier-ignore
-  expect(await refusal(market, by.甲)).toBe('422 validation-failed /choices/0/establishment tier-of-county'); // prettier-ignore
+  expect(await refusal(other.shops[0], other.by.乙, admin, other.town.code)).toBe('422 choices-refused /choices/0/official official-left'); // prettier-ignore
+  expect(await refusal(shops[2], by.甲)).toBe('422 choices-refused /choices/0/establishment establishment-closed'); // prettier-ignore
+  expect(await refusal(market, by.甲)).toBe('422 choices-refused /choices/0/establishment tier-of-county'); // prettier-ignore
   expect(await refusal(shops[0], by.甲, office, other.town.code)).toMatch(/^403 out-of-scope/);
 
   const one = { establishment: shops[0], official: by.乙 };
@@ -181,6 +181,6 @@ it('keeps to the cap of the county', async () => {
   expect(await choose(shops[0])).toMatchObject({ status: 201 });
   expect(await choose(shops[0], shops[3], shops[1])).toMatchObject({
     status: 422,
-    body: { errors: [{ pointer: '/choices/0/official', rule: 'cap-reached' }, { pointer: '/choices/2/official', rule: 'cap-reached' }] },
+    body: { code: 'choices-refused', errors: [{ pointer: '/choices/0/official', rule: 'cap-reached' }, { pointer: '/choices/2/official', rule: 'cap-reached' }] },
   }); // prettier-ignore
 }, 60_000);

@@ -605,7 +605,7 @@ function bodyOf(route: Route, schema: Schema, reference: { division: string; est
   for (const [name, one] of Object.entries(full.properties ?? {})) {
     const inner = one.$ref ?? one.items?.$ref ?? (one as { allOf?: Schema[] }).allOf?.[0]?.$ref;
     if (name === 'division') body[name] = reference.division;
-    else if (name === 'establishmentId') body[name] = reference.establishment;
+    else if (name === 'establishmentId' || name === 'establishment') body[name] = reference.establishment;
     else if (name === 'official') body[name] = reference.official;
     else if (name === 'officials') body[name] = [reference.official];
     else if (name === 'officialId') body[name] = reference.official;
@@ -746,11 +746,19 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
     ];
     const names_ = JSON.stringify(body(absent));
     if (names_.includes(absent.official)) {
-      const own = { ...absent, division: person.division };
+      const mine = picked('registry.establishment', 3).find(({ division }) => within(division, person))?.id ?? absent.establishment;
+      const own = { ...absent, division: person.division, establishment: mine };
       const nobodys = await send(person, eyes, route, route.path, body(own));
       for (const row of picked('assignment.official', 4).filter((one) => !within(one.division, person))) {
         const answer = await send(person, eyes, route, route.path, body({ ...own, official: row.id }));
         if (plain(answer, row.id) !== plain(nobodys, absent.official)) say(person, what, `tells the official ${row.id} from one of nobody: ${parting(plain(answer, row.id), plain(nobodys, absent.official))}`);
+      }
+      if (names_.includes(absent.establishment)) {
+        const none = await send(person, eyes, route, route.path, body({ ...own, establishment: absent.establishment }));
+        for (const { id } of shops) {
+          const answer = await send(person, eyes, route, route.path, body({ ...own, establishment: id }));
+          if (plain(answer, id) !== plain(none, absent.establishment)) say(person, what, `tells the establishment ${id} from one of nobody: ${parting(plain(answer, id), plain(none, absent.establishment))}`);
+        }
       }
     }
     if (![absent.division, absent.establishment, absent.official].some((one) => names_.includes(one))) return; // it names nobody

@@ -111,7 +111,7 @@ export class AssignmentService {
    * for (C and D); the county proposes all.
    * @param choices taken as they are, or all refused; beside them whoever has a fitting official keeps him, and only the
    *   rest is proposed by rule
-   * @throws DomainError `validation-failed` with a pointer to each choice that cannot be, and why
+   * @throws DomainError `choices-refused` with a pointer to each choice that cannot be, and why
    */
   async propose(tx: Tx, division: string, catchingUp: boolean | null, choices: Chosen[] = []): Promise<ProposalView> {
     await checkDivision(tx, division);
@@ -178,7 +178,7 @@ export class AssignmentService {
       }
     }
     if (refused.length > 0)
-      throw new DomainError('validation-failed', '有指定不能成立,请改正 errors 中列出的各项。 · Some choices cannot be: mend those named in errors.', refused.slice(0, 50));
+      throw new DomainError('choices-refused', '请改正 errors 中列出的各项指定。 · Mend the choices named in errors.', refused.slice(0, 50));
     const current = new Map(premises.map(({ id, current: official }) => [id, official]));
     const counts: ProposalCounts = {
       establishments: lines.length,
