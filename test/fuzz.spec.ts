@@ -328,7 +328,9 @@ const honest: Record<string, unknown[]> = {
   'PATCH /api/registry/v1/establishments/{id}': [{ name: 'new:', reason: '更名' }, { area: 320 }],
   'POST /api/training/v1/sessions/{id}/attendances': [{ officials: ['pick:officialId'] }],
   'POST /api/assignment/v1/undertakings/{id}/signature': [{ signedName: 'its:officialName', documentSha256: 'its:documentSha256' }],
+  'POST /api/assignment/v1/proposals': [{ division: '371425', choices: [{ establishment: 'pick:establishmentId', official: 'pick:officialId' }] }],
   'POST /api/assignment/v1/undertakings': [{ division: '371425101' }, { division: '371425' }],
+  'PATCH /api/assignment/v1/officials/{id}': [{ name: 'new:', reason: '更名' }, { phone: '19900000001' }, { post: '书记' }],
   'POST /api/notification/v1/subscriptions/{id}/confirmation': [{ code: 'its:code' }],
   'POST /api/notification/v1/subscriptions': [{ channel: 'webhook', url: 'https://127.0.0.1:9/new:' }, { channel: 'email', address: 'new:@county.example' }],
   'POST /api/identity/v1/accounts': [

@@ -17,6 +17,7 @@ interface Indicator {
   version: number;
   title: { zh: string; en: string };
   division: string;
+  name: string | null;
   period: string | null;
   asOf: string;
   numerator: number;
@@ -79,6 +80,8 @@ const open = async (address: string, token: string, limit = 200): Promise<Row[]>
   }
 };
 
+const villages = new Map((await readFile('apps/platform/sample/divisions.csv', 'utf8')).split('\n').map((line) => line.split(',').slice(0, 2) as [string, string])); // prettier-ignore
+
 const { checklists } = JSON.parse(await readFile('apps/platform/sample/checklists.json', 'utf8')) as {
   checklists: { kinds: string[]; items: { code: string }[] }[];
 }; // prettier-ignore
@@ -113,7 +116,8 @@ beforeAll(async () => {
   admin = await county.token('county-admin', countyCode);
   office = await county.token('office', townA);
   officeB = await county.token('office', townB);
-  await reaches('assignment', 'division_list', 16);
+  for (const service of ['assignment', 'inspection', 'training'] as const)
+    await reaches(service, 'division_list', 16);
   const roster = ['甲,书记,村级,371425101201', '乙,书记,村级,371425101202', '丙,镇长,乡级,371425101', '丁,副县长,县级,371425', '戊,书记,村级,371425102201']; // prettier-ignore
   await county.land('assignment', '/v1/roster-imports', admin, Buffer.from(`姓名,职务,层级,行政区划代码\n${roster.join('\n')}\n`), 'r.csv'); // prettier-ignore
   for (const { id, name, division } of await county.every<{
@@ -296,6 +300,20 @@ describe('each number', () => {
         }
     expect(opened).toBeGreaterThan(60);
   }, 120_000); // prettier-ignore
+
+  it('says what its place is called, as far as its service knows and it is of one’s ground', async () => {
+    const named = async (service: Service, query: string, token = admin): Promise<string[]> =>
+      [...new Set((await numbers(service, query, token)).map(({ division, name }) => `${division} ${name}`))]; // prettier-ignore
+    for (const service of ['registry', 'assignment', 'inspection', 'training'] as const) {
+      const period = service === 'inspection' ? '&period=2026-Q4' : '';
+      expect([service, await named(service, `?by=division${period}`)]).toEqual([service, [`${townA} 表白寺镇`, `${townB} 焦庙镇`]]); // prettier-ignore
+      expect([service, await named(service, '')]).toEqual([service, [`${countyCode} 齐河县`]]);
+      expect([service, await named(service, `?by=division${period}`, office)]).toEqual([service, ['371425101201', '371425101202'].map((code) => `${code} ${villages.get(code)}`)]); // prettier-ignore
+      for (const foreign of [townB, '371425999'])
+        expect([service, await named(service, `?division=${foreign}`, office)]).toEqual([service, [`${foreign} null`]]); // prettier-ignore
+    }
+    expect(await named('notification', '')).toEqual([`${countyCode} null`]);
+  });
 
   it('is told in words, and so is whose definition it is', async () => {
     for (const service of services)

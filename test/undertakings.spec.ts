@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { notification } from '../apps/notification/src/notification.definition.js';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
+import { training } from '../apps/training/src/training.definition.js';
 
 interface Undertaking {
   id: string;
@@ -42,7 +43,7 @@ let bus: NatsConnection;
 let admin: string;
 let second: string;
 beforeAll(async () => {
-  county = await County.start([assignment, notification]);
+  county = await County.start([assignment, notification, training]);
   bus = await county.bus('deploy');
   admin = await county.token('county-admin', countyCode);
   second = await county.token('county-admin', countyCode);
@@ -185,6 +186,28 @@ it('is opened by the approval, read, signed by the official himself, once', asyn
     { type: 'assignment.undertaking.opened.v1', state: 'open' },
     { type: 'assignment.undertaking.signed.v1', state: 'signed' },
   ]);
+}, 60_000);
+
+it('is made anew when his name is corrected, unless he has signed it; and the others hear the name', async () => {
+  const { office, first, other, shops, town } = await ground();
+  await approve(town.code, [[shops[0]!, other]]);
+  const sealed = await signed(other);
+  const rename = (official: Official, name: string): Promise<Answer> =>
+    county.call('assignment', 'PATCH', `/v1/officials/${official.id}`, { token: office, body: { name }, headers: { 'if-match': '"1"' } }); // prettier-ignore
+  expect(await rename(first, '王秀瑛')).toMatchObject({ status: 200, body: { version: 2 } });
+  expect(await rename(other, '李 墙')).toMatchObject({ status: 200, body: { version: 2 } });
+  const next = await current(first);
+  expect(next).toMatchObject({ state: 'open', officialName: '王秀瑛', establishmentCount: 2 });
+  expect((await of(first)).at(-2)).toMatchObject({ state: 'superseded', staleReason: 'official-corrected', officialName: '王秀英' }); // prettier-ignore
+  expect(await sign(first, next.id, next.documentSha256, '王秀瑛')).toMatchObject({ status: 200 });
+  expect(await current(other)).toMatchObject({
+    id: sealed.id,
+    state: 'signed',
+    officialName: '李 强',
+  });
+  await applied();
+  const heard = await county.every<{ name: string }>('training', `/v1/indicators/officials-trained/rows?division=${town.code}`, office); // prettier-ignore
+  expect(heard.map(({ name }) => name).sort()).toEqual(['李 墙', '王秀瑛'].sort());
 }, 60_000);
 
 it('is stale by a reassignment, for him who lost and him who gained, and the next one is there to sign', async () => {

@@ -68,7 +68,7 @@ const nouns: Record<string, string> = {
 /** Rows that belong to one official: nobody else among the officials sees them. */
 const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message', 'notification.subscription', 'notification.delivery']); // prettier-ignore
 /** Kept by the county for all below it, and to be read from below. */
-const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'identity.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy', 'notification.policy']); // prettier-ignore
+const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'identity.division_list', 'inspection.division_list', 'training.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy', 'notification.policy']); // prettier-ignore
 /** Lists of what happened, by the field that says when. */
 const newestFirst: Record<string, string> = {
   'registry.ledger_import': 'createdAt',
@@ -243,7 +243,7 @@ beforeAll(async () => {
   ] as const;
   const count = async (service: Service, table: string): Promise<number> =>
     (await county.rows<{ n: number }>(service, `select count(*)::int as n from ${table}`))[0]!.n;
-  for (const service of ['assignment', 'identity'] as const)
+  for (const service of ['assignment', 'inspection', 'training', 'identity'] as const)
     await eventually(() => count(service, 'division_list'), (n) => n === 16); // prettier-ignore
   const sample = (file: string): Promise<Buffer> => readFile(`apps/platform/sample/${file}`);
   const roster = await county.land('assignment', '/v1/roster-imports', admin, await sample('roster.xlsx')); // prettier-ignore
@@ -605,7 +605,7 @@ function bodyOf(route: Route, schema: Schema, reference: { division: string; est
   for (const [name, one] of Object.entries(full.properties ?? {})) {
     const inner = one.$ref ?? one.items?.$ref ?? (one as { allOf?: Schema[] }).allOf?.[0]?.$ref;
     if (name === 'division') body[name] = reference.division;
-    else if (name === 'establishmentId') body[name] = reference.establishment;
+    else if (name === 'establishmentId' || name === 'establishment') body[name] = reference.establishment;
     else if (name === 'official') body[name] = reference.official;
     else if (name === 'officials') body[name] = [reference.official];
     else if (name === 'officialId') body[name] = reference.official;
@@ -746,11 +746,19 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
     ];
     const names_ = JSON.stringify(body(absent));
     if (names_.includes(absent.official)) {
-      const own = { ...absent, division: person.division };
+      const mine = picked('registry.establishment', 3).find(({ division }) => within(division, person))?.id ?? absent.establishment;
+      const own = { ...absent, division: person.division, establishment: mine };
       const nobodys = await send(person, eyes, route, route.path, body(own));
       for (const row of picked('assignment.official', 4).filter((one) => !within(one.division, person))) {
         const answer = await send(person, eyes, route, route.path, body({ ...own, official: row.id }));
         if (plain(answer, row.id) !== plain(nobodys, absent.official)) say(person, what, `tells the official ${row.id} from one of nobody: ${parting(plain(answer, row.id), plain(nobodys, absent.official))}`);
+      }
+      if (names_.includes(absent.establishment)) {
+        const none = await send(person, eyes, route, route.path, body({ ...own, establishment: absent.establishment }));
+        for (const { id } of shops) {
+          const answer = await send(person, eyes, route, route.path, body({ ...own, establishment: id }));
+          if (plain(answer, id) !== plain(none, absent.establishment)) say(person, what, `tells the establishment ${id} from one of nobody: ${parting(plain(answer, id), plain(none, absent.establishment))}`);
+        }
       }
     }
     if (![absent.division, absent.establishment, absent.official].some((one) => names_.includes(one))) return; // it names nobody

@@ -238,7 +238,7 @@ create table official (
   constraint official_level_check CHECK ((level = ANY (ARRAY['city'::text, 'county'::text, 'township'::text, 'village'::text])))
 );
 CREATE INDEX official_place ON public.official USING btree (division, id);
-CREATE UNIQUE INDEX official_post ON public.official USING btree (division, level, post, name);
+CREATE UNIQUE INDEX official_post ON public.official USING btree (division, level, post, name) WHERE active;
 alter table official enable row level security;
 alter table official force row level security;
 create policy standing_insert on official for insert to assignment_app

@@ -156,6 +156,23 @@ create policy ground_update on dead_letter for update to inspection_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table division_list (
+  division text collate "C" not null,
+  sequence integer not null,
+  name text not null,
+  below jsonb not null,
+  constraint division_list_pkey PRIMARY KEY (division)
+);
+alter table division_list enable row level security;
+alter table division_list force row level security;
+create policy standing_insert on division_list for insert to inspection_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on division_list for select to inspection_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on division_list for update to inspection_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table evidence (
   id uuid not null,
   division text collate "C" not null,
@@ -524,6 +541,7 @@ grant insert, select, update on calendar_year to inspection_app;
 grant insert, select on checklist to inspection_app;
 grant insert, select, update on corrective_action to inspection_app;
 grant insert, select, update on dead_letter to inspection_app;
+grant insert, select, update on division_list to inspection_app;
 grant insert, select on evidence to inspection_app;
 grant delete, insert, select, update on idempotency_key to inspection_app;
 grant insert, select on inbox to inspection_app;

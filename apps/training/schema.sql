@@ -109,6 +109,23 @@ create policy ground_update on dead_letter for update to training_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table division_list (
+  division text collate "C" not null,
+  sequence integer not null,
+  name text not null,
+  below jsonb not null,
+  constraint division_list_pkey PRIMARY KEY (division)
+);
+alter table division_list enable row level security;
+alter table division_list force row level security;
+create policy standing_insert on division_list for insert to training_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on division_list for select to training_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on division_list for update to training_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table idempotency_key (
   division text collate "C" not null,
   actor text not null,
@@ -326,6 +343,7 @@ grant insert, select, update on account_cutoff to training_app;
 grant insert, select on attendance to training_app;
 grant insert, select on certificate to training_app;
 grant insert, select, update on dead_letter to training_app;
+grant insert, select, update on division_list to training_app;
 grant delete, insert, select, update on idempotency_key to training_app;
 grant insert, select on inbox to training_app;
 grant insert, select on journal to training_app;

@@ -19,6 +19,7 @@ import { undertakings } from './migrations/0005-undertakings.js';
 import { rosterParts } from './migrations/0007-import-parts.js';
 import { proposalCatchingUp } from './migrations/0102-proposal-catching-up.js';
 import { newestFirst } from './migrations/0103-newest.js';
+import { officialPost } from './migrations/0104-official-post.js';
 import { OfficialController } from './official.controller.js';
 import { OfficialService } from './official.service.js';
 import { ProposalController } from './proposal.controller.js';
@@ -66,6 +67,7 @@ export const assignment: ServiceDefinition = {
     retries('assignment'),
     proposalCatchingUp,
     newestFirst,
+    officialPost,
   ],
   events: [AssignmentEvents],
   jobs: [RosterImports],

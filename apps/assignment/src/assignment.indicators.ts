@@ -1,5 +1,5 @@
 import { levelOfTier, tiers } from '#contracts';
-import { type Counted, type Indicator, indicatorRoutes } from '#platform';
+import { type Counted, type Indicator, indicatorRoutes, placeNames } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 
@@ -71,4 +71,5 @@ export const assignmentIndicators: readonly Indicator[] = [
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   assignmentIndicators,
+  placeNames,
 ) {}

@@ -7,17 +7,31 @@ import {
   type Tier,
 } from '#contracts';
 import { type Tx } from '#database';
-import { checkDivision, DomainError, oneOf, policyOf } from '#platform';
+import { checkDivision, DomainError, type FieldError, oneOf, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
 import { AssignmentCap, Induction } from './assignment.policies.js';
-import { type Basis, type Candidate, type Due, propose } from './propose.js';
+import { type Basis, type Candidate, type Choice, type Due, propose } from './propose.js';
 import { UndertakingService } from './undertaking.service.js';
 
 const tiersOfLevel: [Level, Tier][] = [['city', 'A'], ['county', 'B'], ['township', 'C'], ['village', 'D']]; // prettier-ignore
 /** How much of a village's code names the pool of officials that may answer for it. */
 const poolDigits: Record<Level, number> = { city: 4, county: 6, township: 9, village: 9 };
+
+/** Whom each tier takes, in words. */
+const takes: Record<Tier, [zh: string, en: string]> = {
+  A: ['市级干部', 'an official of the city'],
+  B: ['县级干部', 'an official of the county'],
+  C: ['本乡镇的乡级干部', 'an official of its township'],
+  D: ['本乡镇的村级干部', 'an official of a village of its township'],
+};
+
+/** What a person chose: this official for this establishment. */
+export interface Chosen {
+  establishment: string;
+  official: string;
+}
 
 export interface ProposalCounts {
   establishments: number;
@@ -95,8 +109,11 @@ export class AssignmentService {
   /**
    * For each open establishment of the place an official of its level. An office proposes what its own township answers
    * for (C and D); the county proposes all.
+   * @param choices taken as they are, or all refused; beside them whoever has a fitting official keeps him, and only the
+   *   rest is proposed by rule
+   * @throws DomainError `choices-refused` with a pointer to each choice that cannot be, and why
    */
-  async propose(tx: Tx, division: string, catchingUp: boolean | null): Promise<ProposalView> {
+  async propose(tx: Tx, division: string, catchingUp: boolean | null, choices: Chosen[] = []): Promise<ProposalView> {
     await checkDivision(tx, division);
     const induction = await policyOf(tx, Induction, division);
     const { body } = await policyOf(tx, AssignmentCap, division);
@@ -116,6 +133,7 @@ export class AssignmentService {
        where ended_at is null and not (division >= $1 and division < $2) group by official_id`,
       [division, `${division}:`],
     );
+    const { chosen, refused } = await this.chosen(tx, division, choices);
     const lines: Line[] = [];
     for (const [level, tier] of tiersOfLevel) {
       const digits = poolDigits[level];
@@ -127,12 +145,29 @@ export class AssignmentService {
         pools.set(place, [...(pools.get(place) ?? []), one]);
       }
       for (const [place, due] of pools) {
-        const candidates = officials.filter((one) => one.level === level && (level === 'village' ? one.division.startsWith(place) : one.division === place));
+        const candidates = officials.filter((one) => serves(one, level, place));
         const of = new Set(candidates.map(({ id }) => id));
         const elsewhere = new Map(loads.filter(({ official }) => of.has(official)).map(({ official, count }) => [official, count]));
-        const chosen = propose(level, candidates, due.map((one) => ({ ...one, current: one.current && of.has(one.current) ? one.current : null })), cap, elsewhere);
+        const fitting = due.map((one) => ({ ...one, current: one.current && of.has(one.current) ? one.current : null }));
+        const fixed = new Map<string, Choice>();
+        for (const { id, current } of fitting) {
+          const official = chosen.get(id)?.official ?? (choices.length > 0 ? current : null);
+          if (!official) continue;
+          fixed.set(id, { official, basis: chosen.has(id) ? 'chosen' : 'kept' });
+          elsewhere.set(official, (elsewhere.get(official) ?? 0) + 1);
+        }
+        for (const { id, current } of fitting) {
+          const choice = chosen.get(id);
+          const load = elsewhere.get(choice?.official ?? '') ?? 0;
+          if (choice && choice.official !== current && load > cap)
+            refused.push({
+              pointer: `/choices/${choice.at}/official`, rule: 'cap-reached', value: choice.official,
+              remedy: `该干部将包保 ${load} 户,上限 ${cap} 户,请另选 · this official would answer for ${load}, the cap is ${cap}: choose another`,
+            });
+        }
+        const proposed = propose(level, candidates, fitting.filter(({ id }) => !fixed.has(id)), cap, elsewhere);
         for (const one of due) {
-          const choice = chosen.get(one.id);
+          const choice = fixed.get(one.id) ?? proposed.get(one.id);
           const official = choice?.official ? byId.get(choice.official) : undefined;
           lines.push({
             division: one.division, establishmentId: one.id, tier,
@@ -142,6 +177,8 @@ export class AssignmentService {
         }
       }
     }
+    if (refused.length > 0)
+      throw new DomainError('choices-refused', '请改正 errors 中列出的各项指定。 · Mend the choices named in errors.', refused.slice(0, 50));
     const current = new Map(premises.map(({ id, current: official }) => [id, official]));
     const counts: ProposalCounts = {
       establishments: lines.length,
@@ -165,6 +202,49 @@ export class AssignmentService {
       [id, JSON.stringify(lines)],
     );
     return this.one(tx, id);
+  } // prettier-ignore
+
+  /**
+   * Each choice looked at by itself: an open establishment of the place, an active official who may answer for its tier.
+   * What is another's is told as what is not there.
+   * @returns the choices that can be, by establishment, with their place in the list; and why the others cannot
+   */
+  private async chosen(tx: Tx, division: string, choices: Chosen[]): Promise<{ chosen: Map<string, { official: string; at: number }>; refused: FieldError[] }> {
+    const premises = new Map(
+      (await tx.query<{ id: string; division: string; tier: Tier; status: string }>(
+        `select establishment_id as id, division, tier, status from premises
+         where establishment_id = any($1) and division >= $2 and division < $3`,
+        [choices.map(({ establishment }) => establishment), division, `${division}:`],
+      )).map((one) => [one.id, one]),
+    );
+    // A township knows of the county's officials, and has not to learn who they are.
+    const officials = new Map(
+      (await tx.query<Candidate & { level: Level; active: boolean }>(
+        `select id, division, level, active from official where id = any($1) and division >= app_lo() and division < app_hi()`,
+        [choices.map(({ official }) => official)],
+      )).map((one) => [one.id, one]),
+    );
+    const chosen = new Map<string, { official: string; at: number }>();
+    const refused = choices.flatMap((choice, at): FieldError[] => {
+      const refusal = (field: keyof Chosen, rule: string, remedy: FieldError['remedy']): FieldError[] =>
+        [{ pointer: `/choices/${at}/${field}`, rule, value: choice[field], remedy }];
+      const of = premises.get(choice.establishment.toLowerCase());
+      const by = officials.get(choice.official.toLowerCase());
+      if (!of) return refusal('establishment', 'establishment-unknown', `${division} 没有这个主体,请核对;刚登记的请稍后再试 · ${division} has no such establishment: check it; one that was just registered is known here in a moment`);
+      if (of.status !== 'open') return refusal('establishment', 'establishment-closed', '该主体已停业或关闭,请去掉 · it is suspended or closed: take it out');
+      if (chosen.has(of.id)) return refusal('establishment', 'repeated', '同一主体只能指定一次 · choose once for one establishment');
+      const level = levelOfTier[of.tier];
+      if (poolDigits[level] < 9 && tx.caller.division.length > 6)
+        return refusal('establishment', 'tier-of-county', `${of.tier} 级由县级管理员生成方案 · tier ${of.tier} is proposed by the county`);
+      if (!by) return refusal('official', 'official-unknown', '没有这位包保干部,请核对 · there is no such official: check it');
+      if (!by.active) return refusal('official', 'official-left', '该干部已离任,请另选 · this official has left: choose another');
+      const [zh, en] = takes[of.tier];
+      if (!serves(by, level, of.division.slice(0, poolDigits[level])))
+        return refusal('official', 'official-unfit', `${of.tier} 级须由${zh}包保,请另选 · tier ${of.tier} takes ${en}: choose another`);
+      chosen.set(of.id, { official: by.id, at });
+      return [];
+    });
+    return { chosen, refused };
   } // prettier-ignore
 
   async one(tx: Tx, id: string, lock = false): Promise<ProposalView> {
@@ -282,6 +362,11 @@ export class AssignmentService {
     for (const one of ended) tx.publish(AssignmentEnded, one, stateOf(one));
   }
 }
+
+/** Whether an official may answer for what asks for this level there: a village's official for the whole of his township. */
+const serves = (official: Candidate & { level: Level }, level: Level, place: string): boolean =>
+  official.level === level &&
+  (level === 'village' ? official.division.startsWith(place) : official.division === place);
 
 function stateOf(one: AssignmentRow): Static<typeof AssignmentState> {
   return {

@@ -2,7 +2,10 @@ import { type Level, levels } from '#contracts';
 import { type Caller as DatabaseCaller, Database, type Tx } from '#database';
 import {
   afterOf,
+  AtLeastOneOf,
   Caller,
+  Form,
+  IfMatch,
   IsDivision,
   Line,
   logPersonalRead,
@@ -14,9 +17,12 @@ import {
   readingPersonalData,
   Roles,
   oneOf,
+  staleVersion,
 } from '#platform';
-import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import {
+  ApiBody,
+  ApiHeader,
   ApiOperation,
   ApiProperty,
   ApiPropertyOptional,
@@ -24,7 +30,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
-import { OfficialService } from './official.service.js';
+import { OfficialService, telephone } from './official.service.js';
 
 export class Official {
   @ApiProperty({ type: String, format: 'uuid' })
@@ -111,6 +117,42 @@ class Departure {
   reason: string;
 }
 
+@AtLeastOneOf('name', 'post', 'phone')
+class ChangeOfficial {
+  @ApiPropertyOptional({ type: String, example: '王秀英', maxLength: 100, pattern: '\\S' })
+  @IsOptional()
+  @Line(100)
+  @Form(/\S/, '不能为空白 · $property must not be blank')
+  name?: string;
+
+  @ApiPropertyOptional({ type: String, example: '村委会主任', maxLength: 100, pattern: '\\S' })
+  @IsOptional()
+  @Line(100)
+  @Form(/\S/, '不能为空白 · $property must not be blank')
+  post?: string;
+
+  @ApiPropertyOptional({
+    type: String,
+    nullable: true,
+    description:
+      '手机号 11 位,座机连同区号,不含空格和横线;null 为删去 · a mobile number has 11 digits, a landline comes with its area code, without spaces and dashes; null takes it away',
+    example: '19900000001',
+  })
+  @IsOptional()
+  @Form(telephone, '须为 7 至 15 位电话号码,手机号 11 位 · $property must be a number of 7 to 15 digits; a mobile number has 11')
+  phone?: string | null;
+
+  @ApiPropertyOptional({
+    type: String,
+    description: '原因,记入变更记录 · why: kept in the change log',
+    example: '姓名有误',
+    maxLength: 200,
+  })
+  @IsOptional()
+  @Line(200)
+  reason?: string;
+} // prettier-ignore
+
 class OfficialPage extends PageOf(Official) {}
 
 const view = `id, division, version, level, name, post, unit, phone, active, qualified_at as "qualifiedAt"`;
@@ -130,10 +172,11 @@ async function shown(tx: Tx, officials: Official[], purpose: string): Promise<Of
   return officials;
 } // prettier-ignore
 
-async function one(tx: Tx, id: string, purpose: string): Promise<Official> {
-  const found = await tx.query<Official>(`select ${view} from official where ${mine} and id = $1`, [id]);
-  return oneOf(await shown(tx, found, purpose));
-} // prettier-ignore
+const found = async (tx: Tx, id: string): Promise<Official> =>
+  oneOf(await tx.query<Official>(`select ${view} from official where ${mine} and id = $1`, [id]));
+
+const one = async (tx: Tx, id: string, purpose: string): Promise<Official> =>
+  oneOf(await shown(tx, [await found(tx, id)], purpose));
 
 @ApiTags('officials')
 @Controller('officials')
@@ -168,6 +211,34 @@ export class OfficialController {
   @ApiResponse({ status: 200, type: Official })
   async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Official> {
     return this.database.within(reading(caller), (tx) => one(tx, id, 'GET /officials/{id}'));
+  }
+
+  @Patch(':id')
+  @Roles('county-admin', 'office')
+  @ApiOperation({
+    summary: '更正姓名、职务或联系电话 · correct the name, post or telephone of an official',
+    description:
+      '层级和行政区划代码不能在此更改:请登记离任(POST /officials/{id}/departure),再按新职务导入名单。账号、包保关系不变;尚未签署的承诺书按新的姓名、职务重新生成,已签署的承诺书以及此前的包保关系、督导任务、培训证书保留当时的姓名和职务。更正后请一并更正名单文件:仍是旧写法的行会另建一位干部(提示 `name-known`)。层级、地区、职务、姓名均相同的另有一位在任,或该干部已离任,为 409 `wrong-state`。 · Level and division are not changed here: record the departure (POST /officials/{id}/departure), then import the new post. Account and assignments stay. An undertaking that is not signed yet is made anew with the new name and post; one that is signed, and assignments, visits due and certificates from before, keep those of then. Correct the file of the roster, too: a row that still has the old words makes another official (`name-known` warns of it). 409 `wrong-state` where another of the same level, division, post and name serves, or where this official has left.',
+  })
+  @ApiHeader({ name: 'If-Match', required: true })
+  @ApiBody({
+    type: ChangeOfficial,
+    // Swagger would show every field, and Execute overwrite them all.
+    examples: { post: { value: { post: '村委会主任', reason: '换届' } } },
+  })
+  @ApiResponse({ status: 200, type: Official })
+  change(
+    @Caller() caller: DatabaseCaller,
+    @Param('id') id: string,
+    @IfMatch() version: number,
+    @Body() { reason, ...given }: ChangeOfficial,
+  ): Promise<Official> {
+    return this.database.within(caller, async (tx) => {
+      if (await this.officials.correct(tx, id, version, given, reason ?? null)) return one(tx, id, 'PATCH /officials/{id}');
+      const current = await found(tx, id);
+      current.phone = masked(current.phone); // a refusal undoes the note of who read the number
+      throw staleVersion(current);
+    });
   }
 
   @Post(':id/departure')

@@ -15,12 +15,39 @@ import {
   NewestQuery,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsOptional,
+  IsUUID,
+  ValidateNested,
+} from 'class-validator';
 import {
   AssignmentService,
+  type Chosen,
   type ProposalCounts as Counts,
   proposalView,
 } from './assignment.service.js';
+
+class Choice implements Chosen {
+  @ApiProperty({ type: String, format: 'uuid' })
+  @IsUUID()
+  establishment: string;
+
+  @ApiProperty({ type: String, format: 'uuid' })
+  @IsUUID()
+  official: string;
+}
 
 export class MakeProposal {
   @ApiProperty({
@@ -33,6 +60,19 @@ export class MakeProposal {
     '须为 6 位县级或 9 位乡镇代码 · $property must be a county or township code of 6 or 9 digits',
   )
   division: string;
+
+  @ApiPropertyOptional({
+    type: [Choice],
+    description:
+      '指定由谁包保哪些主体;其余已有合适包保干部的保持不变,没有的按规则安排 · who is to answer for which establishment; the others keep a fitting official they have, and those without one get one by the rules',
+  })
+  @IsOptional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(200)
+  @ValidateNested({ each: true })
+  @Type(() => Choice)
+  choices?: Choice[];
 }
 
 class ProposalCounts implements Counts {
@@ -131,7 +171,15 @@ export class ProposalLine {
   @ApiProperty({ type: String, nullable: true, example: '王秀英' })
   officialName: string | null;
   @ApiProperty({
-    enum: ['kept', 'own-village', 'neighbour', 'spread', 'no-official-at-level', 'cap-reached'],
+    enum: [
+      'chosen',
+      'kept',
+      'own-village',
+      'neighbour',
+      'spread',
+      'no-official-at-level',
+      'cap-reached',
+    ],
     example: 'own-village',
   })
   basis: string;
@@ -156,12 +204,20 @@ export class ProposalController {
   @ApiOperation({
     summary: '生成包保方案 · propose who answers for what',
     description:
-      'D 级由本村干部包保,本村不足则由本镇邻村的包保;C 级在乡镇领导中分摊,B 级在县级领导中分摊,均不超过上限(`GET /policies`)。镇街只生成本镇 C、D 级的方案。导入或撤销导入后,主体逐个同步到此,其间 `catchingUp` 为 true,同步完成后请重新生成。 · D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders, B among the county’s, all within the cap (`GET /policies`). An office proposes C and D of its township. After an import or its undo the establishments arrive here one by one; while they do, `catchingUp` is true: propose again when it is over.',
+      '不带 `choices`:D 级由本村干部包保,本村不足则由本镇邻村的包保;C 级在乡镇领导中分摊,B 级在县级领导中分摊,均不超过上限(`GET /policies`)。镇街只生成本镇 C、D 级的方案。带 `choices`:按所指定的安排(不限本村,但须符合层级、地区和上限,否则为 422 `choices-refused`,逐项指明),批准后即取代原来的包保干部;其余已有合适包保干部的不变,没有的按上述规则安排。以后不带 `choices` 的方案按规则重排,可能改动指定的安排。导入或撤销导入后,主体逐个同步到此,其间 `catchingUp` 为 true,同步完成后请重新生成。 · Without `choices`: D goes to the official of its own village, else to a neighbouring one of the township; C is spread among the township’s leaders, B among the county’s, all within the cap (`GET /policies`). An office proposes C and D of its township. With `choices`: these as they are chosen (from another village, too; level, place and cap have to fit, else 422 `choices-refused` names each), replacing upon approval whoever answers now; the others keep a fitting official they have, and those without one get one by the rules above. A later proposal without `choices` goes by the rules again and may move what was chosen. After an import or its undo the establishments arrive here one by one; while they do, `catchingUp` is true: propose again when it is over.',
+  })
+  @ApiBody({
+    type: MakeProposal,
+    // Swagger would show the choice of ids that are nobody's.
+    examples: {
+      rules: { value: { division: '371425' } },
+      chosen: { value: { division: '371425101', choices: [{ establishment: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05', official: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f06' }] } },
+    },
   })
   @ApiResponse({ status: 201, type: Proposal })
   async make(@Caller() caller: DatabaseCaller, @Body() body: MakeProposal): Promise<Proposal> {
     const catchingUp = await this.arrivals.underWay(); // before: what arrives meanwhile is counted, or told of
-    return this.database.within(caller, (tx) => this.assignments.propose(tx, body.division, catchingUp));
+    return this.database.within(caller, (tx) => this.assignments.propose(tx, body.division, catchingUp, body.choices));
   }
 
   @Get()

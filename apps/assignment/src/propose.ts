@@ -16,8 +16,15 @@ export interface Due {
   current: string | null;
 }
 
+/** `chosen`: by a person. */
 export type Basis =
-  'kept' | 'own-village' | 'neighbour' | 'spread' | 'no-official-at-level' | 'cap-reached';
+  | 'chosen'
+  | 'kept'
+  | 'own-village'
+  | 'neighbour'
+  | 'spread'
+  | 'no-official-at-level'
+  | 'cap-reached';
 
 export interface Choice {
   official: string | null;

@@ -15,6 +15,7 @@ import {
 import { type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
+import { telephone } from './official.service.js';
 
 const title = {
   name: '姓名',
@@ -37,12 +38,24 @@ const levelOf: Record<string, Level> = {
   乡级: 'township',
   村级: 'village',
 };
+/** As other papers write them, after NFKC. */
+const levelNames: Record<string, string> = {
+  区级: '县级',
+  '县(市、区)级': '县级',
+  镇级: '乡级',
+  乡镇级: '乡级',
+  街道级: '乡级',
+  社区级: '村级',
+  '村(社区)级': '村级',
+};
 const digitsOf: Record<Level, number> = { city: 4, county: 6, township: 9, village: 12 };
 
 /** Every rule that a row of a roster can meet, with what a person does about it. */
 const rules = {
   'name-spaces': ['repaired', '已去掉首尾空格 · spaces around the name were dropped'],
-  'phone-unreadable': ['warned', '电话号码无法识别,已留空 · the telephone number cannot be read and was left out'],
+  'level-name': ['repaired', '已按市级、县级、乡级、村级的写法登记 · written as 市级, 县级, 乡级 or 村级'],
+  'name-known': ['warned', '同一乡镇(县级为本县)已有同名的在任干部(见 value),本行另建一位。如为同一人:职务或姓名有变的,将本行新建的一位登记离任(POST /officials/{id}/departure),再用 PATCH /officials/{id} 更正原来的一位;换了层级或地区的,将原来的一位登记离任。确为另一人则无需处理 · an active official of this name (see `value`) is in the township already (for the county’s: in the county); this row makes another. If both are one person: where the post or the name changed, record the departure of the one this row made (POST /officials/{id}/departure), then correct the one before with PATCH /officials/{id}; where level or place changed, record the departure of the one before. If they are two people, nothing is to be done'],
+  'phone-unreadable': ['warned', '电话号码无法识别,已留空;手机号应为 11 位 · the telephone number cannot be read and was left out; a mobile number has 11 digits'],
   'official-returned': ['warned', '该干部已登记离任,按本名册恢复在任;如名册过时请重新登记离任 · he had left, and serves again by this roster; if it is an old one, enter his departure again'],
   'name-missing': ['refused', '请填写姓名 · fill in the name'],
   'post-missing': ['refused', '请填写职务 · fill in the post'],
@@ -82,7 +95,13 @@ interface RosterMemory {
   divisions: Set<string>;
   seen: Map<string, number>;
   made: Map<string, Known>;
+  /** Whom the rows so far made, by `namesakeKey`: post, division and id; in a dry run the row, for nobody has an id. */
+  named: Map<string, string>;
 }
+
+/** Where two of one name may be one person: a township with its villages; the county's by themselves. */
+const namesakeKey = ({ division, name }: Pick<Said, 'division' | 'name'>): string =>
+  `${division.slice(0, 9)}\n${name}`;
 
 const keyOf = (one: Said): string => [one.division, one.level, one.post, one.name].join('\n');
 
@@ -93,7 +112,7 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
     '列名可参照示例 apps/platform/sample/roster.xlsx;层级写 县级、乡级或村级 · for the columns see apps/platform/sample/roster.xlsx; levels are written 县级, 乡级 or 村级';
 
   async memory(tx: Tx): Promise<RosterMemory> {
-    return { divisions: await groundOf(tx), seen: new Map(), made: new Map() };
+    return { divisions: await groundOf(tx), seen: new Map(), made: new Map(), named: new Map() };
   }
 
   /** A roster names places: they must all be known, or good rows would be refused. */
@@ -123,10 +142,12 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const known = new Map(memory.made);
     for (const one of await tx.query<Known>(
-      `select id, version, name, post, level, division, unit, phone, active from official where division = any($1) for update`,
+      // Of several of one key one is active at most; it counts, else the last who left.
+      `select id, version, name, post, level, division, unit, phone, active from official where division = any($1) order by active, changed_at for update`,
       [[...new Set(looked.flatMap(({ said }) => (said ? [said.division] : [])))]],
     ))
       known.set(keyOf(one), one);
+    const namesakes = await namesakesOf(tx, looked);
     const touched = new Set<Known>();
     const steps: Step[] = [];
     const judged = looked.map(({ row, said, findings, repeats }): Judged => {
@@ -144,7 +165,10 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
         if (!official.active) findings.push(told('official-returned', 'name', official.name));
         Object.assign(official, { unit, phone, active: true });
       } else {
+        const namesake = namesakes.get(namesakeKey(said)) ?? memory.named.get(namesakeKey(said));
+        if (namesake !== undefined) findings.push(told('name-known', 'name', namesake));
         official = { ...said, id: uuidv7(), version: 0, active: true };
+        memory.named.set(namesakeKey(said), `${said.name} ${said.post} ${said.division} ${mode === 'write' ? official.id : `第${row}行 · row ${row}`}`);
         known.set(keyOf(said), official);
         if (mode === 'dry-run') memory.made.set(keyOf(said), official);
       }
@@ -171,6 +195,21 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
     return judged;
   } // prettier-ignore
 }
+
+/** Who serves already under the name of one of these rows in its township, by `namesakeKey`: name, post, division and id of each. */
+async function namesakesOf(tx: Tx, looked: Looked[]): Promise<Map<string, string>> {
+  const known = await tx.query<Pick<Known, 'id' | 'name' | 'post' | 'division'>>(
+    `select id, name, post, division from official
+     where active and division >= app_lo() and division < app_hi() and name = any($1) order by division, id`,
+    [[...new Set(looked.flatMap(({ said }) => (said ? [said.name] : [])))]],
+  );
+  const namesakes = new Map<string, string>();
+  for (const { id, name, post, division } of known) {
+    const [key, before] = [namesakeKey({ division, name }), namesakes.get(namesakeKey({ division, name }))];
+    namesakes.set(key, `${before === undefined ? '' : `${before}; `}${name} ${post} ${division} ${id}`);
+  }
+  return namesakes;
+} // prettier-ignore
 
 async function groundOf(tx: Tx): Promise<Set<string>> {
   const lists = await tx.query<{ division: string; below: { division: string }[] }>(
@@ -204,13 +243,15 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
   else if (name !== cells['name']) find('name-spaces', 'name', cells['name'] ?? '', name);
   const post = text('post');
   if (post === '') find('post-missing', 'post', post);
-  const level = levelOf[text('level')];
+  const written = text('level').normalize('NFKC');
+  const level = levelOf[levelNames[written] ?? written];
+  if (levelNames[written]) find('level-name', 'level', text('level'), levelNames[written]);
   if (!level) find('level-unknown', 'level', text('level'));
   const division = text('division').normalize('NFKC');
   if (!divisions.has(division)) find('division-unknown', 'division', text('division'));
   else if (level && division.length !== digitsOf[level]) find('level-mismatch', 'division', division);
   let phone: string | null = text('phone').normalize('NFKC').replace(/[\s-]/g, '') || null;
-  if (phone !== null && !/^\+?\d{7,15}$/.test(phone)) {
+  if (phone !== null && !telephone.test(phone)) {
     find('phone-unreadable', 'phone', masked(text('phone')) ?? ''); // auditors read findings, too
     phone = null;
   }

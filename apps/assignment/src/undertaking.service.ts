@@ -7,7 +7,7 @@ import {
   type UndertakingState,
 } from '#contracts';
 import { type Tx } from '#database';
-import { checkDivision, DomainError, oneOf, type Policy, policyOf } from '#platform';
+import { checkDivision, DomainError, oneOf, placeNames, type Policy, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -20,8 +20,10 @@ import { documentOf, type Listed, type Undertaker } from './undertaking.document
  */
 export const undertakingStates = ['open', 'signed', 'stale', 'superseded'] as const;
 
-export const staleReasons = ['proposal-approved', 'establishment-closed', 'official-left'] as const;
+export const staleReasons = ['proposal-approved', 'establishment-closed', 'official-left', 'official-corrected'] as const; // prettier-ignore
 type StaleReason = (typeof staleReasons)[number];
+/** Of the others the official hears by themselves. */
+type Told = Exclude<StaleReason, 'official-left' | 'official-corrected'>;
 
 export const copyKinds = ['application/pdf', 'image/jpeg', 'image/png'] as const;
 
@@ -119,7 +121,7 @@ export class UndertakingService {
   }
 
   /** Makes stale what names other establishments than these officials answer for now; belongs into the transaction that changed that. */
-  async follow(tx: Tx, officials: string[], reason: Exclude<StaleReason, 'official-left'>): Promise<void> {
+  async follow(tx: Tx, officials: string[], reason: Told): Promise<void> {
     // Whoever opens one for the same official waits here, and reads the list only then.
     await tx.query(`select id from official where id = any($1) order by id for update`, [officials]);
     const stale = await tx.query<UndertakingView>(
@@ -152,6 +154,17 @@ export class UndertakingService {
     );
   }
 
+  /** His name or post was corrected: what he has not signed is made anew, what he signed stays. The caller holds the county's lock. */
+  async reword(tx: Tx, official: string): Promise<void> {
+    const outworded = await tx.query(
+      `update undertaking set state = 'stale', version = version + 1, stale_at = $2, stale_reason = 'official-corrected',
+         stale_added = 0, stale_removed = 0
+       where official_id = $1 and state = 'open' returning id`,
+      [official, tx.now],
+    );
+    if (outworded.length > 0) await this.renew(tx, [official]);
+  }
+
   /** @returns how many officials had none for their list and now have one to sign */
   private async open_(tx: Tx, officials: string[], text: Policy<typeof UndertakingText.body>): Promise<number> {
     const due = await tx.query<Undertaker & { establishments: Listed[]; listSha256: string }>(
@@ -165,7 +178,7 @@ export class UndertakingService {
        group by o.id order by o.division, o.id`,
       [officials],
     );
-    const places = await placesOf(tx);
+    const places = await placeNames(tx);
     const opened = due.map((official) => {
       const id = uuidv7();
       const document = documentOf(id, official, official.establishments, official.listSha256, text, places, tx.now);
@@ -245,20 +258,14 @@ const sha256Of = (text: string): string => createHash('sha256').update(text).dig
 /** As people type a name: full-width letters and spaces between are no other name. */
 const bare = (name: string): string => name.normalize('NFKC').replace(/\s/g, '');
 
-/** Names of the divisions that are known here, by code. */
-async function placesOf(tx: Tx): Promise<Map<string, string>> {
-  const lists = await tx.query<{ division: string; name: string; below: { division: string; name: string }[] }>(
-    `select division, name, below from division_list`,
-  );
-  return new Map(
-    lists.flatMap((list) => [list, ...list.below].map(({ division, name }) => [division, name])),
-  );
-} // prettier-ignore
-
 function stateOf(one: UndertakingView): Static<typeof UndertakingState> {
   const { state, staleReason } = one;
-  if (state === 'superseded' || staleReason === 'official-left')
-    throw new Error('What was superseded, or left by somebody, has nothing to tell.');
+  if (
+    state === 'superseded' ||
+    staleReason === 'official-left' ||
+    staleReason === 'official-corrected'
+  )
+    throw new Error('What was superseded, left by somebody or reworded has nothing to tell.');
   return {
     undertakingId: one.id, division: one.division, officialId: one.officialId, officialName: one.officialName, officialPost: one.officialPost,
     officialLevel: one.officialLevel, state, establishments: one.establishmentCount, listSha256: one.listSha256,

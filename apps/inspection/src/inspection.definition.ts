@@ -17,6 +17,7 @@ import { evidence } from './migrations/0003-evidence.js';
 import { runs } from './migrations/0100-runs.js';
 import { runPlace } from './migrations/0101-run-place.js';
 import { newestRuns } from './migrations/0102-newest.js';
+import { divisions } from './migrations/0103-divisions.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -58,6 +59,7 @@ export const inspection: ServiceDefinition = {
     retries('inspection'),
     runPlace,
     newestRuns,
+    divisions,
   ],
   events: [InspectionEvents],
   fileTables: ['evidence'],

@@ -1,9 +1,10 @@
 import {
-  AssignmentEnded, AssignmentMade, CalendarAnnounced, CertificateIssued, type DataOf, type Envelope, EstablishmentChanged,
-  EstablishmentRegistered,
+  AssignmentEnded, AssignmentMade, CalendarAnnounced, CertificateIssued, type DataOf, DivisionsListed, type Envelope,
+  EstablishmentChanged, EstablishmentRegistered,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
+import { keepDivisions } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { CorrectiveActionService } from './corrective-action.service.js';
 import { ObligationService, taking } from './obligation.service.js';
@@ -62,6 +63,11 @@ export class InspectionEvents {
          where calendar_year.sequence < excluded.sequence`,
       [division, year, event.sequence, JSON.stringify(holidays), JSON.stringify(workdays)],
     );
+  }
+
+  @OnEvent(DivisionsListed)
+  list(event: Envelope<DataOf<typeof DivisionsListed>>, tx: Tx): Promise<void> {
+    return keepDivisions(event, tx);
   }
 
   @OnEvent(CertificateIssued)

@@ -1,4 +1,4 @@
-import { type Counted, type Indicator, indicatorRoutes } from '#platform';
+import { type Counted, type Indicator, indicatorRoutes, placeNames } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { daysOf, periodOf } from './period.js';
@@ -62,5 +62,6 @@ export const inspectionIndicators: readonly Indicator[] = [
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'official', 'authority', 'auditor'],
   inspectionIndicators,
+  placeNames,
   { periodOf, daysOf },
 ) {}

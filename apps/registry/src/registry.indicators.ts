@@ -1,5 +1,5 @@
 import { type Kind, kinds, tiers } from '#contracts';
-import { type Counted, type Indicator, indicatorRoutes } from '#platform';
+import { type Counted, type Indicator, indicatorRoutes, type PlaceNames } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 
@@ -42,9 +42,18 @@ export const registryIndicators: readonly Indicator[] = [
   })),
 ];
 
+const names: PlaceNames = async (tx, codes) => {
+  const places = await tx.query<{ division: string; name: string }>(
+    `select division, name from division where division = any($1)`,
+    [codes],
+  );
+  return new Map(places.map(({ division, name }) => [division, name]));
+};
+
 @ApiTags('indicators')
 @Controller('indicators')
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   registryIndicators,
+  names,
 ) {}

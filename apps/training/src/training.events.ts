@@ -1,6 +1,7 @@
-import { type DataOf, type Envelope, OfficialChanged } from '#contracts';
+import { type DataOf, DivisionsListed, type Envelope, OfficialChanged } from '#contracts';
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
+import { keepDivisions } from '#platform';
 import { Injectable } from '@nestjs/common';
 
 /** Every fact that training listens to. */
@@ -18,5 +19,10 @@ export class TrainingEvents {
          where official.sequence < excluded.sequence`,
       [officialId, division, event.sequence, level, name, post, active],
     );
+  }
+
+  @OnEvent(DivisionsListed)
+  list(event: Envelope<DataOf<typeof DivisionsListed>>, tx: Tx): Promise<void> {
+    return keepDivisions(event, tx);
   }
 }

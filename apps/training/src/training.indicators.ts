@@ -1,4 +1,4 @@
-import { type Indicator, indicatorRoutes } from '#platform';
+import { type Indicator, indicatorRoutes, placeNames } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 
@@ -32,4 +32,5 @@ export const trainingIndicators: readonly Indicator[] = [
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   trainingIndicators,
+  placeNames,
 ) {}

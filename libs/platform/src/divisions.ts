@@ -28,6 +28,17 @@ export async function keepDivisions(
   );
 }
 
+/** @param codes only these; without it, every place of the caller's lists. @returns what they are called, as far as the lists have arrived */
+export async function placeNames(tx: Tx, codes?: string[]): Promise<Map<string, string>> {
+  const named = await tx.query<{ division: string; name: string }>(
+    `select one.division, one.name from division_list l,
+       jsonb_to_recordset(jsonb_build_array(jsonb_build_object('division', l.division, 'name', l.name)) || l.below) as one(division text, name text)
+     where $1::text[] is null or one.division = any($1)`,
+    [codes ?? null],
+  );
+  return new Map(named.map(({ division, name }) => [division, name]));
+} // prettier-ignore
+
 /**
  * For what is written under a place, which has to be one of the caller's ground. A list that has not arrived yet says
  * nothing: what would lie below it is taken, as work is not refused for a fact that is on its way.

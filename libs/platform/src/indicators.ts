@@ -1,4 +1,4 @@
-import { type Caller as DatabaseCaller, Database, type Scope, scopeOf } from '#database';
+import { type Caller as DatabaseCaller, Database, type Scope, scopeOf, type Tx } from '#database';
 import { Get, Injectable, Param, Query } from '@nestjs/common';
 import {
   ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiResponse,
@@ -65,6 +65,8 @@ export class IndicatorNumber {
   title: IndicatorWords;
   @ApiProperty({ type: String, example: '371425101' })
   division: string;
+  @ApiProperty({ type: String, nullable: true, description: '地区名称;不在您辖区或本服务不知道的为 null · what the place is called; null where it is not of your ground, or this service does not know', example: '表白寺镇' })
+  name: string | null;
   @ApiProperty({ type: String, nullable: true, description: '季度;null 表示截至现在 · the calendar quarter; null: as it stands now', example: null })
   period: string | null;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
@@ -168,6 +170,9 @@ class PeriodRowsQuery extends RowsQuery {
   period?: string;
 }
 
+/** What places of these codes are called, as far as a service knows: in one statement. */
+export type PlaceNames = (tx: Tx, codes: string[]) => Promise<Map<string, string>>;
+
 /** The routes of a service's indicators; the class that extends it names the path. */
 export interface IndicatorRoutes {
   numbers(caller: DatabaseCaller, query: PeriodNumbersQuery): Promise<IndicatorNumbers>;
@@ -177,11 +182,13 @@ export interface IndicatorRoutes {
 
 /**
  * @param may who sees them; to an official they show what is his own, where their tables are `owned`
+ * @param names for a service that knows what places are called
  * @param periods for a service whose indicators look at a quarter
  */
 export function indicatorRoutes(
   may: Role[],
   indicators: readonly Indicator[],
+  names?: PlaceNames,
   periods?: Periods,
 ): new (database: Database) => IndicatorRoutes {
   const codes = indicators.map(({ code }) => code);
@@ -199,6 +206,9 @@ export function indicatorRoutes(
     const period = given ?? periods.periodOf(now);
     return { period, ...periods.daysOf(period) };
   };
+  const instant = periods
+    ? '按季度统计,不填 `period` 为本季度。 · By the quarter; without `period`, the present one.'
+    : '数字截至查询时(`asOf`),没有 `period`:仅督导服务(inspection)的指标按季度统计。 · As of now (`asOf`), and without `period`: the indicators of inspection alone go by the quarter.';
   class Numbers extends (periods ? PeriodNumbersQuery : (NumbersQuery as new () => PeriodNumbersQuery)) {}
   class Rows extends (periods ? PeriodRowsQuery : (RowsQuery as new () => PeriodRowsQuery)) {}
 
@@ -210,7 +220,7 @@ export function indicatorRoutes(
     /** Counted when asked, all in one statement: every number is of the same instant, and equal to a recount. */
     @Get()
     @Roles(...may)
-    @ApiOperation({ summary: '查询考核指标,可按下级地区分列 · the numbers you are scored on, also for each place below' })
+    @ApiOperation({ summary: '查询考核指标,可按下级地区分列 · the numbers you are scored on, also for each place below', description: instant })
     @ApiResponse({ status: 200, type: IndicatorNumbers })
     numbers(@Caller() caller: DatabaseCaller, @Query() query: Numbers): Promise<IndicatorNumbers> {
       const division = query.division ?? caller.division;
@@ -231,6 +241,7 @@ export function indicatorRoutes(
         const places = query.by
           ? [...new Set(found.map(({ place }) => place))].filter((place) => place.length === width).sort()
           : [division];
+        const named = await names?.(tx, places.filter((place) => place.startsWith(caller.division)));
         const items = indicators.flatMap(({ code, version, title, of }, at) =>
           places.map((place): IndicatorNumber => {
             const counted = found.find((row) => row.source === sources.indexOf(of) && row.place === place);
@@ -240,7 +251,7 @@ export function indicatorRoutes(
             const address = (part: string): string =>
               `/api/${this.database.service}/v1/indicators/${code}/rows?division=${place}${period ? `&period=${period}` : ''}&part=${part}`;
             return {
-              code, version, title, division: place, period, asOf: tx.now, numerator, denominator,
+              code, version, title, division: place, name: named?.get(place) ?? null, period, asOf: tx.now, numerator, denominator,
               value: denominator === 0 ? null : numerator / denominator,
               rows: { numerator: address('numerator'), denominator: address('denominator') },
             };
@@ -263,7 +274,7 @@ export function indicatorRoutes(
     @Get(':code/rows')
     @Roles(...may)
     @ApiParam({ name: 'code', enum: codes, description: '指标代码 · code of the indicator' })
-    @ApiOperation({ summary: '查看指标明细 · the rows that a number counts' })
+    @ApiOperation({ summary: '查看指标明细 · the rows that a number counts', description: instant })
     @ApiResponse({ status: 200, type: IndicatorRowPage })
     async rows(@Caller() caller: DatabaseCaller, @Param('code') code: string, @Query() query: Rows): Promise<Page<IndicatorRow>> {
       const { of, counts } = one(code);

@@ -48,6 +48,7 @@ export const problems = {
   'document-differs': [409, '签署的不是这份承诺书', 'This is not the document that was shown'],
   'changed-since': [409, '其后已有变更或督导,不能撤销', 'Something was changed or visited since'],
   'period-unknown': [422, '期间不可用', 'This period cannot be used'],
+  'choices-refused': [422, '指定的包保安排不能成立', 'A choice of officials cannot be'],
   'officials-unknown': [422, '名单中有不存在的包保干部', 'Officials of the list are unknown'],
   'uscc-check-digit': [
     422,

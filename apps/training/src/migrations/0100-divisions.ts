@@ -1,0 +1,5 @@
+import { type Migration } from '#database';
+import { divisionTable } from '#platform';
+
+/** What the places are called that numbers are told of. */
+export const divisions: Migration = { name: '0100-divisions', sql: divisionTable('training_app') };
