@@ -63,7 +63,7 @@ const rules = {
   'uscc-width': ['repaired', '已改为半角 · set to half width'],
   'village-short-name': ['repaired', '已补全村(社区)名称 · the village’s full name was put in'],
   'coordinates-swapped': ['repaired', '经纬度已对调 · latitude and longitude were swapped back'],
-  'licence-check-digit': ['warned', '请对照证照核对编号 · compare the number with the licence'],
+  'licence-check-digit': ['warned', '请对照证照核对编号:JY、SC 后为 14 位数字,末位为校验位 · compare the number with the licence: 14 digits follow JY or SC, the last checks the others'],
   'formula-text': ['warned', '名称以公式符号开头,已按文本保存 · kept as text, though it starts like a formula'],
   'area-missing': ['warned', '请补充经营面积,包保等级由它决定 · add the area: it decides the tier'],
   'number-unreadable': ['warned', '该数值无法识别,已留空 · the number cannot be read and was left out'],

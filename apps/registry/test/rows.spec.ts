@@ -1,0 +1,57 @@
+import { type Finding } from '#platform';
+import { type Answer, County, freshTownship, type Landed, type Township } from '#testing';
+import { registry } from '../src/registry.definition.js';
+
+/** What an import tells of rows that it takes, and of some that it does not. */
+
+let county: County;
+let town: Township;
+let office: string;
+beforeAll(async () => {
+  county = await County.start([registry]);
+}, 60_000);
+beforeEach(async () => {
+  town = freshTownship();
+  office = await county.token('office', town.code);
+});
+afterEach(() => county.quiet(), 15_000);
+afterAll(() => county.stop());
+
+const head = '序号,主体名称,统一社会信用代码,许可证(登记证)编号,经营场所,所属乡镇(街道),所属村(社区),主体业态,经营面积(㎡),就餐人数'; // prettier-ignore
+/** Cells of rows; `@` stands for the township and its first village. */
+const csv = (rows: string[], titles = head): Buffer =>
+  Buffer.from(`${titles}\n${rows.map((row) => `${row.replace('@', `${town.name},${town.villages[0]!.name}`)}\n`).join('')}`); // prettier-ignore
+const land = (file: Buffer, query = ''): Promise<Landed> =>
+  county.land('registry', `/v1/ledger-imports${query}`, office, file, 'x.csv');
+const findingsOf = ({ id }: Landed): Promise<Finding[]> =>
+  county.every<Finding>('registry', `/v1/ledger-imports/${id}/findings`, office);
+const call = (method: string, path: string, body: object, headers = {}): Promise<Answer> =>
+  county.call('registry', method, path, { token: office, body, headers });
+
+describe('a licence number', () => {
+  it('of the wrong length is warned of like one with a wrong check digit, and taken', async () => {
+    const landed = await land(csv(['1,甲店,,JY1371425000001,一号,@,食品摊点,,', '2,乙店,,JY13101140093803,二号,@,食品摊点,,', '3,丙店,,JY13101140093802,三号,@,食品摊点,,', '4,丁店,,鲁食作坊1234,四号,@,食品摊点,,'])); // prettier-ignore
+    expect(landed.counts).toMatchObject({ created: 4, warned: 2 });
+    expect(await findingsOf(landed)).toMatchObject([
+      {
+        row: 2,
+        rule: 'licence-check-digit',
+        value: 'JY1371425000001',
+        column: '许可证(登记证)编号',
+      },
+      { row: 3, rule: 'licence-check-digit', value: 'JY13101140093803' },
+    ]);
+  }, 60_000);
+
+  it.each(['JY1371425000001', 'JY13101140093803'])(
+    'is taken as it is from a form: %s',
+    async (licence) => {
+      const body = { division: town.villages[0]!.code, name: '甲店', address: '一号', kind: 'stall', licence }; // prettier-ignore
+      const made = await call('POST', '/v1/establishments', body);
+      expect([made.status, made.body]).toMatchObject([201, { licence }]);
+      const path = `/v1/establishments/${(made.body as { id: string }).id}`;
+      const changed = await call('PATCH', path, { licence: `${licence}0` }, { 'if-match': '"1"' });
+      expect([changed.status, changed.body]).toMatchObject([200, { licence: `${licence}0` }]);
+    },
+  );
+});
