@@ -40,6 +40,7 @@ const REFUSALS = new Set([
   'village-unknown',
   'village-ambiguous',
   'township-missing',
+  'township-unknown',
   'name-missing',
   'kind-unknown',
   'identity-ambiguous',
@@ -203,7 +204,8 @@ function look(row, divisions, box) {
     (division) => division.level === 'township' && division.name === townshipName,
   );
   let village;
-  if (!township) find('township-missing', '所属乡镇(街道)', row.township);
+  if (townshipName === '') find('township-missing', '所属乡镇(街道)', row.township);
+  else if (!township) find('township-unknown', '所属乡镇(街道)', row.township);
   else {
     const called = villagesCalled(row.village.trim(), township.code, divisions);
     if (called.villages.length === 0) find('village-unknown', '所属村(社区)', row.village);

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { EstablishmentChanged, EstablishmentRegistered, type Kind } from '#contracts';
 import { Database, newId, type Tx } from '#database';
 import {
-  definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowTaker, Served, SheetImports,
+  type Bilingual, definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowRules, type RowTaker, Served,
+  SheetImports,
 } from '#platform'; // prettier-ignore
 import { plainText, type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
@@ -57,7 +58,7 @@ export const shape: SheetShape = {
 const kindWords = Object.keys(kindOf).join('、');
 
 /** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
-const rules = {
+export const rules = {
   'name-spaces': ['repaired', '已去掉名称首尾空格 · spaces around the name were dropped'],
   'uscc-case': ['repaired', '已改为大写 · set to upper case'],
   'uscc-width': ['repaired', '已改为半角 · set to half width'],
@@ -71,12 +72,14 @@ const rules = {
   'village-unknown': ['refused', '本乡镇无此村(社区),请改正 · the township has no such village: correct it'],
   'village-ambiguous': ['refused', '有多个同名村(社区),请写全称 · several villages fit: write the full name'],
   'township-missing': ['refused', '请填写本辖区的乡镇(街道) · fill in a township of your ground'],
+  'township-unknown': ['refused', '本辖区无此乡镇(街道),请改正 · your ground has no such township: correct it'],
   'name-missing': ['refused', '请填写主体名称 · fill in the name'],
   'kind-unknown': ['refused', `请填写十种业态之一:${kindWords} · use one of the ten kinds: ${kindWords}`],
   'text-too-long': ['refused', '名称最多 200 字,场所最多 300 字 · at most 200 characters a name, 300 an address'],
   'identity-ambiguous': ['refused', '与多个主体相符,请先核实 · it fits several establishments: find out which'],
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
-} as const; // prettier-ignore
+  'row-total': ['noted', '合计行,不作为主体登记,也不计入行数 · a row of sums: no establishment, and not counted'],
+} as const satisfies RowRules; // prettier-ignore
 type Rule = keyof typeof rules;
 
 /** What a row says after repair. A blank is null: it never erases what is known. */
@@ -98,7 +101,9 @@ interface Ground {
 
 interface Looked {
   row: number;
-  /** null: the row is refused. */
+  /** A row of sums, which is no establishment. */
+  total: boolean;
+  /** null: the row is refused, or is a total. */
   said: Said | null;
   findings: Found[];
   /** The row where the same stood first. */
@@ -129,11 +134,17 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
   }
 
   look(rows: SheetRow[], { seen, ground }: LedgerMemory): Looked[] {
-    return rows.map(({ row, cells }) => ({
-      row,
-      repeats: remember(seen, row, cells),
-      ...look(cells, ground),
-    }));
+    return rows.map(({ row, cells, total }) =>
+      total !== undefined && isTotal(total, cells)
+        ? {
+            row,
+            total: true,
+            said: null,
+            repeats: undefined,
+            findings: [told('row-total', null, total)],
+          }
+        : { row, total: false, repeats: remember(seen, row, cells), ...look(cells, ground) },
+    );
   }
 
   async take(tx: Tx, looked: Looked[], memory: LedgerMemory, mode: 'write' | 'dry-run', importId: string): Promise<Judged[]> {
@@ -147,7 +158,8 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
     const effects: Effect[] = [];
     const named = new Set<Establishment>();
 
-    const judged = looked.map(({ row, said, findings, repeats }): Judged => {
+    const judged = looked.map(({ row, total, said, findings, repeats }): Judged => {
+      if (total) return { row, outcome: null, findings };
       if (!said) return { row, outcome: 'refused', findings };
       if (repeats !== undefined)
         return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${repeats}`)] };
@@ -199,6 +211,11 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
   } // prettier-ignore
 }
 
+/** A row that begins with 合计 and names no establishment: one may be called so, but has a code or a kind then. */
+function isTotal(total: string, { name = '', uscc = '', kind = '' }: Record<string, string>): boolean {
+  return ['', total].includes(name.trim()) && uscc.trim() === '' && !kindOf[kind.trim()];
+} // prettier-ignore
+
 /** Everything but the running number, as it stands in the sheet. @returns the row where the same stood before */
 function remember(
   seen: Map<string, number>,
@@ -239,16 +256,23 @@ async function groundOf(tx: Tx): Promise<Ground> {
 
 type Found = Omit<Finding, 'row'>;
 
-function told(rule: Rule, field: Field | null, value: string, repairedTo: string | null = null): Found {
-  const [severity, remedy] = rules[rule];
+function told(
+  rule: Rule,
+  field: Field | null,
+  value: string,
+  repairedTo: string | null = null,
+  remedy: Bilingual = rules[rule][1],
+): Found {
+  const [severity] = rules[rule];
   return { column: field && title[field], rule, severity, value: value.slice(0, 500), repairedTo, remedy };
 } // prettier-ignore
+
+type Find = (...what: Parameters<typeof told>) => void;
 
 /** One row looked at alone: what it says, unless it must be refused, and what was found on it. */
 function look(cells: Record<string, string>, ground: Ground): { said: Said | null; findings: Found[] } {
   const findings: Found[] = [];
-  const find = (rule: Rule, field: Field, value: string, repairedTo: string | null = null): void =>
-    void findings.push(told(rule, field, value, repairedTo));
+  const find: Find = (...what) => void findings.push(told(...what));
   /** As it was before an export of ours made it harmless. */
   const written = (field: Field): string => plainText(cells[field] ?? '');
   const text = (field: Field): string => written(field).replace(/\p{Cc}+/gu, ' ');
@@ -305,15 +329,28 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
 const stemOf = (name: string): string =>
   name.replace(/(?<=.)(社区居民委员会|居民委员会|居委会|村民委员会|村委会)$/, '');
 
+/** A township without its kind: 晏城街道办事处 → 晏城. */
+const townOf = (name: string): string => name.replace(/(?<=.)(街道办事处|街道|街|镇|乡)$/, '');
+
 function villageOf(
   township: string,
   name: string,
   { townships, villages }: Ground,
-  find: (rule: Rule, field: Field, value: string, repairedTo?: string) => void,
+  find: Find,
 ): string | null {
   const code = townships.get(township);
   if (!code) {
-    find('township-missing', 'township', township);
+    const like = [...townships.keys()].filter((one) => townOf(one) === townOf(township));
+    if (township === '') find('township-missing', 'township', township);
+    else if (like.length === 0) find('township-unknown', 'township', township);
+    else
+      find(
+        'township-unknown',
+        'township',
+        township,
+        null,
+        `本辖区无此乡镇(街道),是否应为 ${like.join('、')} · your ground has no such township: is it ${like.join('、')}?`,
+      );
     return null;
   }
   const there = villages.get(code) ?? [];

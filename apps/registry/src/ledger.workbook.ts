@@ -24,6 +24,7 @@ const said = {
   duplicate: '重复',
   warned: '请核对',
   repaired: '已修正',
+  noted: '说明',
 } as const;
 
 /**

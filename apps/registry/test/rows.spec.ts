@@ -55,3 +55,39 @@ describe('a licence number', () => {
     },
   );
 });
+
+describe('a township', () => {
+  it('that the ground has not is told with the one of the same stem; a blank one is told as blank', async () => {
+    const admin = await county.token('county-admin', '371425');
+    const village = town.villages[0]!.name;
+    const rows = ['晏城镇', '晏城街道办事处', '晏城', '历城区', ' '].map((name, n) => `${n},店${n},,,一号,${name},${village},食品摊点,,`); // prettier-ignore
+    const landed = await county.land('registry', '/v1/ledger-imports', admin, csv(rows), 'x.csv');
+    expect(landed.counts).toMatchObject({ rows: 5, refused: 5 });
+    const unknown = '本辖区无此乡镇(街道),';
+    const offered = { rule: 'township-unknown', severity: 'refused', remedy: `${unknown}是否应为 晏城街道 · your ground has no such township: is it 晏城街道?` }; // prettier-ignore
+    expect(await county.every('registry', `/v1/ledger-imports/${landed.id}/findings`, admin)).toMatchObject([
+      { ...offered, row: 2, value: '晏城镇' },
+      { ...offered, row: 3, value: '晏城街道办事处' },
+      { ...offered, row: 4, value: '晏城' },
+      { row: 5, rule: 'township-unknown', value: '历城区', remedy: `${unknown}请改正 · your ground has no such township: correct it` },
+      { row: 6, rule: 'township-missing', value: '' },
+    ]);
+  }, 60_000); // prettier-ignore
+});
+
+describe('a row of sums', () => {
+  it.each(['', '?dryRun=true'])(
+    'is told, and neither refused nor counted%s',
+    async (query) => {
+      const rows = ['1,甲店,,,一号,@,食品摊点,,', '小 计,,,,,,,,80,', ',合计:,,,,,,,80,', '总计,,,,,,,,80,', '总计,,,,,,,,80,']; // prettier-ignore
+      const landed = await land(csv([...rows, '2,合计,,,二号,@,食品摊点,,']), query);
+      expect([landed.state, landed.counts]).toMatchObject([
+        'done',
+        { rows: 2, created: 2, refused: 0, duplicate: 0, warned: 0 },
+      ]);
+      const told = (row: number, value: string): object => ({ row, rule: 'row-total', severity: 'noted', value, column: null }); // prettier-ignore
+      expect(await findingsOf(landed)).toMatchObject([told(3, '小 计'), told(4, '合计:'), told(5, '总计'), told(6, '总计')]); // prettier-ignore
+    },
+    60_000,
+  );
+});

@@ -15,7 +15,14 @@ import { type LargeUpload } from './upload.js';
 
 export type Outcome = 'created' | 'updated' | 'unchanged' | 'refused' | 'duplicate';
 
-export const severities = ['repaired', 'warned', 'refused', 'duplicate'] as const;
+/** `noted`: only told; nothing was repaired and nothing has to be done. */
+export const severities = ['repaired', 'warned', 'refused', 'duplicate', 'noted'] as const;
+
+/** Every rule that a row can meet, with what a person does about it. */
+export type RowRules = Record<
+  string,
+  readonly [severity: (typeof severities)[number], remedy: Bilingual]
+>;
 
 /** What was found on a row. `rule` comes from a fixed, documented list. */
 export class Finding {
@@ -42,7 +49,7 @@ export class Finding {
 } // prettier-ignore
 
 export class ImportCounts {
-  @ApiProperty({ type: Number, description: '行数 = 新建 + 更新 + 未变 + 拒绝 + 重复 · rows: created + updated + unchanged + refused + duplicate', example: 3936 })
+  @ApiProperty({ type: Number, description: '行数 = 新建 + 更新 + 未变 + 拒绝 + 重复;合计行不计 · rows: created + updated + unchanged + refused + duplicate; a row of sums is none', example: 3936 })
   rows: number;
   @ApiProperty({ type: Number, example: 3787 })
   created: number;
@@ -86,7 +93,8 @@ export class ImportView {
 /** What became of one row. */
 export interface Judged {
   row: number;
-  outcome: Outcome;
+  /** null: it is none of the rows that are counted, as a row of sums. */
+  outcome: Outcome | null;
   findings: Omit<Finding, 'row'>[];
 }
 
@@ -535,6 +543,7 @@ class ClaimLost extends Error {}
 function add(counts: ImportCounts, judged: Judged[]): ImportCounts {
   const sum = { ...counts };
   for (const { outcome, findings } of judged) {
+    if (outcome === null) continue;
     sum.rows += 1;
     sum[outcome] += 1;
     if (outcome === 'refused' || outcome === 'duplicate') continue;

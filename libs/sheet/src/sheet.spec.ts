@@ -60,6 +60,16 @@ describe('a sheet', () => {
     expect(await all(gb)).toEqual([{ row: 2, cells: { name: '表' } }]);
   });
 
+  it('marks a row that begins with a word of sums, whatever the column', async () => {
+    const text = '序号,主体名称,面积(㎡)\n合 计,,9\n,总计:,9\n1,小计,9\n合计面积,,9\n';
+    expect((await all(Buffer.from(text))).map(({ row, total }) => [row, total])).toEqual([
+      [2, '合 计'],
+      [3, '总计:'],
+      [4, undefined],
+      [5, undefined],
+    ]);
+  });
+
   it.each([
     ['an empty file', Buffer.alloc(0), 'sheet-format'],
     ['bytes of no encoding', Buffer.from([0xff, 0xfe, 0xfd, 0xff, 0x80]), 'sheet-encoding'],

@@ -36,6 +36,8 @@ export interface SheetRow {
   row: number;
   /** The texts as they stand, by field. */
   cells: Record<string, string>;
+  /** The first text of the row, whatever its column, where that is 合计, 总计 or 小计. */
+  total?: string;
 }
 
 export interface SheetShape {

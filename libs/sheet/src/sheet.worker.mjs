@@ -369,6 +369,9 @@ async function readCsv(take) {
   }
 }
 
+/** What a row of sums begins with. */
+const totals = /^[合总小]\s*计\s*[::]?$/;
+
 let columns;
 /** The row that lacks the fewest of the titles, and what stands there instead. */
 let closest;
@@ -416,7 +419,8 @@ const take = {
     columns.forEach((field, index) => {
       if (field) values[field] = cells[index] ?? '';
     });
-    ready.push({ row, cells: values });
+    const first = cells.find((cell) => cell?.trim()).trim();
+    ready.push({ row, cells: values, ...(totals.test(first) ? { total: first } : {}) });
   },
   /** Looks for the row of the column titles. */
   find(row, cells) {
