@@ -64,6 +64,7 @@ export const rules = {
   'uscc-width': ['repaired', '已改为半角 · set to half width'],
   'village-short-name': ['repaired', '已补全村(社区)名称 · the village’s full name was put in'],
   'coordinates-swapped': ['repaired', '经纬度已对调 · latitude and longitude were swapped back'],
+  'number-unit': ['repaired', '已取其中的数值,去掉单位和“约”“左右” · the number was taken without its unit and 约 or 左右'],
   'licence-check-digit': ['warned', '请对照证照核对编号:JY、SC 后为 14 位数字,末位为校验位 · compare the number with the licence: 14 digits follow JY or SC, the last checks the others'],
   'formula-text': ['warned', '名称以公式符号开头,已按文本保存 · kept as text, though it starts like a formula'],
   'area-missing': ['warned', '请补充经营面积,包保等级由它决定 · add the area: it decides the tier'],
@@ -267,6 +268,19 @@ function told(
   return { column: field && title[field], rule, severity, value: value.slice(0, 500), repairedTo, remedy };
 } // prettier-ignore
 
+/** The units that people write behind a number of a column. */
+const unitOf: Partial<Record<Field, string>> = {
+  area: '平方米|平方|平米|平|㎡|[mM][²2]',
+  diners: '人次|人|名',
+};
+
+/** The number of `约100平米`: one plain number with a unit, 约 or 左右, or with several of them; of anything else null. */
+function bareNumber(value: string, unit: string | undefined): string | null {
+  if (unit === undefined || !/[^\d.]/.test(value)) return null; // most are a number alone
+  const found = new RegExp(`^(?:大?约)?\\s*(\\d+(?:\\.\\d+)?)\\s*(?:${unit})?\\s*(?:左右)?$`).exec(value);
+  return found?.[1] ?? null;
+} // prettier-ignore
+
 type Find = (...what: Parameters<typeof told>) => void;
 
 /** One row looked at alone: what it says, unless it must be refused, and what was found on it. */
@@ -302,8 +316,12 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
   const number = (field: Field, least: number, most: number, whole = false): number | null => {
     const value = text(field).trim();
     if (value === '') return null;
-    const read = Number(value);
-    if (read >= least && read <= most && (!whole || Number.isInteger(read))) return read;
+    const inside = bareNumber(value, unitOf[field]);
+    const read = Number(inside ?? value);
+    if (read >= least && read <= most && (!whole || Number.isInteger(read))) {
+      if (inside !== null) find('number-unit', field, value, `${read}`);
+      return read;
+    }
     find('number-unreadable', field, value);
     return null;
   };

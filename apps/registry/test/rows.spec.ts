@@ -91,3 +91,53 @@ describe('a row of sums', () => {
     60_000,
   );
 });
+
+describe('a number with its unit', () => {
+  it('is taken where it is one plain number, and told as a repair', async () => {
+    const areas = [
+      '100平米',
+      '100㎡',
+      '100m²',
+      '100 平方米',
+      '约100',
+      '大约 100.5平方米左右',
+      '100平方',
+    ];
+    const diners = ['约300人', '300人', '300 人左右', '300人次', '300名', '300左右'];
+    const rows = [...areas.map((text) => `${text},`), ...diners.map((text) => `,${text}`)].map((cells, n) => `${n},店${n},,,${n}号,@,食品摊点,${cells}`); // prettier-ignore
+    const landed = await land(csv(rows));
+    expect(landed.counts).toMatchObject({ created: 13, repaired: 13, warned: 0 });
+    const found = await findingsOf(landed);
+    expect(found.map(({ rule, value, repairedTo }) => [rule, value, repairedTo])).toEqual([
+      ...areas.map((text) => ['number-unit', text, text.includes('100.5') ? '100.5' : '100']),
+      ...diners.map((text) => ['number-unit', text, '300']),
+    ]);
+    const shops = await county.every<{ name: string; area: number | null; diners: number | null }>('registry', '/v1/establishments', office); // prettier-ignore
+    const taken = new Map(shops.map(({ name, area, diners }) => [name, area ?? diners]));
+    expect(rows.map((_, n) => taken.get(`店${n}`))).toEqual(
+      found.map(({ repairedTo }) => Number(repairedTo)),
+    );
+    expect((await land(csv(rows))).counts).toMatchObject({ unchanged: 13 });
+  }, 60_000);
+
+  it('is left out and told, as it was, where it is a range, has separators, or another unit', async () => {
+    const areas = [
+      '100-200',
+      '100-200平米',
+      '"1,200平米"',
+      '100亩',
+      '平米',
+      '-5平米',
+      '10平米20',
+      '10²平米',
+      '１００',
+    ];
+    const diners = ['300平米', '300.5人', '约100至200人'];
+    const rows = [...areas.map((text) => `${text},`), ...diners.map((text) => `,${text}`)].map((cells, n) => `${n},店${n},,,${n}号,@,食品摊点,${cells}`); // prettier-ignore
+    const landed = await land(csv(rows));
+    expect(landed.counts).toMatchObject({ created: 12, repaired: 0, warned: 12 });
+    expect((await findingsOf(landed)).map(({ rule, value }) => [rule, value])).toEqual(
+      [...areas, ...diners].map((text) => ['number-unreadable', text.replaceAll('"', '')]),
+    );
+  }, 60_000);
+});
