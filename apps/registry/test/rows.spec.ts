@@ -141,3 +141,28 @@ describe('a number with its unit', () => {
     );
   }, 60_000);
 });
+
+describe('columns that are not taken', () => {
+  it.each(['', '?dryRun=true'])('are named once an import, at the header row%s', async (query) => {
+    const titles = `${head},法定代表人,联系电话,问题 · findings`;
+    const rows = Array.from({ length: 1200 }, (_, n) => `${n},店${n},,,${n}号,@,食品摊点,,,某某,1,x`);
+    const landed = await land(Buffer.from(`某镇台账\n${csv(rows, titles).toString()}`), query);
+    expect(landed.counts).toMatchObject({ rows: 1200, created: 1200, warned: 0, repaired: 0, refused: 0 });
+    expect(await findingsOf(landed)).toEqual([
+      { row: 2, column: null, rule: 'column-ignored', severity: 'noted', value: '法定代表人、联系电话', repairedTo: null,
+        remedy: '这些列不录入,其内容未采用 · these columns are not taken, nor is what stands in them' },
+    ]);
+  }, 60_000); // prettier-ignore
+
+  it('are named some of them, each cut, where they are many and long', async () => {
+    const many = Array.from({ length: 40 }, (_, n) => `${n}${'长'.repeat(100)}`);
+    const landed = await land(csv(['1,甲店,,,一号,@,食品摊点,,'], [head, ...many].join()));
+    const [told, ...others] = await findingsOf(landed);
+    expect([told!.rule, told!.value!.length, told!.value!.endsWith('…'), others]).toEqual([
+      'column-ignored',
+      20 * 20 + 20,
+      true,
+      [],
+    ]);
+  }, 60_000);
+});

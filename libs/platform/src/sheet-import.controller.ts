@@ -16,7 +16,13 @@ import { Caller, type Role, Roles } from './auth.js';
 import { CursorQuery, NewestPageOf, NewestQuery, type Page, PageOf } from './fields.js';
 import { follow } from './progress.js';
 import { type Bilingual } from './problem.js';
-import { Finding, ImportView, type RowRules, type SheetImports } from './sheet-import.js';
+import {
+  Finding,
+  ImportView,
+  type RowRules,
+  type SheetImports,
+  sheetRules,
+} from './sheet-import.js';
 import { withLargeUpload } from './upload.js';
 
 class ImportQuery {
@@ -129,7 +135,7 @@ export function importRoutes(
 /** The rules in both languages, as Markdown. */
 function listOf(rules: RowRules): Bilingual {
   const inLanguage = (at: 0 | 1, colon: string): string =>
-    Object.entries(rules)
+    Object.entries<RowRules[string]>({ ...rules, ...sheetRules })
       .map(([rule, [severity, remedy]]) => `\n- \`${rule}\` (${severity})${colon}${remedy.split(' · ')[at] ?? ''}`)
       .join('');
   return `\`rule\` 的取值:${inLanguage(0, ':')}\n\n · What \`rule\` may be:${inLanguage(1, ': ')}`;

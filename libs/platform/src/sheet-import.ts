@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { type Caller, Database, ground, type Tx } from '#database';
-import { checkSheet, readSheet, SheetError, type SheetFault, type SheetRow, type SheetShape } from '#sheet'; // prettier-ignore
+import { checkSheet, readSheet, SheetError, type SheetFault, type SheetRow, type SheetShape, type SheetSummary } from '#sheet'; // prettier-ignore
 import { ApiProperty } from '@nestjs/swagger';
 import { v7 as uuidv7 } from 'uuid';
 import { type Page, newest, type NewestQuery } from './fields.js';
@@ -129,6 +129,22 @@ const remedyOf: Record<Exclude<SheetFault, 'sheet-headers'>, Bilingual> = {
   'sheet-too-large': '请分成几个较小的文件上传 · send it in several smaller files',
 };
 
+/** What any sheet can meet. */
+export const sheetRules = {
+  'column-ignored': ['noted', '这些列不录入,其内容未采用 · these columns are not taken, nor is what stands in them'],
+} as const satisfies RowRules; // prettier-ignore
+
+/** Told of the header row, once an import. Titles are whatever a person wrote: some of each, and of some of them. */
+function ignoredColumns({ header, ignored }: SheetSummary): Judged[] {
+  if (ignored.length === 0) return [];
+  const [severity, remedy] = sheetRules['column-ignored'];
+  const titles = [...new Set(ignored)].slice(0, 20).map((title) => [...title].slice(0, 20).join(''));
+  const value = `${titles.join('、')}${new Set(ignored).size > titles.length ? '…' : ''}`;
+  return [
+    { row: header, outcome: null, findings: [{ column: null, rule: 'column-ignored', severity, value, repairedTo: null, remedy }] },
+  ];
+} // prettier-ignore
+
 /** Imports of one ground that may wait at once; each keeps a file of up to 50 MB. */
 const mostWaiting = 20;
 
@@ -249,14 +265,14 @@ export class SheetImports<Memory, Looked> implements Job {
 
   /** @throws DomainError with the sheet's fault when the file cannot be taken as a whole. */
   async accept({ caller, path, fileName, sha256 }: LargeUpload, dryRun: boolean): Promise<ImportView> {
-    const rows = await checkSheet(path, this.taker.shape).catch((error: unknown) => {
+    const sheet = await checkSheet(path, this.taker.shape).catch((error: unknown) => {
       if (!(error instanceof SheetError)) throw error;
       const { code, detail } = error;
       throw new DomainError(code, detail, [
         { pointer: '/file', rule: code, value: fileName, remedy: code === 'sheet-headers' ? this.taker.example : remedyOf[code] },
       ]);
     });
-    if (rows === 0)
+    if (sheet.rows === 0)
       throw new DomainError('sheet-empty', '文件只有标题,没有数据行。 · The file has titles and no rows.', [
         { pointer: '/file', rule: 'sheet-empty', value: fileName, remedy: '请在标题行下方填写数据后上传 · fill in rows below the titles, and send it again' },
       ]);
@@ -264,7 +280,7 @@ export class SheetImports<Memory, Looked> implements Job {
     const keeping = { ...caller, idempotency: undefined }; // the key stands for the whole
     try {
       await this.keepFile(keeping, id, path);
-      return await this.queueUp(caller, id, { fileName, sha256, rows, dryRun });
+      return await this.queueUp(caller, id, { fileName, sha256, sheet, dryRun });
     } catch (error) {
       await this.database.within(keeping, (tx) =>
         tx.query(`delete from ${this.noun}_part where import_id = $1`, [id]),
@@ -288,7 +304,7 @@ export class SheetImports<Memory, Looked> implements Job {
   private async queueUp(
     caller: Caller,
     id: string,
-    { fileName, sha256, rows, dryRun }: { fileName: string; sha256: string; rows: number; dryRun: boolean },
+    { fileName, sha256, sheet, dryRun }: { fileName: string; sha256: string; sheet: SheetSummary; dryRun: boolean },
   ): Promise<ImportView> {
     return this.database.within(caller, async (tx) => {
       await this.taker.ready?.(tx);
@@ -301,8 +317,9 @@ export class SheetImports<Memory, Looked> implements Job {
       await tx.query(
         `insert into ${this.noun} (id, division, file_name, file, sha256, dry_run, state, total_rows, counts, requested_by, created_at)
          values ($1, $2, $3, '', $4, $5, 'queued', $6, $7, $8, $9)`,
-        [id, caller.division, fileName, sha256, dryRun, rows, JSON.stringify(nothing), caller.id, tx.now],
+        [id, caller.division, fileName, sha256, dryRun, sheet.rows, JSON.stringify(nothing), caller.id, tx.now],
       );
+      this.keepFindings(tx, id, ignoredColumns(sheet));
       return this.one(tx, id);
     });
   } // prettier-ignore
