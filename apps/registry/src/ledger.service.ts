@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { EstablishmentChanged, EstablishmentRegistered, type Kind } from '#contracts';
 import { Database, newId, type Tx } from '#database';
 import {
-  type Bilingual, definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowRules, type RowTaker, Served,
+  type Bilingual, definePolicy, differences, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowRules, type RowTaker, Served,
   SheetImports,
 } from '#platform'; // prettier-ignore
 import { plainText, type SheetRow, type SheetShape } from '#sheet';
@@ -79,6 +79,7 @@ export const rules = {
   'text-too-long': ['refused', '名称最多 200 字,场所最多 300 字 · at most 200 characters a name, 300 an address'],
   'identity-ambiguous': ['refused', '与多个主体相符,请先核实 · it fits several establishments: find out which'],
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
+  'row-updated': ['noted', '本行更改了已登记的主体 · the row changed an establishment that is there'],
   'row-total': ['noted', '合计行,不作为主体登记,也不计入行数 · a row of sums: no establishment, and not counted'],
 } as const satisfies RowRules; // prettier-ignore
 type Rule = keyof typeof rules;
@@ -198,6 +199,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
             { id, division, version },
             establishment.state(),
           );
+        if (before) return { row, outcome, findings: [...findings, told('row-updated', null, changesIn(before, establishment))] };
       }
       return { row, outcome, findings };
     });
@@ -266,6 +268,18 @@ function told(
 ): Found {
   const [severity] = rules[rule];
   return { column: field && title[field], rule, severity, value: value.slice(0, 500), repairedTo, remedy };
+} // prettier-ignore
+
+/** `经营面积(㎡): 80 → 900; 包保等级: C → B`: values as the change log has them, the long ones cut. */
+function changesIn(before: object, after: object): string {
+  const names: Record<string, string> = { ...title, division: title.village, tier: '包保等级' };
+  const short = (value: unknown): string => {
+    const text = [...(typeof value === 'string' ? value : JSON.stringify(value))];
+    return text.length > 60 ? `${text.slice(0, 60).join('')}…` : text.join('');
+  };
+  return differences(before, after)
+    .flatMap(({ field, from, to }) => (names[field] ? [`${names[field]}: ${short(from)} → ${short(to)}`] : []))
+    .join('; ');
 } // prettier-ignore
 
 /** The units that people write behind a number of a column. */

@@ -1,5 +1,5 @@
 import { type Finding } from '#platform';
-import { type Answer, County, freshTownship, type Landed, type Township } from '#testing';
+import { type Answer, County, freshTownship, type Landed, rowsOf, type Township } from '#testing';
 import { registry } from '../src/registry.definition.js';
 
 /** What an import tells of rows that it takes, and of some that it does not. */
@@ -164,5 +164,54 @@ describe('columns that are not taken', () => {
       true,
       [],
     ]);
+  }, 60_000);
+});
+
+describe('a row that changes an establishment', () => {
+  const first = ['1,甲店,,JY13101140093802,一号,@,餐饮服务,80,', '2,乙店,,,二号,@,食品摊点,10,'];
+  const second = ['1,甲店,,JY13101140093802, 一号,@,餐饮服务,900,30', '2,乙店,,,二号,@,食品摊点,10,', '3,丙店,,,三号,@,食品摊点,,', '4,乙店,,,二号,@,食品摊点,12,', '5,乙店,,,二号,@,食品摊点,13,']; // prettier-ignore
+  const noted = (row: number, value: string): object => ({
+    row, column: null, rule: 'row-updated', severity: 'noted', value, repairedTo: null,
+    remedy: '本行更改了已登记的主体 · the row changed an establishment that is there',
+  }); // prettier-ignore
+
+  it.each(['', '?dryRun=true'])('is told with what it changes, from what to what; others are not%s', async (query) => {
+    await land(csv(first));
+    const before = await county.every('registry', '/v1/establishments', office);
+    const landed = await land(csv(second), query);
+    expect(landed.counts).toMatchObject({ created: 1, updated: 3, unchanged: 1, warned: 0, repaired: 0 });
+    expect(await findingsOf(landed)).toEqual([
+      noted(2, '经营面积(㎡): 80 → 900; 就餐人数: null → 30; 包保等级: D → B'),
+      noted(5, '经营面积(㎡): 10 → 12'),
+      noted(6, '经营面积(㎡): 12 → 13'),
+    ]);
+    const { bytes } = await county.download('registry', `/v1/ledger-imports/${landed.id}/findings.xlsx`, office);
+    expect(rowsOf(bytes).map((cells) => cells.at(-1))).toEqual([
+      '问题 · findings',
+      '[说明] 本行更改了已登记的主体 · the row changed an establishment that is there (row-updated: 经营面积(㎡): 80 → 900; 就餐人数: null → 30; 包保等级: D → B)',
+      '10', '食品摊点', // the last cells of rows of which nothing is told
+      expect.stringContaining('10 → 12'), expect.stringContaining('12 → 13'),
+    ]);
+    if (query !== '') expect(await county.every('registry', '/v1/establishments', office)).toEqual(before);
+    else expect((await call('POST', `/v1/ledger-imports/${landed.id}/undo`, {})).body).toMatchObject({ closed: 1, restored: 2 });
+  }, 60_000); // prettier-ignore
+
+  it('tells a move, a kind and a position, and cuts what is long', async () => {
+    const [here, there] = town.villages;
+    const titles = `${head},纬度(WGS84),经度(WGS84)`;
+    const uscc = '91371425MA3CM4AM88';
+    const long = '𠮷'.repeat(150);
+    await land(csv([`1,甲店,${uscc},,一号,${town.name},${here!.name},食品摊点,,,36.79,116.76`, `2,乙店,,JY13101140093802,一号,@,食品摊点,,,,`], titles)); // prettier-ignore
+    const landed = await land(csv([`1,甲店,${uscc},,一号,${town.name},${there!.name},小餐饮,,,36.8,116.76`, `2,${long},,JY13101140093802,一号,@,食品摊点,,,,`], titles)); // prettier-ignore
+    expect((await findingsOf(landed)).map(({ value }) => value)).toEqual([
+      `所属村(社区): ${here!.code} → ${there!.code}; 主体业态: stall → small-catering; 纬度(WGS84): 36.79 → 36.8`,
+      `主体名称: 乙店 → ${'𠮷'.repeat(60)}…`,
+    ]);
+  }, 60_000);
+
+  it('does not break the import where a value is cut inside a character', async () => {
+    const landed = await land(csv([`1,甲${'𠮷'.repeat(300)},,,一号,@,食品摊点,,`]));
+    expect([landed.state, landed.counts]).toMatchObject(['done', { rows: 1, refused: 1 }]);
+    expect(await findingsOf(landed)).toMatchObject([{ rule: 'text-too-long', value: `甲${'𠮷'.repeat(249)}` }]); // prettier-ignore
   }, 60_000);
 });

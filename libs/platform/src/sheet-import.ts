@@ -541,7 +541,12 @@ export class SheetImports<Memory, Looked> implements Job {
 
   private keepFindings(tx: Tx, id: string, judged: Judged[]): void {
     const rows = judged.flatMap(({ row, findings }) =>
-      findings.map((finding, place) => ({ ...finding, row, place: place + 1 })),
+      findings.map((finding, place) => ({
+        ...finding,
+        value: finding.value?.replace(/\p{Cs}/gu, '') ?? null, // half a character that was cut: jsonb takes none
+        row,
+        place: place + 1,
+      })),
     );
     if (rows.length === 0) return;
     tx.send(
