@@ -285,6 +285,17 @@ function candidatesFor(one, known) {
   return deciding.find((candidates) => candidates && candidates.length > 0) ?? [];
 }
 
+/** Two that are new to each other, of which a person should look whether they are one. */
+const isLike = (one, other) =>
+  (one.uscc && one.uscc === other.uscc) ||
+  (one.village === other.village && bareName(one.name) === bareName(other.name));
+
+/** Without spaces, brackets, width and case. */
+const bareName = (name) =>
+  [...name.normalize('NFKC').toUpperCase()]
+    .filter((letter) => !/[\s\p{Ps}\p{Pe}]/u.test(letter))
+    .join('');
+
 const FACTS = [
   'name',
   'uscc',
@@ -372,6 +383,15 @@ export function expectImport(rows, divisions, { box = QIHE_BOX, known = [] } = {
         file(same);
       } else {
         outcome = 'created';
+        const like = near.find((other) => isLike(establishment, other));
+        if (like)
+          found.push({
+            row: rowNumber,
+            rule: 'like-another',
+            column: null,
+            value: like.name,
+            repairedTo: null,
+          });
         establishments.push(establishment);
         file(establishment);
         if (establishment.uscc)

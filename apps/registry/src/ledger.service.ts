@@ -13,7 +13,7 @@ import {
   insertEstablishments,
   updateEstablishments,
 } from './establishment.entity.js';
-import { type Identity, knownOf } from './identity.js';
+import { calledAlike, type Identity, knownOf, NearNames } from './identity.js';
 import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence } from './licence.js';
@@ -80,6 +80,7 @@ export const rules = {
   'identity-ambiguous': ['refused', '与多个主体相符,请先核实 · it fits several establishments: find out which'],
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
   'row-updated': ['noted', '本行更改了已登记的主体 · the row changed an establishment that is there'],
+  'like-another': ['noted', '另有信用代码相同、或同村名称几乎相同的主体。确为两家则无需处理;如为同一家,请关闭新登记的一户,并用 PATCH /establishments/{id} 变更原有的 · another has the same credit code, or nearly the same name in its village. If they are two, nothing is to be done; if they are one, close the new one and change the other by PATCH /establishments/{id}'],
   'row-total': ['noted', '合计行,不作为主体登记,也不计入行数 · a row of sums: no establishment, and not counted'],
 } as const satisfies RowRules; // prettier-ignore
 type Rule = keyof typeof rules;
@@ -116,8 +117,9 @@ interface LedgerMemory {
   ground: Ground;
   /** Hash of a row's content → the row where it stood first. */
   seen: Map<string, number>;
-  /** What a dry run would have made. */
-  made: Establishment[];
+  /** What a dry run would have made, by id. */
+  made: Map<string, Establishment>;
+  near: NearNames;
 }
 
 /** Rows of a county ledger → establishments. Which row is which establishment: api.md, 'Ledger import'. */
@@ -132,7 +134,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
   }
 
   async memory(tx: Tx): Promise<LedgerMemory> {
-    return { ground: await groundOf(tx), seen: new Map(), made: [] };
+    return { ground: await groundOf(tx), seen: new Map(), made: new Map(), near: new NearNames() };
   }
 
   look(rows: SheetRow[], { seen, ground }: LedgerMemory): Looked[] {
@@ -154,13 +156,15 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
     if (mode === 'write')
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const known = await knownOf(tx, looked.flatMap(({ said }) => (said ? [said] : [])));
-    for (const one of memory.made) known.add(one);
-    const created = new Set<Establishment>();
+    for (const one of memory.made.values()) known.add(one);
+    /** With the findings of its row, and another that it is like. */
+    const created = new Map<Establishment, { findings: Found[]; another: Establishment | undefined }>();
     const changed = new Set<Establishment>();
     const effects: Effect[] = [];
     const named = new Set<Establishment>();
 
-    const judged = looked.map(({ row, total, said, findings, repeats }): Judged => {
+    const judged = looked.map(({ row, total, said, findings: found, repeats }): Judged => {
+      const findings = [...found];
       if (total) return { row, outcome: null, findings };
       if (!said) return { row, outcome: 'refused', findings };
       if (repeats !== undefined)
@@ -178,8 +182,8 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
         establishment = Object.assign(new Establishment(), said, {
           id: newId(), version: 0, large: false, status: 'open', createdAt: tx.now,
         } satisfies Partial<Establishment>); // prettier-ignore
-        created.add(establishment);
-        if (mode === 'dry-run') memory.made.push(establishment);
+        created.set(establishment, { findings, another: known.withCodeOf(said) });
+        if (mode === 'dry-run') memory.made.set(establishment.id, establishment);
       }
       if (outcome !== 'unchanged') {
         const before = outcome === 'updated' ? { ...establishment } : null;
@@ -199,20 +203,48 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
             { id, division, version },
             establishment.state(),
           );
-        if (before) return { row, outcome, findings: [...findings, told('row-updated', null, changesIn(before, establishment))] };
+        if (before) findings.push(told('row-updated', null, changesIn(before, establishment)));
       }
       return { row, outcome, findings };
     });
 
+    await tellAlike(tx, created, memory, looked, mode);
     if (mode === 'write') {
-      insertEstablishments(tx, [...created]);
+      insertEstablishments(tx, [...created.keys()]);
       await updateEstablishments(tx, [...changed]);
-      keepNames(tx, [...created, ...named]);
+      keepNames(tx, [...created.keys(), ...named]);
       await recordEffects(tx, importId, effects);
     }
     return judged;
   } // prettier-ignore
 }
+
+/** Tells of each new establishment another that is much like it, which the rules of identity take for two. */
+async function tellAlike(
+  tx: Tx,
+  created: Map<Establishment, { findings: Found[]; another: Establishment | undefined }>,
+  { near, made }: LedgerMemory,
+  batch: Looked[],
+  mode: 'write' | 'dry-run',
+): Promise<void> {
+  if (created.size === 0) return;
+  const alike = await near.before(tx, [...created.keys()], batch);
+  const here = mode === 'dry-run' ? made : new Map([...created.keys()].map((one) => [one.id, one]));
+  const elsewhere = [...alike.values()].filter((id) => !here.has(id));
+  const read = elsewhere.length === 0 ? [] : await tx.query<Pick<Establishment, 'id' | 'division' | 'name' | 'address'>>(
+    `select id, division, name, address from establishment where id = any($1) and status <> 'closed'`,
+    [elsewhere],
+  );
+  const there = new Map(read.map((one) => [one.id, one]));
+  for (const [one, { findings, another }] of created) {
+    const earlier = alike.get(one) ?? '';
+    const named = here.get(earlier) ?? there.get(earlier);
+    const like = another ?? (named && calledAlike(named, one) ? named : undefined);
+    if (!like) continue;
+    const id = mode === 'dry-run' && made.has(like.id) ? '' : ` (${like.id})`; // what was never made has no id
+    findings.push(told('like-another', null, `${short(like.name)}, ${short(like.address)}${id}`));
+  }
+} // prettier-ignore
 
 /** A row that begins with 合计 and names no establishment: one may be called so, but has a code or a kind then. */
 function isTotal(total: string, { name = '', uscc = '', kind = '' }: Record<string, string>): boolean {
@@ -270,13 +302,15 @@ function told(
   return { column: field && title[field], rule, severity, value: value.slice(0, 500), repairedTo, remedy };
 } // prettier-ignore
 
+/** A value as a finding tells it. */
+function short(value: unknown): string {
+  const text = [...(typeof value === 'string' ? value : JSON.stringify(value))];
+  return text.length > 60 ? `${text.slice(0, 60).join('')}…` : text.join('');
+}
+
 /** `经营面积(㎡): 80 → 900; 包保等级: C → B`: values as the change log has them, the long ones cut. */
 function changesIn(before: object, after: object): string {
   const names: Record<string, string> = { ...title, division: title.village, tier: '包保等级' };
-  const short = (value: unknown): string => {
-    const text = [...(typeof value === 'string' ? value : JSON.stringify(value))];
-    return text.length > 60 ? `${text.slice(0, 60).join('')}…` : text.join('');
-  };
   return differences(before, after)
     .flatMap(({ field, from, to }) => (names[field] ? [`${names[field]}: ${short(from)} → ${short(to)}`] : []))
     .join('; ');
