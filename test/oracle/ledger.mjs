@@ -40,6 +40,7 @@ const REFUSALS = new Set([
   'village-unknown',
   'village-ambiguous',
   'township-missing',
+  'township-unknown',
   'name-missing',
   'kind-unknown',
   'identity-ambiguous',
@@ -203,7 +204,8 @@ function look(row, divisions, box) {
     (division) => division.level === 'township' && division.name === townshipName,
   );
   let village;
-  if (!township) find('township-missing', '所属乡镇(街道)', row.township);
+  if (townshipName === '') find('township-missing', '所属乡镇(街道)', row.township);
+  else if (!township) find('township-unknown', '所属乡镇(街道)', row.township);
   else {
     const called = villagesCalled(row.village.trim(), township.code, divisions);
     if (called.villages.length === 0) find('village-unknown', '所属村(社区)', row.village);
@@ -282,6 +284,17 @@ function candidatesFor(one, known) {
   ];
   return deciding.find((candidates) => candidates && candidates.length > 0) ?? [];
 }
+
+/** Two that are new to each other, of which a person should look whether they are one. */
+const isLike = (one, other) =>
+  (one.uscc && one.uscc === other.uscc) ||
+  (one.village === other.village && bareName(one.name) === bareName(other.name));
+
+/** Without spaces, brackets, width and case. */
+const bareName = (name) =>
+  [...name.normalize('NFKC').toUpperCase()]
+    .filter((letter) => !/[\s\p{Ps}\p{Pe}]/u.test(letter))
+    .join('');
 
 const FACTS = [
   'name',
@@ -370,6 +383,15 @@ export function expectImport(rows, divisions, { box = QIHE_BOX, known = [] } = {
         file(same);
       } else {
         outcome = 'created';
+        const like = near.find((other) => isLike(establishment, other));
+        if (like)
+          found.push({
+            row: rowNumber,
+            rule: 'like-another',
+            column: null,
+            value: like.name,
+            repairedTo: null,
+          });
         establishments.push(establishment);
         file(establishment);
         if (establishment.uscc)

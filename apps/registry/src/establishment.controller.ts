@@ -32,7 +32,13 @@ export class RegisterEstablishment {
   @Line(40, 0)
   uscc?: string | null;
 
-  @ApiPropertyOptional({ type: String, nullable: true, example: 'JY13714250000017' })
+  @ApiPropertyOptional({
+    type: String,
+    nullable: true,
+    description:
+      '许可证(登记证)编号;位数或校验位不符的照样登记,请对照证照核对 · number of the licence; one of another length or with a wrong check digit is taken as it is: compare it with the licence',
+    example: 'JY13714250000017',
+  })
   @IsOptional()
   @Line(40, 0)
   licence?: string | null;

@@ -178,7 +178,7 @@ export class EstablishmentService {
     return code;
   }
 
-  /** A wrong check digit is no refusal (two of fifteen real numbers fail it); another form is. */
+  /** A wrong check digit or length is no refusal (two of fifteen real numbers fail the first); another form is. */
   private checkedLicence(given: string | null | undefined): string | null {
     if (given === null || given === undefined || given === '') return null;
     const number = normaliseLicence(given);

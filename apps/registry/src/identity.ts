@@ -95,6 +95,11 @@ export class Known {
     }
   }
 
+  /** Another with the same credit code, whatever its address. */
+  withCodeOf({ uscc }: Identity): Establishment | undefined {
+    return uscc === null ? undefined : this.byKey.get(`u ${uscc}`)?.values().next().value;
+  }
+
   /** By the first rule of api.md that decides; 'place' is village and address: the licence stays when premises move. */
   candidatesFor(said: Identity): { candidates: Establishment[]; shared: Shared } {
     const at = (key: string): Establishment[] =>
@@ -113,6 +118,57 @@ export class Known {
     const decided = deciding.find(([, candidates]) => candidates.length > 0);
     return decided ? { candidates: decided[1], shared: decided[0] } : none;
   } // prettier-ignore
+}
+
+/** A name without what one writes and another leaves out: spaces, brackets, width and case. */
+const bareName = (name: string): string =>
+  name
+    .normalize('NFKC')
+    .replace(/[\s\p{Ps}\p{Pe}]/gu, '')
+    .toUpperCase();
+
+/** Whether two are called much alike in one village. */
+export const calledAlike = (one: Named, other: Named): boolean =>
+  one.division === other.division && bareName(one.name) === bareName(other.name);
+type Named = Pick<Identity, 'division' | 'name'>;
+
+/**
+ * Those that are called much alike in one village, over a whole import: a village is read when the first new one of it
+ * comes, and of a name no more is kept than a number and the id. What others rename meanwhile is not seen.
+ */
+export class NearNames {
+  private readonly villages = new Set<string>();
+  private readonly ids = new Map<number, string>();
+  /** Of the newest batch, which may be taken once more after another transaction was in its way. */
+  private newest = { batch: {}, ids: new Map<number, string>() };
+
+  /** @returns for these new ones, in their order, the id of an earlier one that may be called alike: to be compared */
+  async before(tx: Tx, made: Establishment[], batch: object): Promise<Map<Establishment, string>> {
+    if (batch !== this.newest.batch) for (const [key, id] of this.newest.ids) this.ids.set(key, id);
+    this.newest = { batch, ids: new Map() };
+    const unread = [...new Set(made.map(({ division }) => division))].filter((one) => !this.villages.has(one));
+    const found = unread.length === 0 ? [] : await tx.query<Named & { id: string }>(
+      `select id, division, name from establishment where division = any($1) and status <> 'closed' order by id desc`,
+      [unread],
+    );
+    for (const one of found) this.ids.set(keyOf(one), one.id);
+    for (const village of unread) this.villages.add(village);
+    return new Map(made.flatMap((one) => {
+      const key = keyOf(one);
+      const earlier = this.ids.get(key) ?? this.newest.ids.get(key);
+      if (earlier !== undefined) return [[one, earlier]];
+      this.newest.ids.set(key, one.id);
+      return [];
+    }));
+  } // prettier-ignore
+}
+
+/** Hardly two names have the same; a small integer takes no room of its own. */
+function keyOf({ division, name }: Named): number {
+  let key = 0;
+  for (const character of `${division}${bareName(name)}`)
+    key = (Math.imul(key, 31) + (character.codePointAt(0) ?? 0)) & 0x3fffffff;
+  return key;
 }
 
 /** What to do where they are two after all. */

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { EstablishmentChanged, EstablishmentRegistered, type Kind } from '#contracts';
 import { Database, newId, type Tx } from '#database';
 import {
-  definePolicy, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowTaker, Served, SheetImports,
+  type Bilingual, definePolicy, differences, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowRules, type RowTaker, Served,
+  SheetImports,
 } from '#platform'; // prettier-ignore
 import { plainText, type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
@@ -12,7 +13,7 @@ import {
   insertEstablishments,
   updateEstablishments,
 } from './establishment.entity.js';
-import { type Identity, knownOf, takeTownships } from './identity.js';
+import { calledAlike, type Identity, knownOf, NearNames, takeTownships } from './identity.js';
 import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence } from './licence.js';
@@ -57,13 +58,14 @@ export const shape: SheetShape = {
 const kindWords = Object.keys(kindOf).join('、');
 
 /** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
-const rules = {
+export const rules = {
   'name-spaces': ['repaired', '已去掉名称首尾空格 · spaces around the name were dropped'],
   'uscc-case': ['repaired', '已改为大写 · set to upper case'],
   'uscc-width': ['repaired', '已改为半角 · set to half width'],
   'village-short-name': ['repaired', '已补全村(社区)名称 · the village’s full name was put in'],
   'coordinates-swapped': ['repaired', '经纬度已对调 · latitude and longitude were swapped back'],
-  'licence-check-digit': ['warned', '请对照证照核对编号 · compare the number with the licence'],
+  'number-unit': ['repaired', '已取其中的数值,去掉单位和“约”“左右” · the number was taken without its unit and 约 or 左右'],
+  'licence-check-digit': ['warned', '请对照证照核对编号:JY、SC 后为 14 位数字,末位为校验位 · compare the number with the licence: 14 digits follow JY or SC, the last checks the others'],
   'formula-text': ['warned', '名称以公式符号开头,已按文本保存 · kept as text, though it starts like a formula'],
   'area-missing': ['warned', '请补充经营面积,包保等级由它决定 · add the area: it decides the tier'],
   'number-unreadable': ['warned', '该数值无法识别,已留空 · the number cannot be read and was left out'],
@@ -71,12 +73,16 @@ const rules = {
   'village-unknown': ['refused', '本乡镇无此村(社区),请改正 · the township has no such village: correct it'],
   'village-ambiguous': ['refused', '有多个同名村(社区),请写全称 · several villages fit: write the full name'],
   'township-missing': ['refused', '请填写本辖区的乡镇(街道) · fill in a township of your ground'],
+  'township-unknown': ['refused', '本辖区无此乡镇(街道),请改正 · your ground has no such township: correct it'],
   'name-missing': ['refused', '请填写主体名称 · fill in the name'],
   'kind-unknown': ['refused', `请填写十种业态之一:${kindWords} · use one of the ten kinds: ${kindWords}`],
   'text-too-long': ['refused', '名称最多 200 字,场所最多 300 字 · at most 200 characters a name, 300 an address'],
   'identity-ambiguous': ['refused', '与多个主体相符,请先核实 · it fits several establishments: find out which'],
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
-} as const; // prettier-ignore
+  'row-updated': ['noted', '本行更改了已登记的主体 · the row changed an establishment that is there'],
+  'like-another': ['noted', '另有信用代码相同、或同村名称几乎相同的主体。确为两家则无需处理;如为同一家,请关闭新登记的一户,并用 PATCH /establishments/{id} 变更原有的 · another has the same credit code, or nearly the same name in its village. If they are two, nothing is to be done; if they are one, close the new one and change the other by PATCH /establishments/{id}'],
+  'row-total': ['noted', '合计行,不作为主体登记,也不计入行数 · a row of sums: no establishment, and not counted'],
+} as const satisfies RowRules; // prettier-ignore
 type Rule = keyof typeof rules;
 
 /** What a row says after repair. A blank is null: it never erases what is known. */
@@ -98,7 +104,9 @@ interface Ground {
 
 interface Looked {
   row: number;
-  /** null: the row is refused. */
+  /** A row of sums, which is no establishment. */
+  total: boolean;
+  /** null: the row is refused, or is a total. */
   said: Said | null;
   findings: Found[];
   /** The row where the same stood first. */
@@ -109,8 +117,9 @@ interface LedgerMemory {
   ground: Ground;
   /** Hash of a row's content → the row where it stood first. */
   seen: Map<string, number>;
-  /** What a dry run would have made. */
-  made: Establishment[];
+  /** What a dry run would have made, by id. */
+  made: Map<string, Establishment>;
+  near: NearNames;
 }
 
 /** Rows of a county ledger → establishments. Which row is which establishment: api.md, 'Ledger import'. */
@@ -125,15 +134,21 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
   }
 
   async memory(tx: Tx): Promise<LedgerMemory> {
-    return { ground: await groundOf(tx), seen: new Map(), made: [] };
+    return { ground: await groundOf(tx), seen: new Map(), made: new Map(), near: new NearNames() };
   }
 
   look(rows: SheetRow[], { seen, ground }: LedgerMemory): Looked[] {
-    return rows.map(({ row, cells }) => ({
-      row,
-      repeats: remember(seen, row, cells),
-      ...look(cells, ground),
-    }));
+    return rows.map(({ row, cells, total }) =>
+      total !== undefined && isTotal(total, cells)
+        ? {
+            row,
+            total: true,
+            said: null,
+            repeats: undefined,
+            findings: [told('row-total', null, total)],
+          }
+        : { row, total: false, repeats: remember(seen, row, cells), ...look(cells, ground) },
+    );
   }
 
   async take(tx: Tx, looked: Looked[], memory: LedgerMemory, mode: 'write' | 'dry-run', importId: string): Promise<Judged[]> {
@@ -143,13 +158,16 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
     const said = looked.flatMap((one) => one.said ?? []);
     if (mode === 'write') await takeTownships(tx, said);
     const known = await knownOf(tx, said, mode === 'write');
-    for (const one of memory.made) known.add(one);
-    const created = new Set<Establishment>();
+    for (const one of memory.made.values()) known.add(one);
+    /** With the findings of its row, and another that it is like. */
+    const created = new Map<Establishment, { findings: Found[]; another: Establishment | undefined }>();
     const changed = new Set<Establishment>();
     const effects: Effect[] = [];
     const named = new Set<Establishment>();
 
-    const judged = looked.map(({ row, said, findings, repeats }): Judged => {
+    const judged = looked.map(({ row, total, said, findings: found, repeats }): Judged => {
+      const findings = [...found];
+      if (total) return { row, outcome: null, findings };
       if (!said) return { row, outcome: 'refused', findings };
       if (repeats !== undefined)
         return { row, outcome: 'duplicate', findings: [...findings, told('row-repeated', null, `${repeats}`)] };
@@ -166,8 +184,8 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
         establishment = Object.assign(new Establishment(), said, {
           id: newId(), version: 0, large: false, status: 'open', createdAt: tx.now,
         } satisfies Partial<Establishment>); // prettier-ignore
-        created.add(establishment);
-        if (mode === 'dry-run') memory.made.push(establishment);
+        created.set(establishment, { findings, another: known.withCodeOf(said) });
+        if (mode === 'dry-run') memory.made.set(establishment.id, establishment);
       }
       if (outcome !== 'unchanged') {
         const before = outcome === 'updated' ? { ...establishment } : null;
@@ -187,19 +205,53 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
             { id, division, version },
             establishment.state(),
           );
+        if (before) findings.push(told('row-updated', null, changesIn(before, establishment)));
       }
       return { row, outcome, findings };
     });
 
+    await tellAlike(tx, created, memory, looked, mode);
     if (mode === 'write') {
-      insertEstablishments(tx, [...created]);
+      insertEstablishments(tx, [...created.keys()]);
       await updateEstablishments(tx, [...changed]);
-      keepNames(tx, [...created, ...named]);
+      keepNames(tx, [...new Set([...created.keys(), ...named])]); // one may be both: made by one row, renamed by the next
       await recordEffects(tx, importId, effects);
     }
     return judged;
   } // prettier-ignore
 }
+
+/** Tells of each new establishment another that is much like it, which the rules of identity take for two. */
+async function tellAlike(
+  tx: Tx,
+  created: Map<Establishment, { findings: Found[]; another: Establishment | undefined }>,
+  { near, made }: LedgerMemory,
+  batch: Looked[],
+  mode: 'write' | 'dry-run',
+): Promise<void> {
+  if (created.size === 0) return;
+  const alike = await near.before(tx, [...created.keys()], batch);
+  const here = mode === 'dry-run' ? made : new Map([...created.keys()].map((one) => [one.id, one]));
+  const elsewhere = [...alike.values()].filter((id) => !here.has(id));
+  const read = elsewhere.length === 0 ? [] : await tx.query<Pick<Establishment, 'id' | 'division' | 'name' | 'address'>>(
+    `select id, division, name, address from establishment where id = any($1) and status <> 'closed'`,
+    [elsewhere],
+  );
+  const there = new Map(read.map((one) => [one.id, one]));
+  for (const [one, { findings, another }] of created) {
+    const earlier = alike.get(one) ?? '';
+    const named = here.get(earlier) ?? there.get(earlier);
+    const like = another ?? (named && calledAlike(named, one) ? named : undefined);
+    if (!like) continue;
+    const id = mode === 'dry-run' && made.has(like.id) ? '' : ` (${like.id})`; // what was never made has no id
+    findings.push(told('like-another', null, `${short(like.name)}, ${short(like.address)}${id}`));
+  }
+} // prettier-ignore
+
+/** A row that begins with 合计 and names no establishment: one may be called so, but has a code or a kind then. */
+function isTotal(total: string, { name = '', uscc = '', kind = '' }: Record<string, string>): boolean {
+  return ['', total].includes(name.trim()) && uscc.trim() === '' && !kindOf[kind.trim()];
+} // prettier-ignore
 
 /** Everything but the running number, as it stands in the sheet. @returns the row where the same stood before */
 function remember(
@@ -241,16 +293,50 @@ async function groundOf(tx: Tx): Promise<Ground> {
 
 type Found = Omit<Finding, 'row'>;
 
-function told(rule: Rule, field: Field | null, value: string, repairedTo: string | null = null): Found {
-  const [severity, remedy] = rules[rule];
+function told(
+  rule: Rule,
+  field: Field | null,
+  value: string,
+  repairedTo: string | null = null,
+  remedy: Bilingual = rules[rule][1],
+): Found {
+  const [severity] = rules[rule];
   return { column: field && title[field], rule, severity, value: value.slice(0, 500), repairedTo, remedy };
 } // prettier-ignore
+
+/** A value as a finding tells it. */
+function short(value: unknown): string {
+  const text = [...(typeof value === 'string' ? value : JSON.stringify(value))];
+  return text.length > 60 ? `${text.slice(0, 60).join('')}…` : text.join('');
+}
+
+/** `经营面积(㎡): 80 → 900; 包保等级: C → B`: values as the change log has them, the long ones cut. */
+function changesIn(before: object, after: object): string {
+  const names: Record<string, string> = { ...title, division: title.village, tier: '包保等级' };
+  return differences(before, after)
+    .flatMap(({ field, from, to }) => (names[field] ? [`${names[field]}: ${short(from)} → ${short(to)}`] : []))
+    .join('; ');
+} // prettier-ignore
+
+/** The units that people write behind a number of a column. */
+const unitOf: Partial<Record<Field, string>> = {
+  area: '平方米|平方|平米|平|㎡|[mM][²2]',
+  diners: '人次|人|名',
+};
+
+/** The number of `约100平米`: one plain number with a unit, 约 or 左右, or with several of them; of anything else null. */
+function bareNumber(value: string, unit: string | undefined): string | null {
+  if (unit === undefined || !/[^\d.]/.test(value)) return null; // most are a number alone
+  const found = new RegExp(`^(?:大?约)?\\s*(\\d+(?:\\.\\d+)?)\\s*(?:${unit})?\\s*(?:左右)?$`).exec(value);
+  return found?.[1] ?? null;
+} // prettier-ignore
+
+type Find = (...what: Parameters<typeof told>) => void;
 
 /** One row looked at alone: what it says, unless it must be refused, and what was found on it. */
 function look(cells: Record<string, string>, ground: Ground): { said: Said | null; findings: Found[] } {
   const findings: Found[] = [];
-  const find = (rule: Rule, field: Field, value: string, repairedTo: string | null = null): void =>
-    void findings.push(told(rule, field, value, repairedTo));
+  const find: Find = (...what) => void findings.push(told(...what));
   /** As it was before an export of ours made it harmless. */
   const written = (field: Field): string => plainText(cells[field] ?? '');
   const text = (field: Field): string => written(field).replace(/\p{Cc}+/gu, ' ');
@@ -280,8 +366,12 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
   const number = (field: Field, least: number, most: number, whole = false): number | null => {
     const value = text(field).trim();
     if (value === '') return null;
-    const read = Number(value);
-    if (read >= least && read <= most && (!whole || Number.isInteger(read))) return read;
+    const inside = bareNumber(value, unitOf[field]);
+    const read = Number(inside ?? value);
+    if (read >= least && read <= most && (!whole || Number.isInteger(read))) {
+      if (inside !== null) find('number-unit', field, value, `${read}`);
+      return read;
+    }
     find('number-unreadable', field, value);
     return null;
   };
@@ -307,15 +397,28 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
 const stemOf = (name: string): string =>
   name.replace(/(?<=.)(社区居民委员会|居民委员会|居委会|村民委员会|村委会)$/, '');
 
+/** A township without its kind: 晏城街道办事处 → 晏城. */
+const townOf = (name: string): string => name.replace(/(?<=.)(街道办事处|街道|街|镇|乡)$/, '');
+
 function villageOf(
   township: string,
   name: string,
   { townships, villages }: Ground,
-  find: (rule: Rule, field: Field, value: string, repairedTo?: string) => void,
+  find: Find,
 ): string | null {
   const code = townships.get(township);
   if (!code) {
-    find('township-missing', 'township', township);
+    const like = [...townships.keys()].filter((one) => townOf(one) === townOf(township));
+    if (township === '') find('township-missing', 'township', township);
+    else if (like.length === 0) find('township-unknown', 'township', township);
+    else
+      find(
+        'township-unknown',
+        'township',
+        township,
+        null,
+        `本辖区无此乡镇(街道),是否应为 ${like.join('、')} · your ground has no such township: is it ${like.join('、')}?`,
+      );
     return null;
   }
   const there = villages.get(code) ?? [];

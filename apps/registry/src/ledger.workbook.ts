@@ -1,6 +1,7 @@
 import { type Caller, Database, type Tx } from '#database';
 import { DomainError, type Finding } from '#platform';
 import {
+  findingsTitle,
   neutralised,
   readTexts,
   SheetError,
@@ -24,6 +25,7 @@ const said = {
   duplicate: '重复',
   warned: '请核对',
   repaired: '已修正',
+  noted: '说明',
 } as const;
 
 /**
@@ -54,7 +56,7 @@ export async function markedSheet(
       yield some.map(({ row, texts, header }) => {
         const findings = found.get(row) ?? [];
         const fill = worst.find((one) => findings.some(({ severity }) => severity === one));
-        const last = header ? '问题 · findings' : findings.map(inWords).join('; ');
+        const last = header ? findingsTitle : findings.map(inWords).join('; ');
         const cells = Array.from({ length: width }, (_, at) => texts[at] ?? '');
         return { row, cells: [...cells, last], ...(fill ? { fill: fillOf[fill] } : {}) };
       });

@@ -4,12 +4,14 @@ export function normaliseLicence(text: string): string {
 }
 
 /**
- * The check digit of a food (`JY`) or production (`SC`) licence: ISO 7064 MOD 11,10 over the first 13 digits. A number
- * of another form (a workshop's card, say) has no check digit known to us and passes.
+ * A food (`JY`) or production (`SC`) licence has 14 digits (食品经营许可和备案管理办法, 食品生产许可管理办法), the last of
+ * which checks the others: ISO 7064 MOD 11,10. A number of another form (a workshop's card, say) has no check digit known
+ * to us and passes.
  */
 export function licenceFits(number: string): boolean {
-  const digits = /^(?:JY|SC)(\d{13})(\d)$/.exec(number);
-  if (!digits?.[1]) return true;
+  if (!/^(?:JY|SC)\d*$/.test(number)) return true;
+  const digits = /^..(\d{13})(\d)$/.exec(number);
+  if (!digits?.[1]) return false;
   let product = 10;
   for (const digit of digits[1]) {
     const sum = (Number(digit) + product) % 10;

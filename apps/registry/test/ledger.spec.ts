@@ -85,7 +85,7 @@ describe('a ledger of an office', () => {
     const done = await land(gb18030(csv), 'own.csv', '', office);
     expect(done.counts).toMatchObject({ rows: 2, created: 1, refused: 1 });
     const findings = await every<FindingBody>(`/v1/ledger-imports/${done.id}/findings`, office);
-    expect(findings).toMatchObject([{ row: 3, rule: 'township-missing', column: '所属乡镇(街道)' }]);
+    expect(findings).toMatchObject([{ row: 3, rule: 'township-unknown', column: '所属乡镇(街道)' }]);
     const other = await county.token('office', foreign.code);
     expect((await county.call('registry', 'GET', `/v1/ledger-imports/${done.id}`, { token: other })).status).toBe(404);
     expect(await every(`/v1/ledger-imports`, other)).toEqual([]);

@@ -15,7 +15,14 @@ import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Caller, type Role, Roles } from './auth.js';
 import { CursorQuery, NewestPageOf, NewestQuery, type Page, PageOf } from './fields.js';
 import { follow } from './progress.js';
-import { Finding, ImportView, type SheetImports } from './sheet-import.js';
+import { type Bilingual } from './problem.js';
+import {
+  Finding,
+  ImportView,
+  type RowRules,
+  type SheetImports,
+  sheetRules,
+} from './sheet-import.js';
 import { withLargeUpload } from './upload.js';
 
 class ImportQuery {
@@ -45,11 +52,13 @@ export interface ImportRoutes {
 /**
  * @param sheet its name in both languages, for Swagger
  * @param rule which row is which, and what else the sender has to know
+ * @param rules what may be found on a row, listed where the findings are
  */
 export function importRoutes(
   { zh, en }: { zh: string; en: string },
   may: Role[],
   rule?: { zh: string; en: string },
+  rules?: RowRules,
 ): new (database: Database, imports: SheetImports<never, never>) => ImportRoutes {
   class Routes implements ImportRoutes {
     constructor(
@@ -110,7 +119,7 @@ export function importRoutes(
 
     @Get(':id/findings')
     @Roles(...may, 'auditor')
-    @ApiOperation({ summary: '查看逐行问题 · what an import found, row by row' })
+    @ApiOperation({ summary: '查看逐行问题 · what an import found, row by row', ...(rules ? { description: listOf(rules) } : {}) })
     @ApiResponse({ status: 200, type: FindingPage })
     findings(
       @Caller() caller: DatabaseCaller,
@@ -121,4 +130,13 @@ export function importRoutes(
     }
   }
   return Routes;
+} // prettier-ignore
+
+/** The rules in both languages, as Markdown. */
+function listOf(rules: RowRules): Bilingual {
+  const inLanguage = (at: 0 | 1, colon: string): string =>
+    Object.entries<RowRules[string]>({ ...rules, ...sheetRules })
+      .map(([rule, [severity, remedy]]) => `\n- \`${rule}\` (${severity})${colon}${remedy.split(' · ')[at] ?? ''}`)
+      .join('');
+  return `\`rule\` 的取值:${inLanguage(0, ':')}\n\n · What \`rule\` may be:${inLanguage(1, ': ')}`;
 } // prettier-ignore

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { type Caller, Database, ground, type Tx } from '#database';
-import { checkSheet, readSheet, SheetError, type SheetFault, type SheetRow, type SheetShape } from '#sheet'; // prettier-ignore
+import { checkSheet, readSheet, SheetError, type SheetFault, type SheetRow, type SheetShape, type SheetSummary } from '#sheet'; // prettier-ignore
 import { ApiProperty } from '@nestjs/swagger';
 import { v7 as uuidv7 } from 'uuid';
 import { type Page, newest, type NewestQuery } from './fields.js';
@@ -15,7 +15,14 @@ import { type LargeUpload } from './upload.js';
 
 export type Outcome = 'created' | 'updated' | 'unchanged' | 'refused' | 'duplicate';
 
-export const severities = ['repaired', 'warned', 'refused', 'duplicate'] as const;
+/** `noted`: only told; nothing was repaired and nothing has to be done. */
+export const severities = ['repaired', 'warned', 'refused', 'duplicate', 'noted'] as const;
+
+/** Every rule that a row can meet, with what a person does about it. */
+export type RowRules = Record<
+  string,
+  readonly [severity: (typeof severities)[number], remedy: Bilingual]
+>;
 
 /** What was found on a row. `rule` comes from a fixed, documented list. */
 export class Finding {
@@ -42,7 +49,7 @@ export class Finding {
 } // prettier-ignore
 
 export class ImportCounts {
-  @ApiProperty({ type: Number, description: '行数 = 新建 + 更新 + 未变 + 拒绝 + 重复 · rows: created + updated + unchanged + refused + duplicate', example: 3936 })
+  @ApiProperty({ type: Number, description: '行数 = 新建 + 更新 + 未变 + 拒绝 + 重复;合计行不计 · rows: created + updated + unchanged + refused + duplicate; a row of sums is none', example: 3936 })
   rows: number;
   @ApiProperty({ type: Number, example: 3787 })
   created: number;
@@ -86,7 +93,8 @@ export class ImportView {
 /** What became of one row. */
 export interface Judged {
   row: number;
-  outcome: Outcome;
+  /** null: it is none of the rows that are counted, as a row of sums. */
+  outcome: Outcome | null;
   findings: Omit<Finding, 'row'>[];
 }
 
@@ -120,6 +128,22 @@ const remedyOf: Record<Exclude<SheetFault, 'sheet-headers'>, Bilingual> = {
     '请将表格复制到新工作簿,另存为 XLSX 后上传 · copy the sheet into a new workbook, save it as XLSX, and send that',
   'sheet-too-large': '请分成几个较小的文件上传 · send it in several smaller files',
 };
+
+/** What any sheet can meet. */
+export const sheetRules = {
+  'column-ignored': ['noted', '这些列不录入,其内容未采用 · these columns are not taken, nor is what stands in them'],
+} as const satisfies RowRules; // prettier-ignore
+
+/** Told of the header row, once an import. Titles are whatever a person wrote: some of each, and of some of them. */
+function ignoredColumns({ header, ignored }: SheetSummary): Judged[] {
+  if (ignored.length === 0) return [];
+  const [severity, remedy] = sheetRules['column-ignored'];
+  const titles = [...new Set(ignored)].slice(0, 20).map((title) => [...title].slice(0, 20).join(''));
+  const value = `${titles.join('、')}${new Set(ignored).size > titles.length ? '…' : ''}`;
+  return [
+    { row: header, outcome: null, findings: [{ column: null, rule: 'column-ignored', severity, value, repairedTo: null, remedy }] },
+  ];
+} // prettier-ignore
 
 /** Imports of one ground that may wait at once; each keeps a file of up to 50 MB. */
 const mostWaiting = 20;
@@ -241,14 +265,14 @@ export class SheetImports<Memory, Looked> implements Job {
 
   /** @throws DomainError with the sheet's fault when the file cannot be taken as a whole. */
   async accept({ caller, path, fileName, sha256 }: LargeUpload, dryRun: boolean): Promise<ImportView> {
-    const rows = await checkSheet(path, this.taker.shape).catch((error: unknown) => {
+    const sheet = await checkSheet(path, this.taker.shape).catch((error: unknown) => {
       if (!(error instanceof SheetError)) throw error;
       const { code, detail } = error;
       throw new DomainError(code, detail, [
         { pointer: '/file', rule: code, value: fileName, remedy: code === 'sheet-headers' ? this.taker.example : remedyOf[code] },
       ]);
     });
-    if (rows === 0)
+    if (sheet.rows === 0)
       throw new DomainError('sheet-empty', '文件只有标题,没有数据行。 · The file has titles and no rows.', [
         { pointer: '/file', rule: 'sheet-empty', value: fileName, remedy: '请在标题行下方填写数据后上传 · fill in rows below the titles, and send it again' },
       ]);
@@ -256,7 +280,7 @@ export class SheetImports<Memory, Looked> implements Job {
     const keeping = { ...caller, idempotency: undefined }; // the key stands for the whole
     try {
       await this.keepFile(keeping, id, path);
-      return await this.queueUp(caller, id, { fileName, sha256, rows, dryRun });
+      return await this.queueUp(caller, id, { fileName, sha256, sheet, dryRun });
     } catch (error) {
       await this.database.within(keeping, (tx) =>
         tx.query(`delete from ${this.noun}_part where import_id = $1`, [id]),
@@ -280,7 +304,7 @@ export class SheetImports<Memory, Looked> implements Job {
   private async queueUp(
     caller: Caller,
     id: string,
-    { fileName, sha256, rows, dryRun }: { fileName: string; sha256: string; rows: number; dryRun: boolean },
+    { fileName, sha256, sheet, dryRun }: { fileName: string; sha256: string; sheet: SheetSummary; dryRun: boolean },
   ): Promise<ImportView> {
     return this.database.within(caller, async (tx) => {
       await this.taker.ready?.(tx);
@@ -293,8 +317,9 @@ export class SheetImports<Memory, Looked> implements Job {
       await tx.query(
         `insert into ${this.noun} (id, division, file_name, file, sha256, dry_run, state, total_rows, counts, requested_by, created_at)
          values ($1, $2, $3, '', $4, $5, 'queued', $6, $7, $8, $9)`,
-        [id, caller.division, fileName, sha256, dryRun, rows, JSON.stringify(nothing), caller.id, tx.now],
+        [id, caller.division, fileName, sha256, dryRun, sheet.rows, JSON.stringify(nothing), caller.id, tx.now],
       );
+      this.keepFindings(tx, id, ignoredColumns(sheet));
       return this.one(tx, id);
     });
   } // prettier-ignore
@@ -516,7 +541,12 @@ export class SheetImports<Memory, Looked> implements Job {
 
   private keepFindings(tx: Tx, id: string, judged: Judged[]): void {
     const rows = judged.flatMap(({ row, findings }) =>
-      findings.map((finding, place) => ({ ...finding, row, place: place + 1 })),
+      findings.map((finding, place) => ({
+        ...finding,
+        value: finding.value?.replace(/\p{Cs}/gu, '') ?? null, // half a character that was cut: jsonb takes none
+        row,
+        place: place + 1,
+      })),
     );
     if (rows.length === 0) return;
     tx.send(
@@ -535,6 +565,7 @@ class ClaimLost extends Error {}
 function add(counts: ImportCounts, judged: Judged[]): ImportCounts {
   const sum = { ...counts };
   for (const { outcome, findings } of judged) {
+    if (outcome === null) continue;
     sum.rows += 1;
     sum[outcome] += 1;
     if (outcome === 'refused' || outcome === 'duplicate') continue;

@@ -47,7 +47,7 @@ describe('a sheet', () => {
       { row: 3, cells: { name: ' 甲 ', area: '1' } },
       { row: 7, cells: { name: '乙', area: '12' } },
     ]);
-    expect(await checkSheet(workbook(sheet), shape)).toBe(2);
+    expect(await checkSheet(workbook(sheet), shape)).toEqual({ rows: 2, header: 2, ignored: [] });
   });
 
   it('is read from CSV in UTF-8 with a mark, and in GB18030', async () => {
@@ -58,6 +58,23 @@ describe('a sheet', () => {
       { row: 4, cells: { name: '丙', area: '' } },
     ]);
     expect(await all(gb)).toEqual([{ row: 2, cells: { name: '表' } }]);
+  });
+
+  it('tells the titles of its header row that are not taken, but not those that mean nothing', async () => {
+    const titles = '序 号,备注,主体名称,联系\t电话,,问题 · findings,备注';
+    expect(await checkSheet(Buffer.from(`台账,说明\n${titles}\n1,x,甲,1,多,x,x\n`), shape)).toEqual({
+      rows: 1, header: 2, ignored: ['备注', '联系 电话', '备注'],
+    });
+  }); // prettier-ignore
+
+  it('marks a row that begins with a word of sums, whatever the column', async () => {
+    const text = '序号,主体名称,面积(㎡)\n合 计,,9\n,总计:,9\n1,小计,9\n合计面积,,9\n';
+    expect((await all(Buffer.from(text))).map(({ row, total }) => [row, total])).toEqual([
+      [2, '合 计'],
+      [3, '总计:'],
+      [4, undefined],
+      [5, undefined],
+    ]);
   });
 
   it.each([

@@ -36,6 +36,8 @@ export interface SheetRow {
   row: number;
   /** The texts as they stand, by field. */
   cells: Record<string, string>;
+  /** The first text of the row, whatever its column, where that is 合计, 总计 or 小计. */
+  total?: string;
 }
 
 export interface SheetShape {
@@ -43,6 +45,21 @@ export interface SheetShape {
   headers: Record<string, string>;
   /** Fields whose column must be there. */
   required: string[];
+}
+
+/** Over what we found on each row, where we send a sheet back; sent in again, that column is not read. */
+export const findingsTitle = '问题 · findings';
+
+/** Columns that nobody takes and nobody misses: the running number means nothing in any sheet. */
+const meaningless = ['序号', findingsTitle];
+
+/** What a sheet is, without its rows. */
+export interface SheetSummary {
+  rows: number;
+  /** The row of the column titles. */
+  header: number;
+  /** Titles that no field has, at most 100 characters of each; `序号` and our own findings are none. */
+  ignored: string[];
 }
 
 /** A row as it stands in the sheet, whatever its columns are. */
@@ -58,7 +75,7 @@ interface Said {
   /** Rows as JSON. */
   rows?: string;
   end?: true;
-  count?: number;
+  summary?: SheetSummary;
   /** Columns of the widest row. */
   width?: number;
   /** In both languages. */
@@ -109,9 +126,10 @@ async function ended<Row>(reader: AsyncGenerator<Row[], Said>): Promise<Said> {
   }
 }
 
-/** Reads the whole sheet without keeping it. @returns the number of rows. @throws SheetError */
-export async function checkSheet(file: SheetFile, shape: SheetShape): Promise<number> {
-  return (await ended(reading<SheetRow>(file, shape, 0))).count ?? 0;
+/** Reads the whole sheet without keeping it. @throws SheetError */
+export async function checkSheet(file: SheetFile, shape: SheetShape): Promise<SheetSummary> {
+  const { summary } = await ended(reading<SheetRow>(file, shape, 0));
+  return summary ?? { rows: 0, header: 0, ignored: [] };
 }
 
 async function* reading<Row>(
@@ -127,6 +145,7 @@ async function* reading<Row>(
       file,
       headers: shape.headers,
       required: shape.required,
+      meaningless,
       limits: sheetLimits,
       batch,
       asTexts,

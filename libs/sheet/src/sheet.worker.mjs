@@ -5,7 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { SaxesParser } from 'saxes';
 import yauzl from 'yauzl';
 
-const { file, headers, required, limits, batch, asTexts } = workerData;
+const { file, headers, required, meaningless, limits, batch, asTexts } = workerData;
 const bytes = typeof file === 'string' ? undefined : Buffer.from(file);
 
 /** The file piece by piece: it never stands in memory whole. */
@@ -36,6 +36,7 @@ class Refused extends Error {
 
 /** `人  名 ` and `人名` are one header; full width and half width too. */
 const plain = (text) => text.normalize('NFKC').replace(/\s+/gu, '');
+const passed = new Set(meaningless.map(plain));
 const wanted = new Map(Object.entries(headers).map(([title, field]) => [plain(title), field]));
 
 function xmlOf(stream, on) {
@@ -369,7 +370,12 @@ async function readCsv(take) {
   }
 }
 
+/** What a row of sums begins with. */
+const totals = /^[合总小]\s*计\s*[::]?$/;
+
 let columns;
+let header;
+let ignored;
 /** The row that lacks the fewest of the titles, and what stands there instead. */
 let closest;
 let count = 0;
@@ -416,17 +422,24 @@ const take = {
     columns.forEach((field, index) => {
       if (field) values[field] = cells[index] ?? '';
     });
-    ready.push({ row, cells: values });
+    const first = cells.find((cell) => cell?.trim()).trim();
+    ready.push({ row, cells: values, ...(totals.test(first) ? { total: first } : {}) });
   },
   /** Looks for the row of the column titles. */
   find(row, cells) {
     const fields = Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
     const missing = required.filter((field) => !fields.includes(field));
-    if (missing.length === 0) columns = fields;
-    if (missing.length > 0) {
-      const unknown = Array.from(cells, (cell, at) =>
-        fields[at] ? '' : (cell ?? '').replace(/[\s\p{Cc}]+/gu, ' ').trim(),
-      ).filter(Boolean);
+    const unknown = Array.from(cells, (cell, at) =>
+      fields[at] ? '' : (cell ?? '').replace(/[\s\p{Cc}]+/gu, ' ').trim(),
+    ).filter(Boolean);
+    if (missing.length === 0) {
+      columns = fields;
+      header = row;
+      ignored = unknown
+        .filter((title) => !passed.has(plain(title)))
+        .slice(0, limits.columns)
+        .map((title) => title.slice(0, 100));
+    } else {
       // A title row has few texts, and the rows below the header row have no more than it has.
       const [fewer, more] = closest
         ? [missing.length - closest.missing.length, unknown.length - closest.unknown.length]
@@ -499,7 +512,7 @@ try {
   await (start.toString('latin1').startsWith('PK') ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
   while (ready.length > 0) await handOver(ready.splice(0, batch || ready.length));
-  parentPort.postMessage({ end: true, count, width });
+  parentPort.postMessage({ end: true, summary: { rows: count, header, ignored }, width });
 } catch (error) {
   parentPort.postMessage({
     refused: {
