@@ -193,3 +193,15 @@ function gb18030(text: string): Buffer {
       codes.set(decoder.decode(Uint8Array.of(high, low)), [high, low]);
   return Buffer.from([...text].flatMap((one) => (one < '\x80' ? [one.charCodeAt(0)] : codes.get(one)!)));
 } // prettier-ignore
+
+it('ends with its reason where a row brings a statement to fail, and keeps what landed before', async () => {
+  const { code, name, villages } = freshTownship();
+  const office = await county.token('office', code);
+  await county.rows('registry', `create function refuse() returns trigger language plpgsql as $$ begin raise exception using errcode = '22023'; end $$`);
+  await county.rows('registry', `create trigger refuse before insert on establishment for each row when (new.name = '绊脚石') execute function refuse()`);
+  const rows = [...Array.from({ length: 1100 }, (_, n) => `摊${n}`), '绊脚石'].map((one, n) => `${one},,${n}号,${name},${villages[0]!.name},食品摊点`);
+  const done = await land(Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n${rows.join('\n')}\n`), 'x.csv', '', office);
+  await county.rows('registry', 'drop trigger refuse on establishment');
+  expect(done).toMatchObject({ state: 'failed', failure: expect.stringMatching(/^internal: .*运维.* · .*send the file again/) as unknown, counts: { created: 1000 } });
+  expect((await land(Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n${rows.join('\n')}\n`), 'x.csv', '', office)).counts).toMatchObject({ unchanged: 1000, created: 101 });
+}, 60_000); // prettier-ignore

@@ -61,6 +61,12 @@ export function isConflict(error: unknown): boolean {
   return ['40001', '40P01'].includes((error as { code?: string }).code ?? '');
 }
 
+/** The statement itself is wrong for what it was given, or the program is: the same again fails again. */
+export function isFault(error: unknown): boolean {
+  const { code = '' } = (error ?? {}) as { code?: string };
+  return /^2[12]/.test(code) || error instanceof TypeError || error instanceof RangeError;
+}
+
 const checks = new Map<string, TypeCheck<TObject>>();
 export function checkerOf(contract: EventContract): TypeCheck<TObject> {
   let check = checks.get(contract.type);

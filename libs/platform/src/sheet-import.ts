@@ -3,7 +3,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
-import { type Caller, Database, ground, type Tx } from '#database';
+import { type Caller, Database, ground, isFault, type Tx } from '#database';
 import { checkSheet, readSheet, SheetError, type SheetFault, type SheetRow, type SheetShape, type SheetSummary } from '#sheet'; // prettier-ignore
 import { ApiProperty } from '@nestjs/swagger';
 import { v7 as uuidv7 } from 'uuid';
@@ -144,6 +144,9 @@ function ignoredColumns({ header, ignored }: SheetSummary): Judged[] {
     { row: header, outcome: null, findings: [{ column: null, rule: 'column-ignored', severity, value, repairedTo: null, remedy }] },
   ];
 } // prettier-ignore
+
+const faulty = (id: string): Bilingual =>
+  `internal: 系统在处理某一行时出错,已处理的行保留;请将导入编号 ${id} 告知运维,排除后重新上传。 · A row brought the system into trouble; what was taken before stays. Tell whoever runs the system the number of this import, ${id}, and send the file again when it is mended.`; // prettier-ignore
 
 /** Imports of one ground that may wait at once; each keeps a file of up to 50 MB. */
 const mostWaiting = 20;
@@ -393,14 +396,17 @@ export class SheetImports<Memory, Looked> implements Job {
       await this.land(caller, work.id, claim);
     } catch (error) {
       if (error instanceof ClaimLost) return true;
-      // A broken rule stays broken; after anything else the claim runs out, and the import goes on.
-      if (!(error instanceof SheetError || error instanceof DomainError)) throw error;
+      // A broken rule stays broken, and so does a fault of ours; after anything else the claim runs out, and the import goes on.
+      const rule = error instanceof SheetError || error instanceof DomainError;
+      if (!rule && !isFault(error)) throw error;
+      const failure = rule ? `${error.code}: ${error.message}` : faulty(work.id);
       await this.database.within(caller, (tx) =>
         tx.query(
           `update ${this.noun} set state = 'failed', failure = $2, finished_at = $3 where id = $1 and claim = $4`,
-          [work.id, `${error.code}: ${error.message}`, tx.now, claim],
+          [work.id, failure, tx.now, claim],
         ),
       );
+      if (!rule) throw error; // told in the log
     } finally {
       clearInterval(alive);
     }
