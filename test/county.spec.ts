@@ -165,6 +165,8 @@ describe('npm start -- --county', () => {
     const gone = /^371425101201,([^,]+),.*\n/m.exec(divisions)!;
     await writeFile(join(from, 'divisions.csv'), divisions.replace(/^371425101202,/m, '37142510120,'));
     expect(await refused('--county', '371425', '--from', from)).toMatch(/divisions\.csv, row \d+, code: "37142510120" is no code of a village; write 12 digits/);
+    process.env['SMTP_URL'] = '127.0.0.1:2525';
+    expect(await refused('--county', '371425').finally(() => delete process.env['SMTP_URL'])).toMatch(/^Foodwarden could not start: notification cannot start: set SMTP_URL \(like/);
     await writeFile(join(from, 'divisions.csv'), divisions.replace(gone[0], ''));
     await start('--from', from);
     expect(said).toContain(`kept: 1 个地方已不在 divisions.csv 中`);

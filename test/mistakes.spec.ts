@@ -75,7 +75,8 @@ describe('a body', () => {
   it.each([
     ['{"name":"a"', '第 1 行第 12 个字符处有误。 · The body is not valid JSON: see line 1, character 12.'],
     ['{"a":1,\n "b" 2}', '第 2 行第 6 个字符处有误。 · The body is not valid JSON: see line 2, character 6.'],
-    ['name=x', '请求内容不是有效的 JSON。 · The body is not valid JSON.'],
+    ['name=x', '第 1 行第 2 个字符处有误。 · The body is not valid JSON: see line 1, character 2.'],
+    ['{"a":“b”}', '第 1 行第 6 个字符处有误。引号、逗号、冒号和数字须用半角'],
     ['', '请求内容是空的,请发送 JSON。 · The body is empty: send JSON.'],
     ['{"__proto__":1}', '__proto__ 或 constructor)。 · The body has a field name that is not taken'],
   ])('%j is told to be no JSON, and where', async (body, words) => {

@@ -33,6 +33,7 @@ import { defaultAddressLimits } from '../../identity/src/identity.config.js';
 import { identity } from '../../identity/src/identity.definition.js';
 import { type Identity, openIdentity } from '../../identity/src/identity.server.js';
 import { inspection } from '../../inspection/src/inspection.definition.js';
+import { NotificationConfig } from '../../notification/src/notification.config.js';
 import { notification } from '../../notification/src/notification.definition.js';
 import { registry } from '../../registry/src/registry.definition.js';
 import { training } from '../../training/src/training.definition.js';
@@ -220,7 +221,7 @@ async function start(
   options: StartOptions,
   loads: Awaited<ReturnType<typeof readFolder<Service>>>,
 ): Promise<void> {
-  const { county, fresh } = options;
+  const { county, folder, fresh } = options;
   const at = Date.now();
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -281,6 +282,8 @@ async function start(
       say(`  ${service}: ${loaded}`);
       goOn();
     }
+    if (county && folder === sample)
+      say(`  of the sample (${sample}): --from <folder> takes the county's own`);
 
     const accounts = new AccountService();
     const open = (database: Database, one: DemoAccount): Promise<unknown> =>
@@ -447,6 +450,7 @@ try {
     throw new Error(
       'npm start is the demo, with demo accounts, and NODE_ENV is production: add --county <code>, run the services each by itself (deploy/README.md), or unset NODE_ENV.',
     );
+  new NotificationConfig({ env: { ...process.env, NOTIFICATION_KEYS: undefined } }); // a wrong one is told before anything is started
   await alone();
   refuseForeign(before, options, dataDir);
   const loads = await readFolder(options, sample, definitions);

@@ -121,6 +121,7 @@ describe('a county’s folder', () => {
     ['a code twice', changed('divisions.csv', /$/, '371425101,表白寺镇,township,371425\n'), [/ code: 371425101 stands in row 5, too; take one/]],
     ['a village under another township', changed('divisions.csv', /(371425101201,[^,]+,village),371425101/, '$1,371425102'), [/ parent: "371425102" is not above 371425101201; write 371425101\.$/]],
     ['broken JSON', changed('policies.json', '"division": "371425",', '"division": "371425"'), [/^policies\.json 第 4 行第 3 个字符处不是有效的 JSON,.* · policies\.json, row 4, character 3: this is no JSON; look for a comma/]],
+    ['Chinese quotation marks', changed('policies.json', '"establishments": 40', '"establishments": “40”'), [/^policies\.json 第 \d+ 行第 \d+ 个字符处不是有效的 JSON,该处是全角字符.* · .*what stands there is full width/]],
     ['a word for a number', changed('policies.json', '"establishments": 40', '"establishments": "forty"'), [/^policies\.json 的 \/assignment\/caps\/0\/establishments 是 "forty",请改为整数.* · policies\.json: \/assignment\/caps\/0\/establishments is "forty"; write a whole number of at least 1\.$/]],
     ['no version', changed('policies.json', /("code": "visit-frequency",\s*)"version": 1,/, '$1'), [/^policies\.json 缺少 \/visit\/version,.* lacks \/visit\/version: write a whole number/]],
     ['a tier that is none', changed('policies.json', '"tier": "A"', '"tier": "E"'), [/ \/visit\/tiers\/0\/tier is "E"; write "A" or "B" or "C" or "D"\.$/]],

@@ -34,7 +34,8 @@ npm start -- --county 371425    a county for real use
   --port <n>          where it listens; without it 8080, for the demo the next that is free
   --fresh             starts over: what the data folder holds is thrown away
   --county <code>     real use, for the county of this code of 6 digits; the same at each start
-  --from <folder>     its ${files.join(', ')}; at the first start, and when they have changed
+  --from <folder>     its ${files.join(', ')}; at the first start (without it the sample's, where
+                      it is that county), and when they have changed
   --host <address>    the address of this machine that it listens on; without it 127.0.0.1
   --url <address>     the public address, https://…, of a proxy with a certificate before it; kept until another is given, none forgets it
   --reset-admin       tells a new one-time password for the account admin

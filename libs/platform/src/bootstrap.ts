@@ -28,7 +28,7 @@ import { OidcGuard, traceIdOf } from './auth.js';
 import { Apart } from './apart.js';
 import { Arrivals } from './arrivals.js';
 import { busFrom, type Config, configFrom, defaultRequestTimeoutMs } from './config.js';
-import { openContext, PlatformModule, type ServiceDefinition } from './context.js';
+import { openContext, PlatformModule, type ServiceDefinition, StartLogger } from './context.js';
 import { completed, describeRules } from './openapi.js';
 import {
   EtagInterceptor,
@@ -47,6 +47,7 @@ import { FileSweep } from './file-sweep.js';
 import { Housekeeping } from './housekeeping.js';
 import { isHeavy, type Job, Jobs } from './jobs.js';
 import { defaultLimits, LimitGuard } from './limits.js';
+import { jsonFaultOf } from './json-fault.js';
 import { DomainError } from './problem.js';
 import { Served } from './served.js';
 
@@ -99,24 +100,19 @@ function takeJsonAlone(fastify: FastifyInstance): void {
   });
 }
 
-/** Why a text is no JSON and where, as far as the parser tells; what it quotes of the body is left out. */
+/** Why a text is no JSON, and where; nothing of it is quoted. */
 export function notJson(text: string): DomainError {
   if (text.trim() === '')
     return new DomainError('bad-request', '请求内容是空的,请发送 JSON。 · The body is empty: send JSON.');
-  let said: string;
   try {
     JSON.parse(text);
     // Fastify's parser refuses what would reach into prototypes.
     return new DomainError('bad-request', '请求内容含有不允许的字段名(__proto__ 或 constructor)。 · The body has a field name that is not taken (__proto__ or constructor).');
-  } catch (error) {
-    said = (error as Error).message;
+  } catch {
+    const { row, column, wide } = jsonFaultOf(text);
+    const [zh, en] = wide ? ['引号、逗号、冒号和数字须用半角(英文输入法)。', ' Quotation marks, commas, colons and digits are the ASCII ones.'] : ['', ''];
+    return new DomainError('bad-request', `请求内容不是有效的 JSON:第 ${row} 行第 ${column} 个字符处有误。${zh} · The body is not valid JSON: see line ${row}, character ${column}.${en}`);
   }
-  const at = /end of JSON/.test(said) ? text.length : Number(/ at position (\d+)/.exec(said)?.[1] ?? NaN);
-  const lines = text.slice(0, at).split('\n');
-  const [line, column] = [lines.length, (lines.at(-1)?.length ?? 0) + 1];
-  return new DomainError('bad-request', Number.isNaN(at)
-    ? '请求内容不是有效的 JSON。 · The body is not valid JSON.'
-    : `请求内容不是有效的 JSON:第 ${line} 行第 ${column} 个字符处有误。 · The body is not valid JSON: see line ${line}, character ${column}.`);
 } // prettier-ignore
 
 /** Starts one service: HTTP first (health tells the truth), NATS whenever it is there. */
@@ -168,8 +164,9 @@ export async function startService(
     },
   });
   const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, {
-    logger: ['error', 'warn'],
+    logger: new StartLogger({ logLevels: ['error', 'warn'] }),
     bodyParser: false,
+    abortOnError: false, // who starts it says why it did not start, and stops what else it started
   });
   app.setGlobalPrefix(`api/${service}/v1`);
   const limit = new LimitGuard(config.limits ?? defaultLimits);

@@ -3,6 +3,7 @@ import { Database, type Migration } from '#database';
 import { filesOf, FileStore } from '#files';
 import { Applier } from '#messaging';
 import {
+  ConsoleLogger,
   type DynamicModule,
   type INestApplicationContext,
   Module,
@@ -60,6 +61,13 @@ export class PlatformModule {
   }
 }
 
+/** What keeps a service from starting is said once, by whoever starts it. */
+export class StartLogger extends ConsoleLogger {
+  override error(message: unknown, ...more: [stackOrContext?: string, context?: string]): void {
+    if (more.at(-1) !== 'ExceptionHandler') super.error(message, ...more);
+  }
+}
+
 /** A service without its routes and its bus: for a step, or for work apart from it. */
 export async function openContext(
   definition: ServiceDefinition,
@@ -73,7 +81,7 @@ export async function openContext(
   const applier = new Applier(service, database, handlerLimitMs);
   @Module({ imports: [module, PlatformModule.with(database, applier, filesOf(files, service), served, new Arrivals(), env)] })
   class Root {}
-  const app = await NestFactory.createApplicationContext(Root, { logger: ['error'] });
+  const app = await NestFactory.createApplicationContext(Root, { logger: new StartLogger({ logLevels: ['error'] }), abortOnError: false });
   return {
     database, applier, app,
     close: async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Database } from '#database';
 import { type Static, type TSchema } from '@sinclair/typebox';
 import { Value, ValueErrorType } from '@sinclair/typebox/value';
+import { jsonFaultOf } from './json-fault.js';
 import { type Bilingual } from './problem.js';
 
 /** What a service has read of a county's folder and found right; nothing of it is loaded yet. */
@@ -63,12 +64,13 @@ export async function readJson<T extends TSchema>(folder: string, name: string, 
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    const at = Number(/at position (\d+)/.exec((error as Error).message)?.[1] ?? text.length);
-    const before = text.slice(0, at).split('\n');
-    const [row, column] = [before.length, (before.at(-1)?.length ?? 0) + 1];
+  } catch {
+    const { row, column, wide } = jsonFaultOf(text);
+    const [zh, en] = wide
+      ? ['该处是全角字符,引号、逗号、冒号和数字须用半角(英文输入法)', 'what stands there is full width; quotation marks, commas, colons and digits are the ASCII ones']
+      : ['请检查该处或前一行的逗号、引号和括号', 'look for a comma, a quotation mark or a bracket there or in the row before'];
     throw new FolderError([
-      `${name} 第 ${row} 行第 ${column} 个字符处不是有效的 JSON,请检查该处或前一行的逗号、引号和括号。 · ${name}, row ${row}, character ${column}: this is no JSON; look for a comma, a quotation mark or a bracket there or in the row before.`,
+      `${name} 第 ${row} 行第 ${column} 个字符处不是有效的 JSON,${zh}。 · ${name}, row ${row}, character ${column}: this is no JSON; ${en}.`,
     ]);
   }
   const faults = faultsOf(name, '', shape, value);
