@@ -80,7 +80,11 @@ export class EstablishmentService {
     if (newlyMeant(before, establishment)) await this.checkAlone(tx, establishment);
     establishment.retier(await policyOf(tx, TierRule, establishment.division));
     const { affected } = await tx.manager.update(Establishment, { id, version }, establishment);
-    if (affected !== 1) throw staleVersion(await this.one(tx, id)); // somebody changed it meanwhile
+    if (affected !== 1)
+      throw new DomainError(
+        'stale-version',
+        '其间已被他人修改,请重新读取后再提交。 · Somebody changed it meanwhile: read it again, then repeat.',
+      );
     if (renamed(before, establishment)) keepNames(tx, [establishment]);
     const step = { subject: establishment, before, after: establishment };
     await logChanges(tx, 'establishment', [step], reason);
