@@ -26,6 +26,18 @@ fastify.post('/create', async (request, reply) => {
       division,
     ]);
     await client.query(
+      `with township as materialized (select pg_advisory_xact_lock_shared(7036, $2::int))
+       select pg_advisory_xact_lock(key) from township,
+         (select distinct hashtextextended(part, 7035) as key from unnest($1::text[]) as part order by 1) as keys`,
+      [[`n ${division} ${name}`], Number(division.slice(0, 9))],
+    );
+    await client.query(
+      `select id from establishment where status <> 'closed' and uscc = $1
+       union all select id from establishment where status <> 'closed' and licence = $2
+       union all select id from establishment where status <> 'closed' and division = $3 and name = $4`,
+      [null, null, division, name],
+    );
+    await client.query(
       `select code, version, body from policy where code = $1 and starts_with($2, division) order by length(division) desc, version desc limit 1`,
       ['tier-rule', division],
     );
