@@ -16,7 +16,7 @@ import {
 import { calledAlike, type Identity, knownOf, NearNames, takeTownships } from './identity.js';
 import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
-import { licenceFits, normaliseLicence } from './licence.js';
+import { licenceFits, normaliseLicence, saysNone } from './licence.js';
 import { keepNames, renamed } from './name-search.js';
 import { decideTier, TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
@@ -65,6 +65,7 @@ export const rules = {
   'village-short-name': ['repaired', '已补全村(社区)名称 · the village’s full name was put in'],
   'coordinates-swapped': ['repaired', '经纬度已对调 · latitude and longitude were swapped back'],
   'number-unit': ['repaired', '已取其中的数值,去掉单位和“约”“左右” · the number was taken without its unit and 约 or 左右'],
+  'no-number': ['repaired', '已视为空:没有编号的不必填写“无”“办理中”“/”等 · taken as empty: where there is no number, nothing need be written, neither 无 nor 办理中 nor a stroke'],
   'licence-check-digit': ['warned', '请对照证照核对编号:JY、SC 后为 14 位数字,末位为校验位 · compare the number with the licence: 14 digits follow JY or SC, the last checks the others'],
   'formula-text': ['warned', '名称以公式符号开头,已按文本保存 · kept as text, though it starts like a formula'],
   'area-missing': ['warned', '请补充经营面积,包保等级由它决定 · add the area: it decides the tier'],
@@ -349,13 +350,20 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
   const address = text('address').trim();
   if ([...address].length > 300) find('text-too-long', 'address', address);
 
-  const given = text('uscc').trim();
+  /** A number as it is written; where a word or a stroke says that there is none, nothing. */
+  const numbered = (field: 'uscc' | 'licence'): string => {
+    const written = text(field).trim();
+    if (!saysNone(normaliseLicence(written))) return written;
+    find('no-number', field, written);
+    return '';
+  };
+  const given = numbered('uscc');
   const uscc = normaliseUscc(given);
   if (given.normalize('NFKC') !== given) find('uscc-width', 'uscc', given, uscc);
   if (/[a-z]/.test(given.normalize('NFKC'))) find('uscc-case', 'uscc', given, uscc);
   if (uscc !== '' && !isUscc(uscc)) find('uscc-check-digit', 'uscc', given);
 
-  const licence = normaliseLicence(text('licence'));
+  const licence = normaliseLicence(numbered('licence'));
   if (licence !== '' && !licenceFits(licence)) find('licence-check-digit', 'licence', text('licence'));
   if (licence.length > 40) find('text-too-long', 'licence', licence);
 

@@ -1,0 +1,108 @@
+import { type Finding } from '#platform';
+import { type Answer, County, freshTownship, type Landed, type Township } from '#testing';
+import { registry } from '../src/registry.definition.js';
+
+/** Cells that say nothing: empty ones, and what people write in place of nothing. */
+
+let county: County;
+let town: Township;
+let office: string;
+beforeAll(async () => {
+  county = await County.start([registry]);
+}, 60_000);
+beforeEach(async () => {
+  town = freshTownship();
+  office = await county.token('office', town.code);
+});
+afterEach(() => county.quiet(), 15_000);
+afterAll(() => county.stop());
+
+const head = '序号,主体名称,统一社会信用代码,许可证(登记证)编号,经营场所,所属乡镇(街道),所属村(社区),主体业态,经营面积(㎡),就餐人数'; // prettier-ignore
+/** Cells of rows; `@` stands for the township and its first village. */
+const csv = (rows: string[], titles = head): Buffer =>
+  Buffer.from(`${titles}\n${rows.map((row) => `${row.replace('@', `${town.name},${town.villages[0]!.name}`)}\n`).join('')}`); // prettier-ignore
+const land = (file: Buffer, query = ''): Promise<Landed> =>
+  county.land('registry', `/v1/ledger-imports${query}`, office, file, 'x.csv');
+const findingsOf = ({ id }: Landed): Promise<Finding[]> =>
+  county.every<Finding>('registry', `/v1/ledger-imports/${id}/findings`, office);
+const call = (method: string, path: string, body: object, headers = {}): Promise<Answer> =>
+  county.call('registry', method, path, { token: office, body, headers });
+
+describe('a word or a stroke in place of a number', () => {
+  const words = [
+    '无',
+    '暂无',
+    '没有',
+    '办理中',
+    '正在办理',
+    '未办理',
+    '-',
+    '—',
+    '－',
+    '/',
+    '\\',
+    'N/A',
+    'n/a',
+    ' 无 ',
+    '--',
+  ];
+
+  it('is taken as empty and told, so that the stalls of a market stay apart', async () => {
+    const rows = words.flatMap((word, n) => [
+      `,摊${n},,${word},大集,@,食品摊点,,`,
+      `,店${n},${word},,大集,@,食品摊点,,`,
+    ]);
+    const landed = await land(csv(rows));
+    expect(landed.counts).toMatchObject({
+      created: rows.length,
+      repaired: rows.length,
+      refused: 0,
+      warned: 0,
+    });
+    const found = await findingsOf(landed);
+    expect(found.map(({ rule, column, value }) => [rule, column, value])).toEqual(
+      words.flatMap((word) =>
+        ['许可证(登记证)编号', '统一社会信用代码'].map((column) => [
+          'no-number',
+          column,
+          word.trim(),
+        ]),
+      ),
+    );
+    expect(found[0]).toMatchObject({
+      severity: 'repaired',
+      repairedTo: null,
+      remedy: expect.stringContaining('已视为空') as unknown,
+    });
+    const shops = await county.every<object>('registry', '/v1/establishments', office);
+    expect(shops).toEqual(
+      rows.map(() => expect.objectContaining({ uscc: null, licence: null }) as unknown),
+    );
+  }, 60_000);
+
+  it('erases nothing that is known', async () => {
+    await land(csv(['1,甲店,91371425MA3CM4AM88,JY13101140093802,一号,@,食品摊点,,']));
+    const landed = await land(csv(['1,甲店,91371425MA3CM4AM88,无,一号,@,食品摊点,,']));
+    expect(landed.counts).toMatchObject({ unchanged: 1, repaired: 1 });
+  }, 60_000);
+
+  it('is no licence of a form, nor a code', async () => {
+    const body = { division: town.villages[0]!.code, name: '甲店', address: '一号', kind: 'stall' };
+    for (const [field, code] of [
+      ['licence', 'licence-form'],
+      ['uscc', 'uscc-check-digit'],
+    ] as const)
+      for (const given of words.flatMap((word) => [word, word.repeat(4)])) {
+        const answer = await call('POST', '/v1/establishments', { ...body, [field]: given });
+        expect([answer.status, answer.body]).toMatchObject([
+          422,
+          {
+            code,
+            errors: [
+              { pointer: `/${field}`, remedy: expect.stringContaining('没有则不填') as unknown },
+            ],
+          },
+        ]);
+      }
+  });
+});
