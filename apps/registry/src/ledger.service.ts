@@ -70,7 +70,7 @@ export const rules = {
   'formula-text': ['warned', '名称以公式符号开头,已按文本保存 · kept as text, though it starts like a formula'],
   'area-missing': ['warned', '请补充经营面积,包保等级由它决定 · add the area: it decides the tier'],
   'number-unreadable': ['warned', '该数值无法识别,已留空 · the number cannot be read and was left out'],
-  'uscc-check-digit': ['refused', '请对照营业执照核对代码 · compare the code with the business licence'],
+  'uscc-check-digit': ['refused', '须为 18 位且校验位正确,请对照营业执照核对,没有则留空 · it has 18 characters, the last of which checks the others: compare it with the business licence; leave it empty where there is none'],
   'village-unknown': ['refused', '本乡镇无此村(社区),请改正 · the township has no such village: correct it'],
   'village-ambiguous': ['refused', '有多个同名村(社区),请写全称 · several villages fit: write the full name'],
   'township-missing': ['refused', '请填写本辖区的乡镇(街道) · fill in a township of your ground'],

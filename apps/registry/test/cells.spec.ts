@@ -106,3 +106,10 @@ describe('a word or a stroke in place of a number', () => {
       }
   });
 });
+
+it('says of a wrong credit code that it is left empty where there is none', async () => {
+  const landed = await land(csv(['1,甲店,无证,,一号,@,食品摊点,,', '2,乙店,9137,,二号,@,食品摊点,,']));
+  expect(landed.counts).toMatchObject({ refused: 2 });
+  const told = { rule: 'uscc-check-digit', severity: 'refused', remedy: expect.stringMatching(/没有则留空 · .*leave it empty where there is none/) as unknown };
+  expect(await findingsOf(landed)).toMatchObject([{ ...told, value: '无证' }, { ...told, value: '9137' }]);
+}, 60_000); // prettier-ignore
