@@ -253,6 +253,8 @@ function look(row, divisions, box) {
   const diners = numberOf(row.diners);
   if ((kind === 'catering' || kind === 'sale') && areaSquareMetres === null)
     find('area-missing', '经营面积(㎡)', row.area);
+  if ((kind === 'canteen' || kind === 'group-meal') && diners === null)
+    find('diners-missing', '就餐人数', row.diners);
 
   const establishment = {
     row: row.row,

@@ -82,6 +82,7 @@ export const rules = {
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
   'row-updated': ['noted', '本行更改了已登记的主体 · the row changed an establishment that is there'],
   'like-another': ['noted', '另有信用代码相同、或同村名称几乎相同的主体。确为两家则无需处理;如为同一家,请关闭新登记的一户,并用 PATCH /establishments/{id} 变更原有的 · another has the same credit code, or nearly the same name in its village. If they are two, nothing is to be done; if they are one, close the new one and change the other by PATCH /establishments/{id}'],
+  'diners-missing': ['noted', '请补充就餐人数,包保等级由它决定;现按人数不详定级 · add the number of diners: it decides the tier, which is now the one for an unknown number'],
   'row-total': ['noted', '合计行,不作为主体登记,也不计入行数 · a row of sums: no establishment, and not counted'],
 } as const satisfies RowRules; // prettier-ignore
 type Rule = keyof typeof rules;
@@ -391,8 +392,11 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
     find('coordinates-swapped', 'latitude', `${longitude}, ${latitude}`, `${latitude}, ${longitude}`);
   }
 
-  if (kind && decideTier(ground.rule, { kind, area, diners, large: false }).warning === 'area-missing')
-    find('area-missing', 'area', text('area'));
+  const missing = kind && decideTier(ground.rule, { kind, area, diners, large: false }).warning;
+  if (missing) {
+    const field = missing === 'area-missing' ? 'area' : 'diners';
+    find(missing, field, text(field));
+  }
   const refused = findings.some(({ severity }) => severity === 'refused');
   if (refused || !kind || !village) return { said: null, findings };
   return {

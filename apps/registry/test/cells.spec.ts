@@ -113,3 +113,12 @@ it('says of a wrong credit code that it is left empty where there is none', asyn
   const told = { rule: 'uscc-check-digit', severity: 'refused', remedy: expect.stringMatching(/没有则留空 · .*leave it empty where there is none/) as unknown };
   expect(await findingsOf(landed)).toMatchObject([{ ...told, value: '无证' }, { ...told, value: '9137' }]);
 }, 60_000); // prettier-ignore
+
+it('tells where the diners are missing that decide the tier, and counts no warning', async () => {
+  const landed = await land(csv(['1,甲,,,一号,@,学校食堂,,', '2,乙,,,二号,@,集体用餐配送单位,,', '3,丙,,,三号,@,学校食堂,,600', '4,丁,,,四号,@,食品摊点,,', '5,戊,,,五号,@,餐饮服务,,']));
+  expect(landed.counts).toMatchObject({ created: 5, warned: 1 });
+  const missing = { rule: 'diners-missing', severity: 'noted', column: '就餐人数', value: '', remedy: expect.stringContaining('请补充就餐人数') as unknown };
+  expect(await findingsOf(landed)).toMatchObject([{ ...missing, row: 2 }, { ...missing, row: 3 }, { row: 6, rule: 'area-missing', severity: 'warned' }]);
+  const body = { division: town.villages[0]!.code, name: '己', address: '六号', kind: 'canteen' };
+  expect((await call('POST', '/v1/establishments', body)).body).toMatchObject({ tier: 'C', tierDecision: { warning: 'diners-missing' } });
+}, 60_000); // prettier-ignore

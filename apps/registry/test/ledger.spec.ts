@@ -89,6 +89,7 @@ it('lands cells that say nothing as the oracle says', async () => {
     ...['无', '暂无', '办理中', '／', '——'].flatMap((none) => [{ licence: none }, { uscc: none }]),
     { uscc: '无', licence: ' n/a ' },
     { uscc: '无证' },
+    ...['学校食堂', '集体用餐配送单位'].flatMap((kind) => [{ kind }, { kind, diners: '30' }]),
   ].map((cells, n) => ({ ...base, name: `摊${n}`, ...cells, row: n + 2 }));
   const expected = expectImport(rows, await readDivisions(divisions));
   const cellsOf = ({ name, uscc, licence, address, township, village, kind, area, diners, latitude, longitude }: (typeof rows)[0]): string[] =>
