@@ -52,8 +52,15 @@ const REPAIRS = new Set([
   'name-spaces',
   'coordinates-swapped',
   'no-number',
+  'coordinates-zero',
 ]);
-const WARNINGS = new Set(['licence-check-digit', 'formula-text', 'area-missing']);
+const WARNINGS = new Set([
+  'licence-check-digit',
+  'formula-text',
+  'area-missing',
+  'address-missing',
+  'coordinates-outside',
+]);
 
 /** The key of `*.planted.json` that each rule answers to; the second premises and the repeated rows are counted apart. */
 const PLANTED = {
@@ -196,6 +203,8 @@ function look(row, divisions, box) {
   else if (name !== row.name) find('name-spaces', '主体名称', row.name, name);
   if (/^[=+\-@]/.test(name)) find('formula-text', '主体名称', row.name);
 
+  if (row.address.trim() === '') find('address-missing', '经营场所', row.address);
+
   const numberIn = (column, title) => {
     if (!saysNoNumber(row[column])) return row[column].trim();
     find('no-number', title, row[column]);
@@ -234,12 +243,13 @@ function look(row, divisions, box) {
 
   let latitude = numberOf(row.latitude);
   let longitude = numberOf(row.longitude);
-  if (
-    latitude !== null &&
-    longitude !== null &&
-    !inBox(latitude, longitude, box) &&
-    inBox(longitude, latitude, box)
-  ) {
+  const given = latitude !== null && longitude !== null;
+  if (given && latitude === 0 && longitude === 0) {
+    latitude = longitude = null;
+    find('coordinates-zero', '纬度(WGS84)', `${row.latitude}, ${row.longitude}`);
+  } else if (given && !inBox(latitude, longitude, box) && !inBox(longitude, latitude, box)) {
+    find('coordinates-outside', '纬度(WGS84)', `${row.latitude}, ${row.longitude}`);
+  } else if (given && !inBox(latitude, longitude, box)) {
     [latitude, longitude] = [longitude, latitude];
     find(
       'coordinates-swapped',

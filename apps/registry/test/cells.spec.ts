@@ -122,3 +122,38 @@ it('tells where the diners are missing that decide the tier, and counts no warni
   const body = { division: town.villages[0]!.code, name: '己', address: '六号', kind: 'canteen' };
   expect((await call('POST', '/v1/establishments', body)).body).toMatchObject({ tier: 'C', tierDecision: { warning: 'diners-missing' } });
 }, 60_000); // prettier-ignore
+
+it('warns of a row without an address, and keeps the address that is known', async () => {
+  const uscc = '91371425MA3CM4AM88';
+  const missing = { column: '经营场所', rule: 'address-missing', severity: 'warned', value: '', remedy: expect.stringContaining('请补充经营场所') as unknown };
+  const landed = await land(csv([`1,甲店,${uscc},,一号,@,食品摊点,5,`, '2,乙店,,, ,@,食品摊点,,']));
+  expect(landed.counts).toMatchObject({ created: 2, warned: 1 });
+  expect(await findingsOf(landed)).toMatchObject([{ ...missing, row: 3 }]);
+  const later = await land(csv([`1,甲店,${uscc},,,@,食品摊点,5,`, `2,甲店,${uscc},,,@,食品摊点,6,`]));
+  expect(later.counts).toMatchObject({ unchanged: 1, updated: 1, warned: 2 });
+  const [shop] = await county.every<object>('registry', `/v1/establishments?uscc=${uscc}`, office);
+  expect(shop).toMatchObject({ address: '一号', area: 6 });
+}, 60_000); // prettier-ignore
+
+it('asks for the village where the cell is empty, and for another where it is unknown', async () => {
+  const landed = await land(csv(['', '无此村'].map((village, n) => `${n},店${n},,,${n}号,${town.name},${village},食品摊点,,`)));
+  const refused = { rule: 'village-unknown', severity: 'refused' };
+  expect(await findingsOf(landed)).toMatchObject([
+    { ...refused, value: '', remedy: '请填写所属村(社区) · fill in the village' },
+    { ...refused, value: '无此村', remedy: '本乡镇无此村(社区),请改正 · the township has no such village: correct it' },
+  ]);
+}, 60_000); // prettier-ignore
+
+it('takes the coordinates 0, 0 as not given, and warns of those outside the county', async () => {
+  const titles = `${head},纬度(WGS84),经度(WGS84)`;
+  const pairs = ['0,0', '0.0,0', '39.9,116.4', '36.79,116.76', ','];
+  const landed = await land(csv(pairs.map((pair, n) => `${n},店${n},,,${n}号,@,食品摊点,,,${pair}`), titles));
+  expect(landed.counts).toMatchObject({ created: 5, repaired: 2, warned: 1 });
+  const zero = { rule: 'coordinates-zero', severity: 'repaired', value: '0, 0', repairedTo: null };
+  expect(await findingsOf(landed)).toMatchObject([
+    { ...zero, row: 2 }, { ...zero, row: 3 }, { row: 4, rule: 'coordinates-outside', severity: 'warned', value: '39.9, 116.4' },
+  ]);
+  const shops = await county.every<{ name: string; latitude: number | null; longitude: number | null }>('registry', '/v1/establishments', office);
+  const places = new Map(shops.map(({ name, latitude, longitude }) => [name, [latitude, longitude]]));
+  expect(pairs.map((_, n) => places.get(`店${n}`))).toEqual([[null, null], [null, null], [39.9, 116.4], [36.79, 116.76], [null, null]]);
+}, 60_000); // prettier-ignore

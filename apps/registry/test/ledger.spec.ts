@@ -89,6 +89,12 @@ it('lands cells that say nothing as the oracle says', async () => {
     ...['无', '暂无', '办理中', '／', '——'].flatMap((none) => [{ licence: none }, { uscc: none }]),
     { uscc: '无', licence: ' n/a ' },
     { uscc: '无证' },
+    { address: ' ' },
+    { village: '' },
+    ...['0,0', '36.79,116.76', '116.76,36.79', '0,116.76', '39.9,116.4', '36.79,'].map((pair) => ({
+      latitude: pair.split(',')[0]!,
+      longitude: pair.split(',')[1]!,
+    })),
     ...['学校食堂', '集体用餐配送单位'].flatMap((kind) => [{ kind }, { kind, diners: '30' }]),
   ].map((cells, n) => ({ ...base, name: `摊${n}`, ...cells, row: n + 2 }));
   const expected = expectImport(rows, await readDivisions(divisions));
