@@ -57,6 +57,15 @@ export const shape: SheetShape = {
 /** The kinds as the sheet takes them. */
 const kindWords = Object.keys(kindOf).join('、');
 
+const titles = (some: readonly string[]): string => some.map((field) => title[field as Field]).join('、'); // prettier-ignore
+const optional = fields.filter((field) => !shape.required.includes(field));
+const filled = titles(['name', 'township', 'village', 'kind']);
+/** Which columns and kinds a ledger has, for whoever writes one. */
+export const columns = {
+  zh: `必须有的列:${titles(shape.required)};可以有的列:${titles(optional)}。次序不限,其他列不录入;其中${filled}的单元格不能为空。主体业态填十种之一:${kindWords}。`,
+  en: `Columns that there must be: ${titles(shape.required)}; that there may be: ${titles(optional)}. They stand in any order, and no others are taken; the cells of ${filled} must not be empty. ${title.kind} is one of ten: ${kindWords}.`,
+};
+
 /** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
 export const rules = {
   'name-spaces': ['repaired', '已去掉名称首尾空格 · spaces around the name were dropped'],

@@ -1,5 +1,7 @@
 import { type Finding } from '#platform';
 import { type Answer, County, freshTownship, type Landed, type Township } from '#testing';
+import { kindNames } from '../src/kind-names.js';
+import { title } from '../src/ledger.service.js';
 import { registry } from '../src/registry.definition.js';
 
 /** Cells that say nothing: empty ones, and what people write in place of nothing. */
@@ -156,4 +158,16 @@ it('takes the coordinates 0, 0 as not given, and warns of those outside the coun
   const shops = await county.every<{ name: string; latitude: number | null; longitude: number | null }>('registry', '/v1/establishments', office);
   const places = new Map(shops.map(({ name, latitude, longitude }) => [name, [latitude, longitude]]));
   expect(pairs.map((_, n) => places.get(`店${n}`))).toEqual([[null, null], [null, null], [39.9, 116.4], [36.79, 116.76], [null, null]]);
+}, 60_000); // prettier-ignore
+
+it('may be empty where the document does not forbid it: it names every column and kind, in both languages', async () => {
+  const document = (await county.call('registry', 'GET', '/openapi.json')).body as { paths: Record<string, { post: { description: string } }> };
+  const [zh, en] = document.paths['/api/registry/v1/ledger-imports']!.post.description.split(' · ');
+  for (const word of [...Object.values(title), ...Object.values(kindNames)]) expect([zh, en]).toEqual([expect.stringContaining(word), expect.stringContaining(word)]);
+  const [, listed] = /其中(.*?)的单元格不能为空/.exec(zh!)!;
+  const full = { [title.name]: '甲店', [title.uscc]: '', [title.address]: '', [title.township]: town.name, [title.village]: town.villages[0]!.name, [title.kind]: '食品摊点' };
+  for (const empty of Object.keys(full)) {
+    const landed = await land(csv([Object.values({ ...full, [empty]: '' }).join()], Object.keys(full).join()), '?dryRun=true');
+    expect([empty, landed.counts]).toMatchObject([empty, { refused: listed!.split('、').includes(empty) ? 1 : 0 }]);
+  }
 }, 60_000); // prettier-ignore
