@@ -51,8 +51,16 @@ const REPAIRS = new Set([
   'village-short-name',
   'name-spaces',
   'coordinates-swapped',
+  'no-number',
+  'coordinates-zero',
 ]);
-const WARNINGS = new Set(['licence-check-digit', 'formula-text', 'area-missing']);
+const WARNINGS = new Set([
+  'licence-check-digit',
+  'formula-text',
+  'area-missing',
+  'address-missing',
+  'coordinates-outside',
+]);
 
 /** The key of `*.planted.json` that each rule answers to; the second premises and the repeated rows are counted apart. */
 const PLANTED = {
@@ -127,6 +135,15 @@ export function licenceIsValid(number) {
   return (11 - product) % 10 === Number(number[15]);
 }
 
+/** A cell that says that there is no number: in a word that ledgers have for it, or in strokes alone. */
+function saysNoNumber(cell) {
+  const bare = cell.normalize('NFKC').replace(/\s/g, '').toUpperCase();
+  return (
+    ['无', '暂无', '没有', '办理中', '正在办理', '未办理', 'N/A'].includes(bare) ||
+    (bare !== '' && [/[-–—]/g, /[/\\]/g].some((stroke) => bare.replace(stroke, '') === ''))
+  );
+}
+
 /** A village's name without the kind of its committee: 崔许村委会 → 崔许, 永泰社区居民委员会 → 永泰. */
 const stemOf = (name) =>
   name.replace(/(社区居民委员会|社区居委会|居民委员会|居委会|村民委员会|村委会)$/, '');
@@ -186,13 +203,21 @@ function look(row, divisions, box) {
   else if (name !== row.name) find('name-spaces', '主体名称', row.name, name);
   if (/^[=+\-@]/.test(name)) find('formula-text', '主体名称', row.name);
 
-  const halfWidth = row.uscc.normalize('NFKC').trim();
+  if (row.address.trim() === '') find('address-missing', '经营场所', row.address);
+
+  const numberIn = (column, title) => {
+    if (!saysNoNumber(row[column])) return row[column].trim();
+    find('no-number', title, row[column]);
+    return '';
+  };
+  const code = numberIn('uscc', '统一社会信用代码');
+  const halfWidth = code.normalize('NFKC');
   const uscc = halfWidth.toUpperCase();
-  if (halfWidth !== row.uscc.trim()) find('uscc-width', '统一社会信用代码', row.uscc, uscc);
+  if (halfWidth !== code) find('uscc-width', '统一社会信用代码', row.uscc, uscc);
   if (uscc !== halfWidth) find('uscc-case', '统一社会信用代码', row.uscc, uscc);
   if (uscc !== '' && !usccIsValid(uscc)) find('uscc-check-digit', '统一社会信用代码', row.uscc);
 
-  const licence = row.licence.normalize('NFKC').trim().toUpperCase();
+  const licence = numberIn('licence', '许可证(登记证)编号').normalize('NFKC').toUpperCase();
   if (licence !== '' && !licenceIsValid(licence))
     find('licence-check-digit', '许可证(登记证)编号', row.licence);
 
@@ -218,12 +243,13 @@ function look(row, divisions, box) {
 
   let latitude = numberOf(row.latitude);
   let longitude = numberOf(row.longitude);
-  if (
-    latitude !== null &&
-    longitude !== null &&
-    !inBox(latitude, longitude, box) &&
-    inBox(longitude, latitude, box)
-  ) {
+  const given = latitude !== null && longitude !== null;
+  if (given && latitude === 0 && longitude === 0) {
+    latitude = longitude = null;
+    find('coordinates-zero', '纬度(WGS84)', `${row.latitude}, ${row.longitude}`);
+  } else if (given && !inBox(latitude, longitude, box) && !inBox(longitude, latitude, box)) {
+    find('coordinates-outside', '纬度(WGS84)', `${row.latitude}, ${row.longitude}`);
+  } else if (given && !inBox(latitude, longitude, box)) {
     [latitude, longitude] = [longitude, latitude];
     find(
       'coordinates-swapped',
@@ -237,6 +263,8 @@ function look(row, divisions, box) {
   const diners = numberOf(row.diners);
   if ((kind === 'catering' || kind === 'sale') && areaSquareMetres === null)
     find('area-missing', '经营面积(㎡)', row.area);
+  if ((kind === 'canteen' || kind === 'group-meal') && diners === null)
+    find('diners-missing', '就餐人数', row.diners);
 
   const establishment = {
     row: row.row,

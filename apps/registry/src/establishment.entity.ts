@@ -112,7 +112,7 @@ export class Establishment {
   @ApiProperty({
     type: Object,
     description:
-      '等级由哪一版规则的哪一条决定 · which line of which version of the rule decided the tier',
+      '等级由哪一版规则的哪一条决定。加载新版规则后,已登记的主体保持原等级,`ruleVersion` 不变;其下一次变更(PATCH,或台账中有改动的行)时才按最新一版判定,内容未变的 PATCH 也算。撤销导入时恢复原等级 · which line of which version of the rule decided the tier. A new version of the rule leaves the tiers of those that are registered, and their `ruleVersion`, as they are: each is decided by the newest version at its next change (a PATCH, even one that says what is there, or a row of a ledger that changes something). The undo of an import brings back the tier from before',
     example: {
       tier: 'C',
       rule: 'tier-rule',

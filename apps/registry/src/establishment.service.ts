@@ -20,7 +20,7 @@ import {
 } from './establishment.controller.js';
 import { Establishment, insertEstablishments } from './establishment.entity.js';
 import { type Identity, knownAs, newlyMeant, remedyOfShared, takeIdentity } from './identity.js';
-import { normaliseLicence } from './licence.js';
+import { normaliseLicence, saysNone } from './licence.js';
 import { asked, keepNames, renamed } from './name-search.js';
 import { TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
@@ -186,7 +186,7 @@ export class EstablishmentService {
   private checkedLicence(given: string | null | undefined): string | null {
     if (given === null || given === undefined || given === '') return null;
     const number = normaliseLicence(given);
-    if (!/^[0-9A-Z()-]{4,40}$/.test(number))
+    if (saysNone(number) || !/^[0-9A-Z()-]{4,40}$/.test(number))
       throw new DomainError(
         'licence-form',
         '请对照证照核对编号。 · Compare the number with the licence.',
@@ -195,7 +195,8 @@ export class EstablishmentService {
             pointer: '/licence',
             rule: 'licence-form',
             value: given,
-            remedy: '请对照证照核对编号。 · Compare the number with the licence.',
+            remedy:
+              '请对照证照核对编号,没有则不填 · compare the number with the licence; leave it out where there is none',
           },
         ],
       );

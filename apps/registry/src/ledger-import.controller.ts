@@ -6,7 +6,7 @@ import { workbookType } from '#sheet';
 import { Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { type FastifyReply } from 'fastify';
-import { LedgerImports, rules } from './ledger.service.js';
+import { columns, LedgerImports, rules } from './ledger.service.js';
 import { markedSheet } from './ledger.workbook.js';
 import { type Undone, undoImport } from './ledger-undo.js';
 
@@ -23,8 +23,12 @@ export class LedgerImportController extends importRoutes(
   { zh: '台账', en: 'a ledger' },
   ['county-admin', 'office'],
   {
-    zh: '一行是哪个主体,按下列次序判断,以先符合的为准:许可证号、村和地址相同;信用代码和地址相同;信用代码、村和名称相同且只有一户;没有信用代码的,村、名称和地址都相同。都不符合的登记为新主体;符合两户以上的拒绝(`identity-ambiguous`),并列出。已关闭的主体不参与判断。符合的按本行更新(空单元格保留原值),计入 `updated`,改了什么见 `row-updated`;同一文件中两行符合同一主体的,后一行更新前一行。没有信用代码的店换了地址会登记为另一户(`like-another` 指出近似的那一户):请改用 `PATCH /establishments/{id}`。表中没有的主体不会因此关闭。序号和行的次序没有意义。',
-    en: 'Which establishment a row means, the first that decides: the same licence number, village and address; the same credit code and address; the same credit code, village and name, if only one has them; without a credit code the same village, name and address. None: a new establishment. Two or more: the row is refused (`identity-ambiguous`) and they are named. Closed ones do not count. The establishment that is meant takes what the row says (an empty cell keeps what was there) and counts as `updated`, what it changed is told by `row-updated`; where two rows of one file mean the same, the later one changes what the earlier one said. A shop without a credit code that moved would be a new one (`like-another` names the one that it is much like): use `PATCH /establishments/{id}` for it. Nothing closes by missing from a ledger. Running number and order of the rows mean nothing.',
+    zh:
+      columns.zh +
+      '一行是哪个主体,按下列次序判断,以先符合的为准:许可证号、村和地址相同;信用代码和地址相同;信用代码、村和名称相同且只有一户;没有信用代码的,村、名称和地址都相同。都不符合的登记为新主体;符合两户以上的拒绝(`identity-ambiguous`),并列出。已关闭的主体不参与判断。符合的按本行更新(空单元格保留原值),计入 `updated`,改了什么见 `row-updated`;同一文件中两行符合同一主体的,后一行更新前一行。没有信用代码的店换了地址会登记为另一户(`like-another` 指出近似的那一户):请改用 `PATCH /establishments/{id}`。表中没有的主体不会因此关闭。序号和行的次序没有意义。',
+    en:
+      columns.en +
+      ' Which establishment a row means, the first that decides: the same licence number, village and address; the same credit code and address; the same credit code, village and name, if only one has them; without a credit code the same village, name and address. None: a new establishment. Two or more: the row is refused (`identity-ambiguous`) and they are named. Closed ones do not count. The establishment that is meant takes what the row says (an empty cell keeps what was there) and counts as `updated`, what it changed is told by `row-updated`; where two rows of one file mean the same, the later one changes what the earlier one said. A shop without a credit code that moved would be a new one (`like-another` names the one that it is much like): use `PATCH /establishments/{id}` for it. Nothing closes by missing from a ledger. Running number and order of the rows mean nothing.',
   },
   rules,
 ) {

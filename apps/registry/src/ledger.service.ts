@@ -16,12 +16,12 @@ import {
 import { calledAlike, type Identity, knownOf, NearNames, takeTownships } from './identity.js';
 import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
-import { licenceFits, normaliseLicence } from './licence.js';
+import { licenceFits, normaliseLicence, saysNone } from './licence.js';
 import { keepNames, renamed } from './name-search.js';
 import { decideTier, TierRule } from './tier-rule.js';
 import { isUscc, normaliseUscc } from './uscc.js';
 
-/** The box around a county in WGS84 degrees: swapped coordinates are put right only where the swap lands in it. */
+/** The box around a county in WGS84 degrees: swapped coordinates are put right only where the swap lands in it, others outside it are warned of. */
 export const CountyBox = definePolicy(
   'county-box',
   Type.Object({
@@ -57,6 +57,15 @@ export const shape: SheetShape = {
 /** The kinds as the sheet takes them. */
 const kindWords = Object.keys(kindOf).join('、');
 
+const titles = (some: readonly string[]): string => some.map((field) => title[field as Field]).join('、'); // prettier-ignore
+const optional = fields.filter((field) => !shape.required.includes(field));
+const filled = titles(['name', 'township', 'village', 'kind']);
+/** Which columns and kinds a ledger has, for whoever writes one. */
+export const columns = {
+  zh: `必须有的列:${titles(shape.required)};可以有的列:${titles(optional)}。次序不限,其他列不录入;其中${filled}的单元格不能为空。主体业态填十种之一:${kindWords}。`,
+  en: `Columns that there must be: ${titles(shape.required)}; that there may be: ${titles(optional)}. They stand in any order, and no others are taken; the cells of ${filled} must not be empty. ${title.kind} is one of ten: ${kindWords}.`,
+};
+
 /** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
 export const rules = {
   'name-spaces': ['repaired', '已去掉名称首尾空格 · spaces around the name were dropped'],
@@ -64,12 +73,16 @@ export const rules = {
   'uscc-width': ['repaired', '已改为半角 · set to half width'],
   'village-short-name': ['repaired', '已补全村(社区)名称 · the village’s full name was put in'],
   'coordinates-swapped': ['repaired', '经纬度已对调 · latitude and longitude were swapped back'],
+  'coordinates-zero': ['repaired', '坐标 0, 0 已视为未填 · the coordinates 0, 0 were taken as not given'],
   'number-unit': ['repaired', '已取其中的数值,去掉单位和“约”“左右” · the number was taken without its unit and 约 or 左右'],
+  'no-number': ['repaired', '已视为空:没有编号的不必填写“无”“办理中”“/”等 · taken as empty: where there is no number, nothing need be written, neither 无 nor 办理中 nor a stroke'],
   'licence-check-digit': ['warned', '请对照证照核对编号:JY、SC 后为 14 位数字,末位为校验位 · compare the number with the licence: 14 digits follow JY or SC, the last checks the others'],
   'formula-text': ['warned', '名称以公式符号开头,已按文本保存 · kept as text, though it starts like a formula'],
   'area-missing': ['warned', '请补充经营面积,包保等级由它决定 · add the area: it decides the tier'],
+  'address-missing': ['warned', '请补充经营场所:判断是否为同一主体要用它 · add the address: it tells which establishment a row means'],
+  'coordinates-outside': ['warned', '坐标不在本县范围内,已照原样保存,请核对 · the coordinates lie outside the county and were kept as they are: compare them'],
   'number-unreadable': ['warned', '该数值无法识别,已留空 · the number cannot be read and was left out'],
-  'uscc-check-digit': ['refused', '请对照营业执照核对代码 · compare the code with the business licence'],
+  'uscc-check-digit': ['refused', '须为 18 位且校验位正确,请对照营业执照核对,没有则留空 · it has 18 characters, the last of which checks the others: compare it with the business licence; leave it empty where there is none'],
   'village-unknown': ['refused', '本乡镇无此村(社区),请改正 · the township has no such village: correct it'],
   'village-ambiguous': ['refused', '有多个同名村(社区),请写全称 · several villages fit: write the full name'],
   'township-missing': ['refused', '请填写本辖区的乡镇(街道) · fill in a township of your ground'],
@@ -81,11 +94,12 @@ export const rules = {
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
   'row-updated': ['noted', '本行更改了已登记的主体 · the row changed an establishment that is there'],
   'like-another': ['noted', '另有信用代码相同、或同村名称几乎相同的主体。确为两家则无需处理;如为同一家,请关闭新登记的一户,并用 PATCH /establishments/{id} 变更原有的 · another has the same credit code, or nearly the same name in its village. If they are two, nothing is to be done; if they are one, close the new one and change the other by PATCH /establishments/{id}'],
+  'diners-missing': ['noted', '请补充就餐人数,包保等级由它决定;现按人数不详定级 · add the number of diners: it decides the tier, which is now the one for an unknown number'],
   'row-total': ['noted', '合计行,不作为主体登记,也不计入行数 · a row of sums: no establishment, and not counted'],
 } as const satisfies RowRules; // prettier-ignore
 type Rule = keyof typeof rules;
 
-/** What a row says after repair. A blank is null: it never erases what is known. */
+/** What a row says after repair. A blank is null, that of an address empty: it never erases what is known. */
 interface Said extends Identity {
   kind: Kind;
   area: number | null;
@@ -191,7 +205,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
         const before = outcome === 'updated' ? { ...establishment } : null;
         if (before && renamed(before, said)) named.add(establishment);
         for (const [field, value] of Object.entries(said))
-          if (value !== null) (establishment as unknown as Record<string, unknown>)[field] = value;
+          if (!blank(value)) (establishment as unknown as Record<string, unknown>)[field] = value;
         establishment.version += 1;
         establishment.changedAt = tx.now;
         establishment.retier(memory.ground.rule);
@@ -267,10 +281,12 @@ function remember(
   return first;
 }
 
+const blank = (value: unknown): boolean => value === null || value === '';
+
 function says(one: Establishment, said: Said): boolean {
   return Object.entries(said).every(
     ([field, value]) =>
-      value === null || (one as unknown as Record<string, unknown>)[field] === value,
+      blank(value) || (one as unknown as Record<string, unknown>)[field] === value,
   );
 }
 
@@ -347,15 +363,23 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
   if (/^[=+\-@]/.test(name)) find('formula-text', 'name', name);
   if ([...name].length > 200) find('text-too-long', 'name', name);
   const address = text('address').trim();
+  if (address === '') find('address-missing', 'address', address);
   if ([...address].length > 300) find('text-too-long', 'address', address);
 
-  const given = text('uscc').trim();
+  /** A number as it is written; where a word or a stroke says that there is none, nothing. */
+  const numbered = (field: 'uscc' | 'licence'): string => {
+    const written = text(field).trim();
+    if (!saysNone(normaliseLicence(written))) return written;
+    find('no-number', field, written);
+    return '';
+  };
+  const given = numbered('uscc');
   const uscc = normaliseUscc(given);
   if (given.normalize('NFKC') !== given) find('uscc-width', 'uscc', given, uscc);
   if (/[a-z]/.test(given.normalize('NFKC'))) find('uscc-case', 'uscc', given, uscc);
   if (uscc !== '' && !isUscc(uscc)) find('uscc-check-digit', 'uscc', given);
 
-  const licence = normaliseLicence(text('licence'));
+  const licence = normaliseLicence(numbered('licence'));
   if (licence !== '' && !licenceFits(licence)) find('licence-check-digit', 'licence', text('licence'));
   if (licence.length > 40) find('text-too-long', 'licence', licence);
 
@@ -378,13 +402,22 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
   const area = number('area', 0, 10_000_000);
   const diners = number('diners', 0, 1_000_000, true);
   let [latitude, longitude] = [number('latitude', -180, 180), number('longitude', -180, 180)];
-  if (latitude !== null && longitude !== null && !inBox(latitude, longitude, ground.box) && inBox(longitude, latitude, ground.box)) {
-    [latitude, longitude] = [longitude, latitude];
-    find('coordinates-swapped', 'latitude', `${longitude}, ${latitude}`, `${latitude}, ${longitude}`);
+  if (latitude !== null && longitude !== null && !inBox(latitude, longitude, ground.box)) {
+    const written = `${latitude}, ${longitude}`;
+    if (inBox(longitude, latitude, ground.box)) {
+      [latitude, longitude] = [longitude, latitude];
+      find('coordinates-swapped', 'latitude', written, `${latitude}, ${longitude}`);
+    } else if (latitude === 0 && longitude === 0) {
+      [latitude, longitude] = [null, null];
+      find('coordinates-zero', 'latitude', written);
+    } else find('coordinates-outside', 'latitude', written);
   }
 
-  if (kind && decideTier(ground.rule, { kind, area, diners, large: false }).warning === 'area-missing')
-    find('area-missing', 'area', text('area'));
+  const missing = kind && decideTier(ground.rule, { kind, area, diners, large: false }).warning;
+  if (missing) {
+    const field = missing === 'area-missing' ? 'area' : 'diners';
+    find(missing, field, text(field));
+  }
   const refused = findings.some(({ severity }) => severity === 'refused');
   if (refused || !kind || !village) return { said: null, findings };
   return {
@@ -429,7 +462,9 @@ function villageOf(
     return base === stem || name === `${base}村` || name === `${base}社区`;
   }); // prettier-ignore
   const [village, second] = fits;
-  if (!village) find('village-unknown', 'village', name);
+  if (name === '')
+    find('village-unknown', 'village', name, null, '请填写所属村(社区) · fill in the village');
+  else if (!village) find('village-unknown', 'village', name);
   else if (second) find('village-ambiguous', 'village', name);
   else {
     if (exact.length === 0) find('village-short-name', 'village', name, village.name);

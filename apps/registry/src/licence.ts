@@ -3,6 +3,10 @@ export function normaliseLicence(text: string): string {
   return text.normalize('NFKC').replace(/\s/g, '').toUpperCase();
 }
 
+/** What people write where there is no licence or credit code: a word or a stroke, in the form of `normaliseLicence`. */
+export const saysNone = (number: string): boolean =>
+  /^(?:无|暂无|没有|办理中|正在办理|未办理|N\/A|[-–—]+|[/\\]+)$/.test(number);
+
 /**
  * A food (`JY`) or production (`SC`) licence has 14 digits (食品经营许可和备案管理办法, 食品生产许可管理办法), the last of
  * which checks the others: ISO 7064 MOD 11,10. A number of another form (a workshop's card, say) has no check digit known

@@ -45,4 +45,19 @@ describe('the default tier rule', () => {
       warning: 'area-missing',
     });
   });
+
+  it.each([
+    ['canteen', 'C', '学校食堂,就餐人数不详 → C · canteen, diners unknown → C'],
+    ['group-meal', 'B', '集体用餐配送单位,就餐人数不详 → B · group-meal, diners unknown → B'],
+  ] as const)('warns of a %s when the diners that decide are missing', (kind, tier, because) => {
+    const unknown = { kind, area: null, large: false };
+    const warned = { tier, because, warning: 'diners-missing' };
+    expect(decideTier(rule, { ...unknown, diners: null })).toMatchObject(warned);
+    expect(decideTier(rule, { ...unknown, diners: 0 })).toMatchObject({ tier, warning: null });
+  });
+
+  it('asks nobody for diners whose tier they do not decide', () => {
+    for (const kind of ['stall', 'production', 'special-food', 'market'] as const)
+      expect(decideTier(rule, { kind, area: null, diners: null, large: false }).warning).toBeNull();
+  });
 });

@@ -45,7 +45,8 @@ export interface TierDecision {
   ruleVersion: number;
   /** The line of the rule that fitted, in words of both languages. */
   because: string;
-  warning: 'area-missing' | null;
+  /** Which number is missing that may decide: `diners-missing` where a line before asked for it in vain. */
+  warning: 'area-missing' | 'diners-missing' | null;
 }
 
 /** Which level of government answers (responsibility tier 包保等级), and by which line of which version of the rule. */
@@ -56,18 +57,27 @@ export function decideTier(
   const facts: Record<string, number | boolean | null> = {
     areaSquareMetres: input.area, diners: input.diners, large: input.large,
   }; // prettier-ignore
+  let dinersMissing = false;
   for (const { kinds: of, when, tier, warnWhenUnknown } of body.rules) {
-    if (!of.includes(input.kind) || (when && !holds(when, facts[when.fact] ?? null))) continue;
+    if (!of.includes(input.kind)) continue;
+    if (when && !holds(when, facts[when.fact] ?? null)) {
+      dinersMissing ||= when.fact === 'diners' && input.diners === null;
+      continue;
+    }
     const warns = warnWhenUnknown && facts[warnWhenUnknown.fact] === null;
-    const unknown = warnWhenUnknown?.fact ?? '';
-    const why = when ? words(when, when.fact) : warns ? `${unknown} unknown` : 'otherwise';
-    const zh = when ? words(when, named(when.fact)) : warns ? `${named(unknown)}不详` : '其他情形';
+    const unknown = warns ? warnWhenUnknown.fact : dinersMissing ? 'diners' : null;
+    const why = when ? words(when, when.fact) : unknown ? `${unknown} unknown` : 'otherwise';
+    const zh = when
+      ? words(when, named(when.fact))
+      : unknown
+        ? `${named(unknown)}不详`
+        : '其他情形';
     return {
       tier,
       rule: code,
       ruleVersion: version,
       because: `${kindNames[input.kind]},${zh} → ${tier} · ${input.kind}, ${why} → ${tier}`,
-      warning: warns ? warnWhenUnknown.warning : null,
+      warning: warns ? warnWhenUnknown.warning : dinersMissing ? 'diners-missing' : null,
     };
   }
   throw new Error(`${code} version ${version} has no line for ${input.kind}.`);

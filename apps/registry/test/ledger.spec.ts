@@ -1,7 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { County, eventually, freshTownship, type Landed } from '#testing';
-import { expectLedgerImport, type ExpectedImport } from '../../../test/oracle/ledger.mjs';
+import {
+  expectImport,
+  expectLedgerImport,
+  type ExpectedImport,
+  readDivisions,
+} from '../../../test/oracle/ledger.mjs';
 import { registry } from '../src/registry.definition.js';
 
 const divisions = 'apps/platform/sample/divisions.csv';
@@ -74,6 +79,33 @@ it('lands the sample ledger row for row as the oracle says, once', async () => {
   expect(expected.counts).toEqual(planted);
   await judge(sample, expected);
 }, 120_000);
+
+it('lands cells that say nothing as the oracle says', async () => {
+  const { code, name, villages } = freshTownship();
+  const office = await county.token('office', code);
+  const base = { number: '', uscc: '', licence: '', address: '大集', township: name, village: villages[0]!.name, kind: '食品摊点', area: '', diners: '', latitude: '', longitude: '' }; // prettier-ignore
+  const titles = ['主体名称', '统一社会信用代码', '许可证(登记证)编号', '经营场所', '所属乡镇(街道)', '所属村(社区)', '主体业态', '经营面积(㎡)', '就餐人数', '纬度(WGS84)', '经度(WGS84)']; // prettier-ignore
+  const rows = [
+    ...['无', '暂无', '办理中', '／', '——'].flatMap((none) => [{ licence: none }, { uscc: none }]),
+    { uscc: '无', licence: ' n/a ' },
+    { uscc: '无证' },
+    { address: ' ' },
+    { village: '' },
+    ...['0,0', '36.79,116.76', '116.76,36.79', '0,116.76', '39.9,116.4', '36.79,'].map((pair) => ({
+      latitude: pair.split(',')[0]!,
+      longitude: pair.split(',')[1]!,
+    })),
+    ...['学校食堂', '集体用餐配送单位'].flatMap((kind) => [{ kind }, { kind, diners: '30' }]),
+  ].map((cells, n) => ({ ...base, name: `摊${n}`, ...cells, row: n + 2 }));
+  const expected = expectImport(rows, await readDivisions(divisions));
+  const cellsOf = ({ name, uscc, licence, address, township, village, kind, area, diners, latitude, longitude }: (typeof rows)[0]): string[] =>
+    [name, uscc, licence, address, township, village, kind, area, diners, latitude, longitude]; // prettier-ignore
+  const csv = Buffer.from([titles, ...rows.map(cellsOf)].map((cells) => `${cells.join()}\n`).join('')); // prettier-ignore
+  const done = await land(csv, 'cells.csv', '', office);
+  expect(done.counts).toEqual(expected.counts);
+  const findings = await every<FindingBody>(`/v1/ledger-imports/${done.id}/findings`, office);
+  expect(findings.map(told).sort()).toEqual(expected.findings.map(told).sort());
+}, 60_000);
 
 describe('a ledger of an office', () => {
   it('takes rows of its own township alone, in GB18030, and names the others', async () => {

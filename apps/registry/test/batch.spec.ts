@@ -1,0 +1,90 @@
+import { type Finding } from '#platform';
+import { type Answer, County, freshTownship, type Landed, type Township } from '#testing';
+import { registry } from '../src/registry.definition.js';
+
+/** One establishment in several rows of one batch. */
+
+let county: County;
+let town: Township;
+let office: string;
+beforeAll(async () => {
+  county = await County.start([registry]);
+}, 60_000);
+beforeEach(async () => {
+  town = freshTownship();
+  office = await county.token('office', town.code);
+});
+afterEach(() => county.quiet(), 15_000);
+afterAll(() => county.stop());
+
+const head = '序号,主体名称,统一社会信用代码,许可证(登记证)编号,经营场所,所属乡镇(街道),所属村(社区),主体业态,经营面积(㎡),就餐人数'; // prettier-ignore
+/** Cells of rows; `@` stands for the township and its first village. */
+const csv = (rows: string[], titles = head): Buffer =>
+  Buffer.from(`${titles}\n${rows.map((row) => `${row.replace('@', `${town.name},${town.villages[0]!.name}`)}\n`).join('')}`); // prettier-ignore
+const land = (file: Buffer, query = ''): Promise<Landed> =>
+  county.land('registry', `/v1/ledger-imports${query}`, office, file, 'x.csv');
+const findingsOf = ({ id }: Landed): Promise<Finding[]> =>
+  county.every<Finding>('registry', `/v1/ledger-imports/${id}/findings`, office);
+const call = (method: string, path: string, body: object, headers = {}): Promise<Answer> =>
+  county.call('registry', method, path, { token: office, body, headers });
+
+describe('an establishment that one batch makes and changes', () => {
+  const uscc = '91371425MA3CM4AM88';
+  const versions = ({ id }: Landed): Promise<object[]> =>
+    county.rows('registry', `select row, version from ledger_import_effect where import_id = $1 order by version`, [id]); // prettier-ignore
+  const called = (name: string): Promise<object[]> =>
+    county.every('registry', `/v1/establishments?name=${encodeURIComponent(name)}`, office);
+
+  it.each([
+    ['credit code', uscc, ''],
+    ['licence number', '', 'JY13101140093802'],
+  ])(
+    'is found by the name of the later row, where both have one %s',
+    async (_what, code, licence) => {
+      const file = csv([`1,德缘百货,${code},${licence},八号,@,食品销售,64,`, `2,德缘百货店,${code},${licence},八号,@,食品销售,70,`]); // prettier-ignore
+      const landed = await land(file);
+      expect([landed.state, landed.counts]).toMatchObject(['done', { created: 1, updated: 1 }]);
+      expect(await called('德缘百货店')).toMatchObject([{ name: '德缘百货店', area: 70, version: 2 }]); // prettier-ignore
+      expect(await versions(landed)).toEqual([{ row: 2, version: 1 }, { row: 3, version: 2 }]); // prettier-ignore
+    },
+    60_000,
+  );
+
+  it.each(['', '?dryRun=true'])(
+    'is renamed twice, moved and called as at first, each told, and undone as one%s',
+    async (query) => {
+      const [, other] = town.villages;
+      const place = `${town.name},${other!.name}`;
+      const rows = [`1,甲店,${uscc},,八号,@,食品销售,64,`, `2,乙店,${uscc},,八号,@,食品销售,64,`, `3,丙店,${uscc},,八号,${place},食品销售,600,`, `4,甲店,${uscc},,八号,${place},食品销售,600,`, `5,甲店,${uscc},,九号,${place},食品销售,600,`]; // prettier-ignore
+      const landed = await land(csv(rows), query);
+      expect([landed.state, landed.counts]).toMatchObject(['done', { created: 1, updated: 4, refused: 0 }]); // prettier-ignore
+      expect((await findingsOf(landed)).map(({ row, rule }) => [row, rule])).toEqual([3, 4, 5, 6].map((row) => [row, 'row-updated'])); // prettier-ignore
+      if (query !== '') {
+        expect(await called('店')).toEqual([]);
+        return;
+      }
+      expect(await called('店')).toMatchObject([{ name: '甲店', division: other!.code, address: '九号', tier: 'B', version: 5 }]); // prettier-ignore
+      expect([await called('乙店'), await called('丙店')]).toEqual([[], []]);
+      const facts = await county.rows(
+        'registry',
+        `select type, event->'data'->>'name' as name from journal where event->'data'->>'establishmentId' = (select id::text from establishment where division = $1) order by id`,
+        [other!.code],
+      );
+      expect(facts).toMatchObject(
+        ['甲店', '乙店', '丙店', '甲店', '甲店'].map((name) => ({ name })),
+      );
+      expect((await call('POST', `/v1/ledger-imports/${landed.id}/undo`, {})).body).toMatchObject({ closed: 1, restored: 0 }); // prettier-ignore
+    },
+    60_000,
+  );
+
+  it('takes an establishment that is there through several names and villages, and back by undo', async () => {
+    const [, other] = town.villages;
+    await land(csv([`1,甲店,${uscc},,八号,@,食品销售,64,`]));
+    const landed = await land(csv([`1,乙店,${uscc},,八号,@,食品销售,64,`, `2,丙店,${uscc},,八号,${town.name},${other!.name},食品销售,70,`])); // prettier-ignore
+    expect([landed.state, landed.counts]).toMatchObject(['done', { created: 0, updated: 2 }]);
+    expect(await called('丙店')).toMatchObject([{ division: other!.code, area: 70, version: 3 }]);
+    expect((await call('POST', `/v1/ledger-imports/${landed.id}/undo`, {})).body).toMatchObject({ closed: 0, restored: 1 }); // prettier-ignore
+    expect([await called('丙店'), await called('甲店')]).toMatchObject([[], [{ division: town.villages[0]!.code, area: 64, version: 4 }]]); // prettier-ignore
+  }, 60_000);
+});
