@@ -37,6 +37,7 @@ export const problems = {
   'checklist-differs': [422, '检查表结果不完整或不匹配', 'The results do not fit the checklist'],
   'deadline-beyond-cap': [422, '整改期限超过上限', 'The deadline is beyond the cap'],
   'visited-in-future': [422, '督导时间不能晚于现在', 'The visit lies in the future'],
+  'visited-long-ago': [422, '督导时间过早', 'The visit lies too long ago'],
   'already-registered': [409, '该主体已登记', 'This establishment is registered already'],
   'already-submitted': [409, '该督导已提交', 'This visit was submitted before'],
   'evidence-full': [409, '该督导的证据已达上限', 'The visit takes no more evidence'],
