@@ -338,6 +338,10 @@ describe('those concerned', () => {
       () => messages(official.token, '?mine=true'),
       (all) => all.filter(({ kind }) => kind === 'correction-verified').length === 1,
     );
+    const rejected = own.filter(({ kind }) => kind === 'correction-rejected');
+    expect(rejected).toMatchObject([
+      { title: { zh: expect.stringMatching(/甲店.*未合格.*catering-07/) as unknown, en: expect.stringContaining('is not done: catering-07') as unknown }, templateVersion: null, about: { dueOn: '2026-12-07' } },
+    ]); // prettier-ignore
     for (const kind of ['assigned', 'visit-due', 'correction-due'])
       expect([kind, own.filter((one) => one.kind === kind).length]).toEqual([kind, 3]);
     expect(own.every(({ officialId }) => officialId === official.id)).toBe(true);
