@@ -44,6 +44,7 @@ export const problems = {
   'establishment-closed': [409, '该主体已停业或关闭', 'The establishment is not open'],
   'official-untrained': [403, '包保干部尚未完成岗前培训', 'The official has not been trained yet'],
   'name-taken': [409, '账号名已被占用', 'The name is taken'],
+  'official-has-account': [409, '该包保干部已有账号', 'This official has an account already'],
   'last-admin': [409, '不能移除本县最后一名管理员', 'The last administrator of a county stays'],
   'wrong-state': [409, '当前状态不允许此操作', 'The state of this does not allow it'],
   'document-differs': [409, '签署的不是这份承诺书', 'This is not the document that was shown'],
