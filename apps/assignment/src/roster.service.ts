@@ -15,7 +15,7 @@ import {
 import { type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { telephone } from './official.service.js';
+import { personName, spaceless, telephone } from './official.service.js';
 
 const title = {
   name: '姓名',
@@ -52,7 +52,7 @@ const digitsOf: Record<Level, number> = { city: 4, county: 6, township: 9, villa
 
 /** Every rule that a row of a roster can meet, with what a person does about it. */
 const rules = {
-  'name-spaces': ['repaired', '已去掉首尾空格 · spaces around the name were dropped'],
+  'name-spaces': ['repaired', '已去掉姓名首尾及汉字之间的空格 · spaces around the name, and between its Chinese characters, were dropped'],
   'level-name': ['repaired', '已按市级、县级、乡级、村级的写法登记 · written as 市级, 县级, 乡级 or 村级'],
   'name-known': ['warned', '同一乡镇(县级为本县)已有同名的在任干部(见 value),本行另建一位。如为同一人:职务或姓名有变的,将本行新建的一位登记离任(POST /officials/{id}/departure),再用 PATCH /officials/{id} 更正原来的一位;换了层级或地区的,将原来的一位登记离任。确为另一人则无需处理 · an active official of this name (see `value`) is in the township already (for the county’s: in the county); this row makes another. If both are one person: where the post or the name changed, record the departure of the one this row made (POST /officials/{id}/departure), then correct the one before with PATCH /officials/{id}; where level or place changed, record the departure of the one before. If they are two people, nothing is to be done'],
   'phone-unreadable': ['warned', '电话号码无法识别,已留空;手机号应为 11 位 · the telephone number cannot be read and was left out; a mobile number has 11 digits'],
@@ -101,9 +101,10 @@ interface RosterMemory {
 
 /** Where two of one name may be one person: a township with its villages; the county's by themselves. */
 const namesakeKey = ({ division, name }: Pick<Said, 'division' | 'name'>): string =>
-  `${division.slice(0, 9)}\n${name}`;
+  `${division.slice(0, 9)}\n${personName(name)}`;
 
-const keyOf = (one: Said): string => [one.division, one.level, one.post, one.name].join('\n');
+const keyOf = (one: Said): string =>
+  [one.division, one.level, one.post, personName(one.name)].join('\n');
 
 /** Rows of a roster → officials. Level, place, post and name say who it is; nobody leaves by missing from a roster, who left comes back by one. */
 class RosterRows implements RowTaker<RosterMemory, Looked> {
@@ -142,7 +143,7 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const known = new Map(memory.made);
     for (const one of await tx.query<Known>(
-      // Of several of one key one is active at most; it counts, else the last who left.
+      // Of several of one key one is active at most (two where one was kept with a space in his name); it counts, else the last who left.
       `select id, version, name, post, level, division, unit, phone, active from official where division = any($1) order by active, changed_at for update`,
       [[...new Set(looked.flatMap(({ said }) => (said ? [said.division] : [])))]],
     ))
@@ -200,7 +201,8 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
 async function namesakesOf(tx: Tx, looked: Looked[]): Promise<Map<string, string>> {
   const known = await tx.query<Pick<Known, 'id' | 'name' | 'post' | 'division'>>(
     `select id, name, post, division from official
-     where active and division >= app_lo() and division < app_hi() and name = any($1) order by division, id`,
+     where active and division >= app_lo() and division < app_hi() and ${spaceless('name')} in (select ${spaceless('n')} from unnest($1::text[]) n)
+     order by division, id`,
     [[...new Set(looked.flatMap(({ said }) => (said ? [said.name] : [])))]],
   );
   const namesakes = new Map<string, string>();
@@ -238,7 +240,7 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
   const text = (field: Field): string => (cells[field] ?? '').replace(/\p{Cc}+/gu, ' ').trim();
   for (const field of ['name', 'post', 'unit'] as const)
     if ([...text(field)].length > 100) find('text-too-long', field, text(field));
-  const name = text('name');
+  const name = personName(text('name'));
   if (name === '') find('name-missing', 'name', name);
   else if (name !== cells['name']) find('name-spaces', 'name', cells['name'] ?? '', name);
   const post = text('post');
