@@ -144,6 +144,14 @@ it('sees through spaces inside a Chinese name, also in one that was kept with th
   expect(patched).toMatchObject({ status: 200, body: { name: '张明' } });
 }, 60_000); // prettier-ignore
 
+it('says of a code that Excel has rounded what to do about it', async () => {
+  const landed = await land('孙六,书记,村级,3.71425E+11,,');
+  expect(landed.counts).toMatchObject({ refused: 1 });
+  expect(await findings(landed)).toMatchObject([
+    { rule: 'division-rounded', value: '3.71425E+11', remedy: expect.stringMatching(/设为文本.* · .*make the column text first/) as unknown },
+  ]);
+}, 60_000); // prettier-ignore
+
 it('corrects a name, a post and a telephone, and changes nothing else', async () => {
   const of = await token('office', town.code, office);
   const [before] = await county.rows<{ id: string; version: number }>('assignment', `select id, version from official where name = '王秀英'`); // prettier-ignore
