@@ -127,7 +127,7 @@ it('warns of a new official whose name is known in the township, and says which 
 }, 60_000);
 
 it('sees through spaces inside a Chinese name, also in one that was kept with them', async () => {
-  const landed = await land(`张 明,书记,村级,${there},,`, `张　明,书记,村级,${there},张村,`, `Anna Li,书记,村级,${there},,`);
+  const landed = await land(`张 明,书记,村级,${there},,`, `张\u3000明,书记,村级,${there},张村,`, `Anna Li,书记,村级,${there},,`);
   expect(landed.counts).toMatchObject({ created: 2, updated: 1, repaired: 2, warned: 0 });
   expect((await findings(landed)).map(({ row, rule, value, repairedTo }) => [row, rule, value, repairedTo])).toEqual([
     [2, 'name-spaces', '张 明', '张明'], [3, 'name-spaces', '张　明', '张明'],
