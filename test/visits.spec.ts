@@ -199,6 +199,7 @@ describe('a visit', () => {
     ['a failing item without a finding', (body: Draft) => (body.results[0]!.result = 'fail'), 'checklist-differs', 'finding-missing'],
     ['a finding on an item that passes', (body: Draft) => body.findings.push({ item: 'catering-01', text: 'x', handling: 'on-spot' }), 'checklist-differs', 'item-not-failing'],
     ['a visit that lies ahead', (body: Draft) => (body.visitedAt = '2026-11-24T09:00:00+08:00'), 'visited-in-future', 'visited-in-future'],
+    ['a visit of more than 92 days ago', (body: Draft) => (body.visitedAt = '2026-08-23T08:59:59+08:00'), 'visited-long-ago', 'visited-long-ago'],
     ['a time without its offset', (body: Draft) => (body.visitedAt = '2026-11-23T09:00:00'), 'validation-failed', 'matches'],
     ['a refusal without its reason', (body: Draft) => (body.operator = { answer: 'refused', witness: '李某' }), 'validation-failed', 'required'],
     ['an unknown field deep down', (body: Draft) => Object.assign(body.operator, { mood: 'bad' }), 'validation-failed', 'whitelistValidation'],
@@ -222,7 +223,14 @@ describe('a visit', () => {
 
   it('by a method that does not count is recorded and leaves the visit due', async () => {
     const answer = await submit(visit('甲店', { method: 'video' }));
-    expect(answer).toMatchObject({ status: 201, body: { counts: false, obligationId: null } });
+    expect(answer).toMatchObject({
+      status: 201,
+      body: {
+        counts: false,
+        obligationId: null,
+        notice: expect.stringMatching(/不计入.* · This method/) as unknown,
+      },
+    });
     expect((await obligations(`?establishment=${shop('甲店')}`))[0]!.state).toBe('open');
   });
 
@@ -231,8 +239,12 @@ describe('a visit', () => {
     const first = await submit(visit('甲店', {}, ['catering-07']), official.token, key);
     const again = await submit(visit('甲店', {}, ['catering-07']), official.token, key);
     expect([first.status, again.body]).toEqual([201, first.body]);
-    const { id, warning } = first.body as { id: string; warning: string };
-    expect(warning).toBe('official-untrained');
+    const { id, warning, notice } = first.body as {
+      id: string;
+      warning: string;
+      notice: string | null;
+    };
+    expect([warning, notice]).toEqual(['official-untrained', null]);
     const [settled] = await obligations(`?establishment=${shop('甲店')}`);
     expect(settled).toMatchObject({ state: 'settled', inspectionId: id });
     // Without a key as well: whoever presses twice has not been there twice.
@@ -241,10 +253,16 @@ describe('a visit', () => {
       body: { code: 'already-submitted', detail: expect.stringContaining(id) as unknown, errors: [{ pointer: '/visitedAt' }] },
     }); // prettier-ignore
     const second = await submit(visit('甲店', { visitedAt: '2026-11-23T08:31:00+08:00' }));
-    expect(second).toMatchObject({ status: 201, body: { counts: true, obligationId: null } });
+    expect(second).toMatchObject({ status: 201, body: { counts: true, obligationId: null, notice: expect.stringMatching(/^2026-Q4 没有.* · No obligation of 2026-Q4 was due/) as unknown } }); // prettier-ignore
     const kept = await county.rows<{ n: number }>('inspection', `select count(*)::int as n from inspection where id = $1`, [id]); // prettier-ignore
     expect(kept).toEqual([{ n: 1 }]);
   });
+
+  it('whose paper comes late is taken for its own quarter, and says that nothing was due there', async () => {
+    const answer = await submit(visit('乙店', { visitedAt: '2026-08-23T09:00:00+08:00' }));
+    expect(answer).toMatchObject({ status: 201, body: { counts: true, obligationId: null, notice: expect.stringContaining('2026-Q3') as unknown } });
+    expect((await obligations(`?establishment=${shop('乙店')}`))[0]!.state).toBe('open');
+  }); // prettier-ignore
 
   it('keeps a refusal to sign with its reason and witness', async () => {
     const answer = await submit(visit('乙店', { operator: { answer: 'refused', reason: '不在', witness: '李某' } })); // prettier-ignore
@@ -320,6 +338,10 @@ describe('those concerned', () => {
       () => messages(official.token, '?mine=true'),
       (all) => all.filter(({ kind }) => kind === 'correction-verified').length === 1,
     );
+    const rejected = own.filter(({ kind }) => kind === 'correction-rejected');
+    expect(rejected).toMatchObject([
+      { title: { zh: expect.stringMatching(/甲店.*未合格.*catering-07/) as unknown, en: expect.stringContaining('is not done: catering-07') as unknown }, templateVersion: null, about: { dueOn: '2026-12-07' } },
+    ]); // prettier-ignore
     for (const kind of ['assigned', 'visit-due', 'correction-due'])
       expect([kind, own.filter((one) => one.kind === kind).length]).toEqual([kind, 3]);
     expect(own.every(({ officialId }) => officialId === official.id)).toBe(true);

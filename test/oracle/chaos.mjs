@@ -1002,6 +1002,7 @@ const tellings = [
   [/^assignment\.assignment\.made\./, 'assigned', ({ data }) => data.officialId],
   [/^inspection\.obligation\.(opened|reassigned)\./, 'visit-due', ({ data }) => data.officialId],
   [/^inspection\.corrective-action\.(due|changed)\./, 'correction-due', ({ data }) => (data.state === 'open' ? data.officialId : null)],
+  [/^inspection\.corrective-action\.changed\./, 'correction-rejected', ({ data }) => (data.rejectedAt ? data.officialId : null)],
   [/^inspection\.corrective-action\.verified\./, 'correction-verified', ({ data }) => data.officialId],
   [/^inspection\.calendar\.missing\./, 'calendar-missing', () => 'county-admin'],
   [/^assignment\.undertaking\.opened\./, 'undertaking-due', ({ data }) => data.officialId],

@@ -282,25 +282,31 @@ function good(): ChaosRun {
   dueFact('settled', due);
   const mend: Row = { id: action, division: village, version: 1, number: 'ZG-1', inspection_id: visit, establishment_id: shop['id'], establishment_name: shop['name'], official_id: second, item: 'i1', finding: finding.text, state: 'open', start_on: '2026-11-25', working_days: 3, due_on: '2026-11-30', due_state: 'set', overdue: false, steps: [] }; // prettier-ignore
   put('inspection', 'corrective_action', mend);
-  const mendFact = (verb: string): void =>
+  const mendFact = (verb: string, more: Row = {}): void =>
     ground.fact(`inspection.corrective-action.${verb}.v1`, action, mend['version'] as number, village, {
       correctiveActionId: action, division: village, number: 'ZG-1', inspectionId: visit, establishmentId: shop['id'], establishmentName: shop['name'],
-      officialId: mend['official_id'], finding: finding.text, state: mend['state'], dueOn: mend['due_on'], dueState: mend['due_state'], overdue: false,
+      officialId: mend['official_id'], finding: finding.text, state: mend['state'], dueOn: mend['due_on'], dueState: mend['due_state'], overdue: false, ...more,
     }); // prettier-ignore
   mendFact('due');
-  told('correction-due', action, second, 1, { number: 'ZG-1', dueOn: '2026-11-30' });
   ground.fact('inspection.inspection.submitted.v1', visit, 1, village, { inspectionId: visit, division: village, establishmentId: shop['id'], officialId: second, method: 'on-site', visitedAt: at(0), checklist: 'k', checklistVersion: 1, failed: 1, findings: 1, obligationId: due['id'] }); // prettier-ignore
   ground.done(op);
-  const acts = [['response', 'responded', 'changed', null], ['verification', 'verified', 'verified', 'corrected'], ['closure', 'closed', 'closed', null]] as const; // prettier-ignore
+  const rejectedAt = at(ground.tick());
+  const acts = [['response', 'responded', 'changed', null], ['verification', 'open', 'changed', 'not-corrected'], ['response', 'responded', 'changed', null], ['verification', 'verified', 'verified', 'corrected'], ['closure', 'closed', 'closed', null]] as const; // prettier-ignore
   for (const [act, state, verb, outcome] of acts) {
     const version = (mend['version'] as number) + 1;
     const one = ground.operate(act, { id: action }, { id: action, version }, 'inspection');
     (mend['steps'] as Row[]).push({ act, outcome, text: `做 ${one.mark}`, at: at(ground.tick()) });
     Object.assign(mend, { state, version });
-    mendFact(verb);
+    mendFact(verb, outcome === 'not-corrected' ? { rejectedAt } : {});
     ground.done(one);
   }
-  told('correction-verified', action, second, 3, { number: 'ZG-1' });
+  told('correction-due', action, second, 3, { number: 'ZG-1', dueOn: '2026-11-30' });
+  told('correction-rejected', action, second, 3, {
+    number: 'ZG-1',
+    dueOn: '2026-11-30',
+    rejectedAt,
+  });
+  told('correction-verified', action, second, 5, { number: 'ZG-1' });
   const message = ground.table('notification', 'message')[0]!;
   Object.assign(message, { read_at: at(ground.tick()), version: 2 });
   ground.fact('notification.message.read.v1', message['id'] as string, 2, village, { messageId: message['id'], division: village, readAt: message['read_at'] }); // prettier-ignore
@@ -465,6 +471,7 @@ const damages: Damage[] = [
   ['assignment', 'a line of the proposal that was not put into force', (run) => drop(run, 'assignment', 'assignment', ({ ended_at: ended }) => ended === null)],
   ['undertaking', 'for another list than he answers for', (run) => void (is(run, 'assignment', 'undertaking', 1)['establishments'] = [])],
   ['message', 'somebody is told twice', (run) => copyOf(run, 'notification', 'message', { id: 'twice' })],
+  ['message', 'nobody is told of what is not mended', (run) => drop(run, 'notification', 'message', ({ kind }) => kind === 'correction-rejected')],
   ['message', 'somebody is not told', (run) => drop(run, 'notification', 'message', ({ kind }) => kind === 'correction-verified')],
   ['message', 'somebody is told of nothing', (run) => copyOf(run, 'notification', 'message', { id: 'other', subject_id: 'none' })],
   ['message', 'somebody is told the old day', (run) => Object.assign(run.final['notification']!['message']!.find(({ kind }) => kind === 'visit-due')!, { about: { dueOn: '2026-09-30' } })],

@@ -156,10 +156,10 @@ export class AssignmentService {
           fixed.set(id, { official, basis: chosen.has(id) ? 'chosen' : 'kept' });
           elsewhere.set(official, (elsewhere.get(official) ?? 0) + 1);
         }
-        for (const { id, current } of fitting) {
-          const choice = chosen.get(id);
-          const load = elsewhere.get(choice?.official ?? '') ?? 0;
-          if (choice && choice.official !== current && load > cap)
+        const currents = new Map(fitting.map(({ id, current }) => [id, current]));
+        for (const [id, choice] of chosen) { // in the order of the list
+          const load = elsewhere.get(choice.official) ?? 0;
+          if (currents.has(id) && choice.official !== currents.get(id) && load > cap)
             refused.push({
               pointer: `/choices/${choice.at}/official`, rule: 'cap-reached', value: choice.official,
               remedy: `该干部将包保 ${load} 户,上限 ${cap} 户,请另选 · this official would answer for ${load}, the cap is ${cap}: choose another`,

@@ -19,6 +19,13 @@ interface OfficialRow {
 /** 7 to 15 digits; what begins with 1 and has 10 or 12 of them is a mobile number (11) with one too few or too many. */
 export const telephone = /^(\+\d{7,15}|[02-9]\d{6,14}|1(\d{6,8}|\d{10}|\d{12,14}))$/;
 
+/** A name as it is kept: `李 明` is 李明, and a space in another script's name stays. */
+export const personName = (text: string): string =>
+  text.trim().replace(/(?<=\p{Script=Han})\s+(?=\p{Script=Han})/gu, '');
+
+/** The same in SQL, to compare with names that were kept with their spaces. */
+export const spaceless = (name: string): string => `translate(${name}, E' \\u00a0\\u3000', '')`;
+
 /** What is left out stays as it is. */
 export interface Correction {
   name?: string;
@@ -66,13 +73,14 @@ export class OfficialService {
     const after = {
       ...before,
       version: version + 1,
-      name: given.name?.trim() ?? before.name,
+      name: given.name === undefined ? before.name : personName(given.name),
       post: given.post?.trim() ?? before.post,
       phone: given.phone === undefined ? before.phone : given.phone,
     };
     const { division, level, name, post, phone } = after;
-    const [other] = await tx.query<{ id: string }>(
-      `select id from official where active and level = $1 and division = $2 and post = $3 and name = $4 and id <> $5`,
+    const same = name === before.name && post === before.post;
+    const [other] = same ? [] : await tx.query<{ id: string }>(
+      `select id from official where active and level = $1 and division = $2 and post = $3 and ${spaceless('name')} = ${spaceless('$4')} and id <> $5`,
       [level, division, post, name, id],
     );
     if (other)
@@ -88,7 +96,7 @@ export class OfficialService {
     );
     tx.publish(OfficialChanged, after, { officialId: id, division, level, name, post, active: true });
     await logChanges(tx, 'official', [{ subject: after, before, after }], reason, ['phone']);
-    if (name !== before.name || post !== before.post) await this.undertakings.reword(tx, id);
+    if (!same) await this.undertakings.reword(tx, id);
     return true;
   } // prettier-ignore
 

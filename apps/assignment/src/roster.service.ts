@@ -15,7 +15,7 @@ import {
 import { type SheetRow, type SheetShape } from '#sheet';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { telephone } from './official.service.js';
+import { personName, spaceless, telephone } from './official.service.js';
 
 const title = {
   name: '姓名',
@@ -50,9 +50,25 @@ const levelNames: Record<string, string> = {
 };
 const digitsOf: Record<Level, number> = { city: 4, county: 6, township: 9, village: 12 };
 
+/** The columns and the levels, for the text of the operation. */
+const fieldsThat = (needed: boolean): Field[] =>
+  (Object.keys(title) as Field[]).filter((field) => shape.required.includes(field) === needed);
+const zhOf = (needed: boolean): string =>
+  fieldsThat(needed)
+    .map((field) => title[field])
+    .join('、');
+const enOf = (needed: boolean): string =>
+  fieldsThat(needed)
+    .map((field) => `${title[field]} (${field})`)
+    .join(', ');
+export const columns = {
+  zh: `列:${zhOf(true)}(必填),${zhOf(false)}(可不填);列的次序不限,其他列不录入。层级写 县级(代码 6 位)、乡级(9 位)或村级(12 位)。`,
+  en: `Columns: ${enOf(true)} are needed, ${enOf(false)} may be left out; in any order, and others are not taken. Levels are 县级 county (a code of 6 digits), 乡级 township (9) and 村级 village (12).`,
+}; // prettier-ignore
+
 /** Every rule that a row of a roster can meet, with what a person does about it. */
-const rules = {
-  'name-spaces': ['repaired', '已去掉首尾空格 · spaces around the name were dropped'],
+export const rules = {
+  'name-spaces': ['repaired', '已去掉姓名首尾及汉字之间的空格 · spaces around the name, and between its Chinese characters, were dropped'],
   'level-name': ['repaired', '已按市级、县级、乡级、村级的写法登记 · written as 市级, 县级, 乡级 or 村级'],
   'name-known': ['warned', '同一乡镇(县级为本县)已有同名的在任干部(见 value),本行另建一位。如为同一人:职务或姓名有变的,将本行新建的一位登记离任(POST /officials/{id}/departure),再用 PATCH /officials/{id} 更正原来的一位;换了层级或地区的,将原来的一位登记离任。确为另一人则无需处理 · an active official of this name (see `value`) is in the township already (for the county’s: in the county); this row makes another. If both are one person: where the post or the name changed, record the departure of the one this row made (POST /officials/{id}/departure), then correct the one before with PATCH /officials/{id}; where level or place changed, record the departure of the one before. If they are two people, nothing is to be done'],
   'phone-unreadable': ['warned', '电话号码无法识别,已留空;手机号应为 11 位 · the telephone number cannot be read and was left out; a mobile number has 11 digits'],
@@ -61,6 +77,7 @@ const rules = {
   'post-missing': ['refused', '请填写职务 · fill in the post'],
   'level-unknown': ['refused', '层级应为市级、县级、乡级或村级 · use 市级, 县级, 乡级 or 村级'],
   'division-unknown': ['refused', '请填写本辖区内的区划代码 · give a division code of your ground'],
+  'division-rounded': ['refused', 'Excel 已将代码改成科学计数,原来的数字已丢失:请先将该列设为文本,再填写完整代码 · Excel has made a rounded number of the code, and its digits are lost: make the column text first, then write the whole code'],
   'level-mismatch': ['refused', '代码位数与层级不符:县 6 位、乡 9 位、村 12 位 · a county has 6 digits, a township 9, a village 12'],
   'text-too-long': ['refused', '最多 100 字 · at most 100 characters'],
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
@@ -101,9 +118,10 @@ interface RosterMemory {
 
 /** Where two of one name may be one person: a township with its villages; the county's by themselves. */
 const namesakeKey = ({ division, name }: Pick<Said, 'division' | 'name'>): string =>
-  `${division.slice(0, 9)}\n${name}`;
+  `${division.slice(0, 9)}\n${personName(name)}`;
 
-const keyOf = (one: Said): string => [one.division, one.level, one.post, one.name].join('\n');
+const keyOf = (one: Said): string =>
+  [one.division, one.level, one.post, personName(one.name)].join('\n');
 
 /** Rows of a roster → officials. Level, place, post and name say who it is; nobody leaves by missing from a roster, who left comes back by one. */
 class RosterRows implements RowTaker<RosterMemory, Looked> {
@@ -142,7 +160,7 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const known = new Map(memory.made);
     for (const one of await tx.query<Known>(
-      // Of several of one key one is active at most; it counts, else the last who left.
+      // Of several of one key one is active at most (two where one was kept with a space in his name); it counts, else the last who left.
       `select id, version, name, post, level, division, unit, phone, active from official where division = any($1) order by active, changed_at for update`,
       [[...new Set(looked.flatMap(({ said }) => (said ? [said.division] : [])))]],
     ))
@@ -200,7 +218,8 @@ class RosterRows implements RowTaker<RosterMemory, Looked> {
 async function namesakesOf(tx: Tx, looked: Looked[]): Promise<Map<string, string>> {
   const known = await tx.query<Pick<Known, 'id' | 'name' | 'post' | 'division'>>(
     `select id, name, post, division from official
-     where active and division >= app_lo() and division < app_hi() and name = any($1) order by division, id`,
+     where active and division >= app_lo() and division < app_hi() and ${spaceless('name')} in (select ${spaceless('n')} from unnest($1::text[]) n)
+     order by division, id`,
     [[...new Set(looked.flatMap(({ said }) => (said ? [said.name] : [])))]],
   );
   const namesakes = new Map<string, string>();
@@ -238,7 +257,7 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
   const text = (field: Field): string => (cells[field] ?? '').replace(/\p{Cc}+/gu, ' ').trim();
   for (const field of ['name', 'post', 'unit'] as const)
     if ([...text(field)].length > 100) find('text-too-long', field, text(field));
-  const name = text('name');
+  const name = personName(text('name'));
   if (name === '') find('name-missing', 'name', name);
   else if (name !== cells['name']) find('name-spaces', 'name', cells['name'] ?? '', name);
   const post = text('post');
@@ -248,7 +267,8 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
   if (levelNames[written]) find('level-name', 'level', text('level'), levelNames[written]);
   if (!level) find('level-unknown', 'level', text('level'));
   const division = text('division').normalize('NFKC');
-  if (!divisions.has(division)) find('division-unknown', 'division', text('division'));
+  if (/^\d(\.\d+)?E\+?\d+$/i.test(division)) find('division-rounded', 'division', text('division'));
+  else if (!divisions.has(division)) find('division-unknown', 'division', text('division'));
   else if (level && division.length !== digitsOf[level]) find('level-mismatch', 'division', division);
   let phone: string | null = text('phone').normalize('NFKC').replace(/[\s-]/g, '') || null;
   if (phone !== null && !telephone.test(phone)) {

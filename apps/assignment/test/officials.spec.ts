@@ -126,6 +126,32 @@ it('warns of a new official whose name is known in the township, and says which 
   expect((await land(`赵一,书记,村级,${here},,`)).counts).toMatchObject({ created: 1, warned: 0 });
 }, 60_000);
 
+it('sees through spaces inside a Chinese name, also in one that was kept with them', async () => {
+  const landed = await land(`张 明,书记,村级,${there},,`, `张\u3000明,书记,村级,${there},张村,`, `Anna Li,书记,村级,${there},,`);
+  expect(landed.counts).toMatchObject({ created: 2, updated: 1, repaired: 2, warned: 0 });
+  expect((await findings(landed)).map(({ row, rule, value, repairedTo }) => [row, rule, value, repairedTo])).toEqual([
+    [2, 'name-spaces', '张 明', '张明'], [3, 'name-spaces', '张　明', '张明'],
+  ]);
+  expect((await named('Anna Li')).length).toBe(1);
+  const [one] = await named('张明');
+  for (const kept of ['张 明', '张　明']) {
+    await county.rows('assignment', `update official set name = $2 where id = $1`, [one!.id, kept]);
+    expect((await land(`张明,书记,村级,${there},,`)).counts).toMatchObject({ unchanged: 1 });
+    const tried = await county.land('assignment', '/v1/roster-imports?dryRun=true', await token('office', town.code, office), Buffer.from(`姓名,职务,层级,行政区划代码\n张明,会计,村级,${here}\n`), 'r.csv');
+    expect(await findings(tried)).toMatchObject([{ rule: 'name-known', value: `${kept} 书记 ${there} ${one!.id}` }]);
+  }
+  const patched = await county.call('assignment', 'PATCH', `/v1/officials/${one!.id}`, { token: await token('office', town.code, office), body: { name: '张  明' }, headers: { 'if-match': '"2"' } });
+  expect(patched).toMatchObject({ status: 200, body: { name: '张明' } });
+}, 60_000); // prettier-ignore
+
+it('says of a code that Excel has rounded what to do about it', async () => {
+  const landed = await land('孙六,书记,村级,3.71425E+11,,');
+  expect(landed.counts).toMatchObject({ refused: 1 });
+  expect(await findings(landed)).toMatchObject([
+    { rule: 'division-rounded', value: '3.71425E+11', remedy: expect.stringMatching(/设为文本.* · .*make the column text first/) as unknown },
+  ]);
+}, 60_000); // prettier-ignore
+
 it('corrects a name, a post and a telephone, and changes nothing else', async () => {
   const of = await token('office', town.code, office);
   const [before] = await county.rows<{ id: string; version: number }>('assignment', `select id, version from official where name = '王秀英'`); // prettier-ignore

@@ -111,7 +111,7 @@ class CreateAccount {
   @IsDivision()
   division: string;
 
-  @ApiPropertyOptional({ type: String, format: 'uuid', description: '名单中的包保干部(assignment 服务 GET /officials),角色为 official 时必填;一人可有多个账号 · which official of the roster (assignment, GET /officials); needed for the role official; one may have several accounts', example })
+  @ApiPropertyOptional({ type: String, format: 'uuid', description: '名单中的包保干部(assignment 服务 GET /officials),角色为 official 时必填;一位包保干部只有一个启用的账号,辖区为其任职的乡镇或县 · which official of the roster (assignment, GET /officials); needed for the role official; an official has one active account, and its ground is the township or county where he serves', example })
   @Given()
   @IsUUID()
   official?: string;

@@ -98,9 +98,9 @@ export class AccountService {
   async create(tx: Tx, given: NewAccount): Promise<Once> {
     this.checkPlace(tx, given);
     await checkDivision(tx, given.division);
-    await this.checkOfficial(tx, given);
-    const word = onceWord();
     const id = uuidv7();
+    await this.checkOfficial(tx, { ...given, id });
+    const word = onceWord();
     const made = await tx.query<{ id: string }>(
       `insert into account (id, name, display_name, role, division, official, password_hash, password_until, created_at, changed_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) on conflict (name) do nothing returning id`,
@@ -114,8 +114,8 @@ export class AccountService {
   }
 
   async change(tx: Tx, id: string, version: number, given: AccountChange, reason: string | null): Promise<AccountState> {
-    // Changes of one county's accounts take turns: two admins who remove one another at once, the second is refused.
-    await tx.query(`select pg_advisory_xact_lock(7034, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
+    // Two admins who remove one another at once: the second is refused.
+    await inTurn(tx);
     const before = await this.lock(tx, id);
     if (before.version !== version)
       throw staleVersion(before);
@@ -129,7 +129,7 @@ export class AccountService {
       throw new DomainError('own-act', '不能修改自己的角色、辖区或启用状态,请另一位县管理员办理。 · Nobody changes his own role, place or activity: ask another county admin.');
     if (rights) this.checkPlace(tx, after);
     if (before.division !== after.division) await checkDivision(tx, after.division);
-    if (before.role !== after.role || before.official !== after.official || (after.active && !before.active))
+    if (rights && (after.active || before.role !== after.role || before.official !== after.official))
       await this.checkOfficial(tx, after);
     if (before.active && before.role === 'county-admin' && (!after.active || after.role !== 'county-admin' || after.division !== before.division))
       await this.keepAnAdmin(tx, before);
@@ -349,10 +349,10 @@ export class AccountService {
       ]); // prettier-ignore
   }
 
-  /** An official's account, and no other, is one of the officials that assignment has told of. */
+  /** An official's account, and no other, is one of the officials that assignment has told of: his only one, and where he serves. */
   private async checkOfficial(
     tx: Tx,
-    { role, official }: Pick<NewAccount, 'role' | 'official'>,
+    { id, role, division, official }: Omit<NewAccount, 'name' | 'displayName'> & { id: string },
   ): Promise<void> {
     if (role === 'official' && !official)
       throw new DomainError('validation-failed', '包保干部的账号须注明是哪位包保干部。 · An official’s account says which official it is.', [
@@ -363,8 +363,8 @@ export class AccountService {
       throw new DomainError('validation-failed', '只有包保干部的账号对应一位包保干部。 · Only an official’s account is that of an official.', [
         { pointer: '/official', rule: 'official-of-role', value: official, remedy: '请去掉 official,或将角色改为 official · leave official out, or make the role official' },
       ]); // prettier-ignore
-    const [known] = await tx.query<{ active: boolean }>(
-      `select active from official_copy where official_id = $1`,
+    const [known] = await tx.query<{ division: string; active: boolean }>(
+      `select division, active from official_copy where official_id = $1`,
       [official],
     );
     if (!known)
@@ -373,6 +373,20 @@ export class AccountService {
       ]); // prettier-ignore
     if (!known.active)
       throw new DomainError('wrong-state', '该包保干部已离任,请查看 assignment 的 GET /officials。 · This official has left; see GET /officials of assignment.'); // prettier-ignore
+    const ground = groundOf(known.division);
+    if (ground && ground !== division)
+      throw new DomainError('validation-failed', `该包保干部任职于 ${known.division},账号的辖区应为 ${ground}。 · This official serves at ${known.division}: the ground of his account is ${ground}.`, [
+        { pointer: '/division', rule: 'place-of-official', value: division, remedy: `请填写 ${ground} · give ${ground}` },
+      ]); // prettier-ignore
+    await inTurn(tx);
+    const [other] = await tx.query<{ id: string; name: string }>(
+      `select id, name from account where official = $1 and active and id <> $2 order by id limit 1`,
+      [official, id],
+    );
+    if (other)
+      throw new DomainError('official-has-account', `该包保干部已有账号 ${other.name}(${other.id})。 · This official has the account ${other.name} (${other.id}).`, [
+        { pointer: '/official', rule: 'unique', value: official, remedy: '请使用该账号,忘记密码的可重置;要换新的,先停用该账号(PATCH,active: false) · use that account, and reset its password where it is lost; for a new one, end that one first (PATCH, active: false)' },
+      ]); // prettier-ignore
   }
 
   /** @throws DomainError `last-admin` */
@@ -387,6 +401,11 @@ export class AccountService {
         '请先设立另一位县管理员。 · Make another county admin first.',
       );
   }
+}
+
+/** Changes of one county's accounts that look at its other accounts take turns. */
+async function inTurn(tx: Tx): Promise<void> {
+  await tx.query(`select pg_advisory_xact_lock(7034, $1::int)`, [Number(tx.caller.division.slice(0, 6))]); // prettier-ignore
 }
 
 const until = (tx: Tx): Date => new Date(tx.now.getTime() + onceHours * 3_600_000);

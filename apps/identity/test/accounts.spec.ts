@@ -252,6 +252,52 @@ describe('an official', () => {
     const moved = await call('PATCH', `/accounts/${id}`, admin, { role: 'office' }, ifMatch(1));
     expect([moved.status, moved.body]).toEqual([200, expect.objectContaining({ role: 'office', official: null })]); // prettier-ignore
   });
+
+  const refusal = ({ body }: { body: unknown }): unknown => {
+    const { code: reason, errors } = body as { code: string; errors: { pointer: string; rule: string; remedy: string }[] };
+    return [reason, ...errors.map(({ pointer, rule }) => `${pointer} ${rule}`)];
+  }; // prettier-ignore
+
+  it('has an account of the ground where he serves, when it is opened, moved or opened again', async () => {
+    const official = await serving();
+    const elsewhere = ['validation-failed', '/division place-of-official'];
+    const wanted = { name: 'elsewhere', displayName: '王', role: 'official', official };
+    for (const division of [townB, countyCode]) {
+      const answer = await call('POST', '/accounts', admin, { ...wanted, division });
+      expect([answer.status, refusal(answer)]).toEqual([422, elsewhere]);
+      expect(answer.body).toMatchObject({
+        errors: [{ remedy: `请填写 ${townA} · give ${townA}` }],
+      });
+    }
+    const { id } = await open({ role: 'official', division: townA, official });
+    expect(refusal(await call('PATCH', `/accounts/${id}`, admin, { division: townB }, ifMatch(1)))).toEqual(elsewhere); // prettier-ignore
+    expect((await call('PATCH', `/accounts/${id}`, admin, { active: false }, ifMatch(1))).status).toBe(200); // prettier-ignore
+    await say(official, `${townB}201`, true, 2);
+    await eventually(
+      () => county.rows<{ division: string }>('identity', 'select division from official_copy where official_id = $1', [official]),
+      ([row]) => row?.division === `${townB}201`,
+    ); // prettier-ignore
+    expect(refusal(await call('PATCH', `/accounts/${id}`, admin, { active: true }, ifMatch(2)))).toEqual(elsewhere); // prettier-ignore
+    expect((await call('PATCH', `/accounts/${id}`, admin, { active: true, division: townB }, ifMatch(2))).status).toBe(200); // prettier-ignore
+  });
+
+  it('has one account, also when two admins open one at once', async () => {
+    const official = await serving();
+    const wanted = (name: string): object => ({ name, displayName: '王', role: 'official', division: townA, official }); // prettier-ignore
+    const both = await Promise.all(['only-1', 'only-2'].map((name) => call('POST', '/accounts', admin, wanted(name)))); // prettier-ignore
+    expect(both.map(({ status }) => status).sort()).toEqual([201, 409]);
+    const [made, refused] = [both.find(({ status }) => status === 201)!, both.find(({ status }) => status === 409)!]; // prettier-ignore
+    const { id, name } = made.body as Shown & { name: string };
+    expect(refusal(refused)).toEqual(['official-has-account', '/official unique']);
+    expect(refused.body).toMatchObject({ detail: expect.stringContaining(`${name}(${id})`) as unknown }); // prettier-ignore
+    const { id: office } = await open({ role: 'office', division: townA });
+    const second = await call('PATCH', `/accounts/${office}`, admin, { role: 'official', official }, ifMatch(1)); // prettier-ignore
+    expect([second.status, code(second)]).toEqual([409, [409, 'official-has-account']]);
+    // One that was ended is in nobody's way, and does not come back beside another.
+    expect((await call('PATCH', `/accounts/${id}`, admin, { active: false }, ifMatch(1))).status).toBe(200); // prettier-ignore
+    await open({ role: 'official', division: townA, official });
+    expect(code(await call('PATCH', `/accounts/${id}`, admin, { active: true }, ifMatch(2)))).toEqual([409, 'official-has-account']); // prettier-ignore
+  });
 });
 
 describe('a token', () => {

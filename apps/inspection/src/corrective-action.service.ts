@@ -167,7 +167,7 @@ export class CorrectiveActionService {
       [id, state, JSON.stringify([whole]), tx.now],
     ));
     const fact = state === 'verified' ? CorrectiveActionVerified : state === 'closed' ? CorrectiveActionClosed : CorrectiveActionChanged;
-    tx.publish(fact, changed, stateOf(changed));
+    tx.publish(fact, changed, { ...stateOf(changed), ...(step.outcome === 'not-corrected' && { rejectedAt: whole.at }) });
     return changed;
   } // prettier-ignore
 

@@ -183,7 +183,13 @@ export class SubmitInspection {
   @IsIn(methods)
   method: Method;
 
-  @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T09:30:00+08:00' })
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    description:
+      '实际督导时间:不晚于现在,不早于 92 天前 · when the visit was: not ahead of now, and not more than 92 days ago',
+    example: '2026-11-23T09:30:00+08:00',
+  })
   @IsInstant()
   visitedAt: string;
 
@@ -334,6 +340,14 @@ export class Inspection {
   counts: boolean;
   @ApiProperty({ enum: ['official-untrained'], type: String, nullable: true })
   warning: string | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description:
+      '未完成任何任务时说明原因(见 obligationId、counts);null:已完成一项任务 · where the visit settled no obligation, why (see obligationId and counts); null: it settled one',
+    example: null,
+  })
+  notice: string | null;
   @ApiProperty({
     type: String,
     description: '账号编号 · id of the account',

@@ -32,7 +32,18 @@ interface Place {
 export const inspectionView = `id, division, version, establishment_id as "establishmentId", establishment, official_id as "officialId",
   official_name as "officialName", official_post as "officialPost", official_level as "officialLevel", method, visited_at as "visitedAt",
   position, checklist, checklist_version as "checklistVersion", results, findings, operator, obligation_id as "obligationId", counts,
-  warning, submitted_by as "submittedBy", submitted_at as "submittedAt"`;
+  warning, case when obligation_id is not null then null
+    when counts then format('%1$s 没有待完成的督导任务(尚未生成或已完成),本次督导未完成任何任务 · No obligation of %1$s was due (not opened, or settled before): this visit settled none',
+      to_char(visited_at at time zone 'Asia/Shanghai', 'YYYY"-Q"Q'))
+    else '此督导方式不计入应完成的督导,本次督导未完成任何任务 · This method is not the visit that is due: it settled no obligation' end as notice,
+  submitted_by as "submittedBy", submitted_at as "submittedAt"`;
+
+/**
+ * How old a visit may be that is submitted now: the longest quarter, so that papers which come late still meet the quarter
+ * before. What is older is a slip of the year. No source fixes it. Not the day the establishment came to be known here:
+ * a county begins with papers of visits that are older than its ledger import.
+ */
+const lateDays = 92;
 
 /** A visit 督导 is submitted once, whole, by the official who answers for the establishment. */
 @Injectable()
@@ -49,6 +60,10 @@ export class VisitService {
     if (visitedAt.getTime() > tx.now.getTime() + 5 * 60_000)
       throw new DomainError('visited-in-future', '督导时间晚于现在,请核对时钟。 · The time of the visit lies ahead: compare the clock.', [
         { pointer: '/visitedAt', rule: 'visited-in-future', value: wanted.visitedAt, remedy: '请填写实际督导时间 · Give the time of the visit.' },
+      ]);
+    if (visitedAt.getTime() < tx.now.getTime() - lateDays * 86_400_000)
+      throw new DomainError('visited-long-ago', `督导时间在 ${lateDays} 天以前,请核对年份。 · The time of the visit is more than ${lateDays} days ago: compare the year.`, [
+        { pointer: '/visitedAt', rule: 'visited-long-ago', value: wanted.visitedAt, remedy: `请填写实际督导时间;${lateDays} 天以前的督导不再补录 · Give the time of the visit; one of more than ${lateDays} days ago is not taken any more.` },
       ]);
     const [before] = await tx.query<{ id: string }>(
       `select id from inspection where establishment_id = $1 and visited_at = $2 and official_id = $3 and method = $4`,

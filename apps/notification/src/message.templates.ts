@@ -11,6 +11,7 @@ export const placeholders: Record<MessageKind, readonly string[]> = {
   assigned: ['establishmentName', 'tier'],
   'visit-due': ['establishmentName', 'period', 'dueOn'],
   'correction-due': ['establishmentName', 'number', 'finding', 'dueOn'],
+  'correction-rejected': ['establishmentName', 'number', 'finding', 'dueOn'],
   'correction-verified': ['establishmentName', 'number', 'finding'],
   'calendar-missing': ['year'],
   'undertaking-due': ['establishments'],

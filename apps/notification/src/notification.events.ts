@@ -9,7 +9,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { queueDeliveries, type Told } from './delivery.service.js';
 import { wordsOf } from './message.templates.js';
 
-export const messageKinds = ['assigned', 'visit-due', 'correction-due', 'correction-verified', 'calendar-missing', 'undertaking-due', 'undertaking-stale'] as const; // prettier-ignore
+export const messageKinds = ['assigned', 'visit-due', 'correction-due', 'correction-rejected', 'correction-verified', 'calendar-missing', 'undertaking-due', 'undertaking-stale'] as const; // prettier-ignore
 export type MessageKind = (typeof messageKinds)[number];
 
 /**
@@ -38,16 +38,25 @@ export class NotificationEvents {
   } // prettier-ignore
 
   @OnEvent(CorrectiveActionDue, CorrectiveActionChanged)
-  async correctionDue({ sequence, data }: Envelope<DataOf<typeof CorrectiveActionDue>>, tx: Tx): Promise<void> {
+  async correctionDue({ sequence, data }: Envelope<DataOf<typeof CorrectiveActionChanged>>, tx: Tx): Promise<void> {
     if (data.state !== 'open') return;
+    const { establishmentId, establishmentName, number, finding, dueOn, rejectedAt } = data;
+    const words = {
+      zh: { finding, dueOn: dueOn ?? '待节假日安排公布后确定' },
+      en: { finding, dueOn: dueOn ?? 'a day to be set once the calendar is announced' },
+    };
     await tell(tx, 'correction-due', data.correctiveActionId, sequence, data.division, data.officialId, {
-      zh: `“${data.establishmentName}”需整改:${data.finding}(期限${data.dueOn ?? '待节假日安排公布后确定'})`,
-      en: `${data.establishmentName} has to correct: ${data.finding} (by ${data.dueOn ?? 'a day to be set once the calendar is announced'})`,
-      about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number, dueOn: data.dueOn },
-      words: {
-        zh: { finding: data.finding, dueOn: data.dueOn ?? '待节假日安排公布后确定' },
-        en: { finding: data.finding, dueOn: data.dueOn ?? 'a day to be set once the calendar is announced' },
-      },
+      zh: `“${establishmentName}”需整改:${finding}(期限${words.zh.dueOn})`,
+      en: `${establishmentName} has to correct: ${finding} (by ${words.en.dueOn})`,
+      about: { establishmentId, establishmentName, number, dueOn },
+      words,
+    });
+    if (rejectedAt === undefined) return;
+    await tell(tx, 'correction-rejected', data.correctiveActionId, sequence, data.division, data.officialId, {
+      zh: `“${establishmentName}”的整改经复查未合格,须继续整改:${finding}(期限${words.zh.dueOn})`,
+      en: `The correction at ${establishmentName} was looked at and is not done: ${finding} (by ${words.en.dueOn})`,
+      about: { establishmentId, establishmentName, number, dueOn, rejectedAt },
+      words,
     });
   } // prettier-ignore
 

@@ -110,7 +110,11 @@ export const CorrectiveActionDue = defineEvent(
 /** Something else about it changed: a response, a rejected response, a deadline that could be set at last, another official. */
 export const CorrectiveActionChanged = defineEvent(
   'inspection.corrective-action.changed.v1',
-  CorrectiveActionState,
+  Type.Object({
+    ...CorrectiveActionState.properties,
+    /** In the fact of a rejected response alone: when it was looked at and found not corrected. */
+    rejectedAt: Type.Optional(Type.String()),
+  }),
 );
 export const CorrectiveActionOverdue = defineEvent(
   'inspection.corrective-action.overdue.v1',

@@ -137,7 +137,7 @@ class NumbersQuery {
   @IsDivision()
   division?: string;
 
-  @ApiPropertyOptional({ enum: ['division'], description: 'division:按下一级地区分列,没有明细的地区不列 · division: the same numbers for each place one level below; a place without any row is left out' })
+  @ApiPropertyOptional({ enum: ['division'], description: 'division:按下一级地区分列,没有明细的地区不列。直属该地区本级的(如县级包保干部)不在任何一列中,各列之和因此可能小于总数 · division: the same numbers for each place one level below; a place without any row is left out. What belongs to the place itself (such as the officials of the county) is in none of them, so that together they may be less than the whole' })
   @IsOptional()
   @IsIn(['division'])
   by?: 'division';
