@@ -119,7 +119,14 @@ class Departure {
 
 @AtLeastOneOf('name', 'post', 'phone')
 class ChangeOfficial {
-  @ApiPropertyOptional({ type: String, example: '王秀英', maxLength: 100, pattern: '\\S' })
+  @ApiPropertyOptional({
+    type: String,
+    description:
+      '首尾及汉字之间的空格会去掉 · spaces around it, and between Chinese characters, are dropped',
+    example: '王秀英',
+    maxLength: 100,
+    pattern: '\\S',
+  })
   @IsOptional()
   @Line(100)
   @Form(/\S/, '不能为空白 · $property must not be blank')
