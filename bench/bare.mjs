@@ -32,10 +32,9 @@ fastify.post('/create', async (request, reply) => {
       [[`n ${division} ${name}`], Number(division.slice(0, 9))],
     );
     await client.query(
-      `select id from establishment where status <> 'closed' and uscc = $1
-       union all select id from establishment where status <> 'closed' and licence = $2
-       union all select id from establishment where status <> 'closed' and division = $3 and name = $4`,
-      [null, null, division, name],
+      `select e.id from unnest($1::text[], $2::text[]) as s(division, name)
+         join establishment e on e.division = s.division and e.name = s.name and e.status <> 'closed'`,
+      [[division], [name]],
     );
     await client.query(
       `select code, version, body from policy where code = $1 and starts_with($2, division) order by length(division) desc, version desc limit 1`,

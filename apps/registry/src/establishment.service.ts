@@ -19,7 +19,7 @@ import {
   type RegisterEstablishment,
 } from './establishment.controller.js';
 import { Establishment, insertEstablishments } from './establishment.entity.js';
-import { type Identity, knownAs, newlyMeant, remedyOfShared, takeIdentity } from './identity.js';
+import { type Identity, knownOf, newlyMeant, remedyOfShared, takeIdentity } from './identity.js';
 import { normaliseLicence, saysNone } from './licence.js';
 import { asked, keepNames, renamed } from './name-search.js';
 import { TierRule } from './tier-rule.js';
@@ -131,7 +131,7 @@ export class EstablishmentService {
 
   /** By the rules of a ledger import: what one row would mean is not there twice. */
   private async checkAlone(tx: Tx, wanted: Identity): Promise<void> {
-    const [, known] = await Promise.all([takeIdentity(tx, wanted), knownAs(tx, wanted)]); // the look after the lock
+    const [, known] = await Promise.all([takeIdentity(tx, wanted), knownOf(tx, [wanted], false)]); // the look after the lock
     const { candidates, shared } = known.candidatesFor(wanted);
     if (candidates.length === 0) return;
     const there = candidates.slice(0, 10).map(({ id, name }) => `${name} (${id})`).join(', ');

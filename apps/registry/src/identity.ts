@@ -14,45 +14,34 @@ export interface Identity {
 }
 
 /**
- * Those already in the registry that one of these rows may be, locked where they are going to be changed. A closed
+ * Those already in the registry that one of these may be, locked where they are going to be changed. A closed
  * establishment is over: whoever means it means a new one.
  */
 export async function knownOf(tx: Tx, said: Identity[], lock: boolean): Promise<Known> {
-  const distinct = (values: (string | null)[]): string[] => [
-    ...new Set(values.filter((value) => value !== null)),
-  ];
-  if (said.length === 0) return new Known();
-  // One index each; most batches of a new ledger find nothing, and no row is built. Planned anew each time: a prepared plan of
-  // an empty table reads all of it for each row, until it is analysed (20,000 rows: 28 s in place of 5).
-  const ids = await tx.query<{ id: string }>(
-    `select id from establishment where status <> 'closed' and uscc = any($1::text[])
-     union select id from establishment where status <> 'closed' and licence = any($2::text[])
-     union select e.id from unnest($3::text[], $4::text[]) as s(division, name)
-           join establishment e on e.division = s.division and e.name = s.name and e.status <> 'closed'`,
-    [
-      arrayOf(distinct(said.map((one) => one.uscc))),
-      arrayOf(distinct(said.map((one) => one.licence))),
-      arrayOf(said.map((one) => one.division)),
-      arrayOf(said.map((one) => one.name)),
-    ],
-  );
-  return these(tx, ids, lock);
-}
-
-/** As `knownOf`, of a single one, by its keys: prepared, for planning would take longer than looking. `union` would sort, and a table that was never analysed be read by village. */
-export async function knownAs(tx: Tx, { uscc, licence, division, name }: Identity): Promise<Known> {
-  const ids = await tx.ask<{ id: string }>(
-    'known as',
-    `select id from establishment where status <> 'closed' and uscc = $1
-     union all select id from establishment where status <> 'closed' and licence = $2
-     union all select id from establishment where status <> 'closed' and division = $3 and name = $4`,
-    [uscc, licence, division, name],
-  );
-  return these(tx, ids, false);
-}
-
-async function these(tx: Tx, ids: { id: string }[], lock: boolean): Promise<Known> {
   const known = new Known();
+  if (said.length === 0) return known;
+  const distinct = (field: 'uscc' | 'licence'): string[] => [
+    ...new Set(said.map((one) => one[field]).filter((value) => value !== null)),
+  ];
+  const [usccs, licences] = [distinct('uscc'), distinct('licence')];
+  const parameters = [said.map(({ division }) => division), said.map(({ name }) => name)];
+  const among = (field: string, values: string[]): string[] =>
+    values.length === 0
+      ? []
+      : [
+          `select id from establishment where status <> 'closed' and ${field} = any($${parameters.push(values)}::text[])`,
+        ];
+  // One index each; most batches of a new ledger find nothing, and no row is built. Planned anew each time: the plan of a
+  // table that is nearly empty reads a village or all of it for each row, and, once prepared, does so until the table is analysed.
+  const ids = await tx.query<{ id: string }>(
+    [
+      `select e.id from unnest($1::text[], $2::text[]) as s(division, name)
+         join establishment e on e.division = s.division and e.name = s.name and e.status <> 'closed'`,
+      ...among('uscc', usccs),
+      ...among('licence', licences),
+    ].join(' union all '),
+    parameters.map(arrayOf),
+  );
   if (ids.length === 0) return known;
   const wanted = tx.manager
     .createQueryBuilder(Establishment, 'e')
