@@ -62,8 +62,8 @@ const enOf = (needed: boolean): string =>
     .map((field) => `${title[field]} (${field})`)
     .join(', ');
 export const columns = {
-  zh: `列:${zhOf(true)}(必填),${zhOf(false)}(可不填);列的次序不限,其他列不录入。层级写 县级(代码 6 位)、乡级(9 位)或村级(12 位)。`,
-  en: `Columns: ${enOf(true)} are needed, ${enOf(false)} may be left out; in any order, and others are not taken. Levels are 县级 county (a code of 6 digits), 乡级 township (9) and 村级 village (12).`,
+  zh: `列:${zhOf(true)}(必填),${zhOf(false)}(可不填);列的次序不限,其他列不录入;所属单位照录,不与区划代码核对,以代码为准。层级写 县级(代码 6 位)、乡级(9 位)或村级(12 位)。`,
+  en: `Columns: ${enOf(true)} are needed, ${enOf(false)} may be left out; in any order, and others are not taken; 所属单位 is kept as it is written and not compared with the code, which decides. Levels are 县级 county (a code of 6 digits), 乡级 township (9) and 村级 village (12).`,
 }; // prettier-ignore
 
 /** Every rule that a row of a roster can meet, with what a person does about it. */

@@ -239,7 +239,10 @@ export class CorrectiveActionController {
   @Post(':id/response')
   @HttpCode(200)
   @Roles('official', 'office')
-  @ApiOperation({ summary: '登记整改反馈 · record what the operator did' })
+  @ApiOperation({
+    summary: '登记整改反馈 · record what the operator did',
+    description: '乡镇食安办不另收消息:待复查的见 `GET /corrective-actions?state=responded`。 · The office gets no message of it: what waits for its verification is in `GET /corrective-actions?state=responded`.',
+  })
   @ApiResponse({ status: 200, type: CorrectiveAction })
   respond(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() body: Respond): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.respond(tx, id, body.text));
