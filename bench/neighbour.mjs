@@ -37,7 +37,7 @@ try {
       one.on('error', failed);
       one.end(text);
     });
-  const shop = () => ({ division: village, name: `邻家${randomUUID().slice(0, 6)}饭店`, address: '中心街12号', kind: 'catering', area: 120 }); // prettier-ignore
+  const shop = () => ({ division: village, name: `邻家${randomUUID()}饭店`, address: '中心街12号', kind: 'catering', area: 120 }); // prettier-ignore
   /** At a fixed rate, whatever the answers take. */
   const load = async (forSeconds) => {
     const agent = new Agent({ keepAlive: true, maxSockets: 64 });

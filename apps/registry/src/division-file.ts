@@ -1,16 +1,19 @@
 import { type Bilingual, FolderError, readBytes } from '#platform';
 import { readSheet, SheetError, type SheetRow } from '#sheet';
 
+const digits = { county: 6, township: 9, village: 12 };
+type DivisionLevel = keyof typeof digits;
+const isLevel = (text: string): text is DivisionLevel => Object.hasOwn(digits, text);
+
 export interface ListedDivision {
   code: string;
   name: string;
-  level: 'county' | 'township' | 'village';
+  level: DivisionLevel;
   /** Code of the place above; empty for the county. */
   parent: string;
 }
 
 const file = 'divisions.csv';
-const digits: Record<string, number> = { county: 6, township: 9, village: 12 };
 const columns = ['code', 'name', 'level', 'parent'];
 
 /** `divisions.csv` of a county's folder, in UTF-8 or, as Chinese Excel saves it, GB18030. @throws FolderError */
@@ -32,7 +35,9 @@ export async function readDivisionFile(folder: string): Promise<ListedDivision[]
     for (const column of columns) cells[column] = (cells[column] ?? '').trim();
   const faults = faultsOf(rows);
   if (faults.length > 0) throw new FolderError(faults);
-  return rows.map(({ cells }) => cells as unknown as ListedDivision);
+  return rows.flatMap(({ cells: { code = '', name = '', level = '', parent = '' } }) =>
+    isLevel(level) ? [{ code, name, level, parent }] : [],
+  );
 }
 
 function faultsOf(rows: SheetRow[]): Bilingual[] {
@@ -46,11 +51,11 @@ function faultsOf(rows: SheetRow[]): Bilingual[] {
     const first = firstRows.get(code);
     firstRows.set(code, first ?? row);
     if (!name) fault('name', '为空,请填写名称', 'it is empty; write the name');
-    const long = digits[level];
-    if (long === undefined) {
+    if (!isLevel(level)) {
       fault('level', `“${level}”不是层级,请写 county、township 或 village`, `"${level}" is no level; write county, township or village`);
       continue;
     }
+    const long = digits[level];
     if (!new RegExp(`^[0-9]{${long}}$`).test(code)) {
       fault('code', `“${code}”不是 ${level} 的代码,请写 ${long} 位数字(在 Excel 中先把该列设为文本)`, `"${code}" is no code of a ${level}; write ${long} digits (in Excel make the column text first)`);
       continue;

@@ -49,8 +49,12 @@ export class EstablishmentService {
       createdAt: tx.now,
       changedAt: tx.now,
     } satisfies Partial<Establishment>);
-    await this.checkAlone(tx, establishment);
-    establishment.retier(await policyOf(tx, TierRule, establishment.division));
+    // Asked in one turn: whoever registers by the hundred waits for turns.
+    const [rule] = await Promise.all([
+      policyOf(tx, TierRule, establishment.division),
+      this.checkAlone(tx, establishment),
+    ]);
+    establishment.retier(rule);
     insertEstablishments(tx, [establishment]);
     keepNames(tx, [establishment]);
     await logChanges(tx, 'establishment', [

@@ -204,8 +204,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
       if (outcome !== 'unchanged') {
         const before = outcome === 'updated' ? { ...establishment } : null;
         if (before && renamed(before, said)) named.add(establishment);
-        for (const [field, value] of Object.entries(said))
-          if (!blank(value)) (establishment as unknown as Record<string, unknown>)[field] = value;
+        Object.assign(establishment, withoutBlanks(said));
         establishment.version += 1;
         establishment.changedAt = tx.now;
         establishment.retier(memory.ground.rule);
@@ -281,14 +280,12 @@ function remember(
   return first;
 }
 
-const blank = (value: unknown): boolean => value === null || value === '';
+/** What a row says, without its blanks. */
+const withoutBlanks = (said: Said): Partial<Said> =>
+  Object.fromEntries(Object.entries(said).filter(([, value]) => value !== null && value !== ''));
 
-function says(one: Establishment, said: Said): boolean {
-  return Object.entries(said).every(
-    ([field, value]) =>
-      blank(value) || (one as unknown as Record<string, unknown>)[field] === value,
-  );
-}
+const says = (one: Said, said: Said): boolean =>
+  Object.entries(withoutBlanks(said)).every(([field, value]) => one[field as keyof Said] === value);
 
 async function groundOf(tx: Tx): Promise<Ground> {
   const county = tx.caller.division.slice(0, 6);

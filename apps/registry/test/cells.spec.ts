@@ -1,34 +1,8 @@
-import { type Finding } from '#platform';
-import { type Answer, County, freshTownship, type Landed, type Township } from '#testing';
 import { kindNames } from '../src/kind-names.js';
 import { title } from '../src/ledger.service.js';
-import { registry } from '../src/registry.definition.js';
+import { call, county, csv, findingsOf, head, land, office, town } from './landing.js';
 
 /** Cells that say nothing: empty ones, and what people write in place of nothing. */
-
-let county: County;
-let town: Township;
-let office: string;
-beforeAll(async () => {
-  county = await County.start([registry]);
-}, 60_000);
-beforeEach(async () => {
-  town = freshTownship();
-  office = await county.token('office', town.code);
-});
-afterEach(() => county.quiet(), 15_000);
-afterAll(() => county.stop());
-
-const head = '序号,主体名称,统一社会信用代码,许可证(登记证)编号,经营场所,所属乡镇(街道),所属村(社区),主体业态,经营面积(㎡),就餐人数'; // prettier-ignore
-/** Cells of rows; `@` stands for the township and its first village. */
-const csv = (rows: string[], titles = head): Buffer =>
-  Buffer.from(`${titles}\n${rows.map((row) => `${row.replace('@', `${town.name},${town.villages[0]!.name}`)}\n`).join('')}`); // prettier-ignore
-const land = (file: Buffer, query = ''): Promise<Landed> =>
-  county.land('registry', `/v1/ledger-imports${query}`, office, file, 'x.csv');
-const findingsOf = ({ id }: Landed): Promise<Finding[]> =>
-  county.every<Finding>('registry', `/v1/ledger-imports/${id}/findings`, office);
-const call = (method: string, path: string, body: object, headers = {}): Promise<Answer> =>
-  county.call('registry', method, path, { token: office, body, headers });
 
 describe('a word or a stroke in place of a number', () => {
   const words = [

@@ -220,7 +220,7 @@ const view = `id, division, file_name as "fileName", state, dry_run as "dryRun",
  * with a pause of so many times their own time after each, so that PostgreSQL, disk and cores are mostly theirs: p95 of the others within 1.2 × (bench/neighbour.mjs).
  */
 const alone = 1000;
-const beside = { rows: 40, pauses: 8 };
+const beside = { rows: 40, pauses: 14 };
 const partBytes = 1 << 20;
 
 const claimable = `state in ('queued', 'running') and (claimed_until is null or claimed_until < app_now())`;
