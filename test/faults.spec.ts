@@ -228,7 +228,15 @@ describe('facts delivered twice, shuffled or late', () => {
         `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
          and relname not in ('migration', 'policy', 'checklist')`,
       ); // prettier-ignore
-      await other.rows(service, `truncate ${tables.map(({ name }) => name).join(', ')}`);
+      const empty = (): Promise<unknown> => other.rows(service, `truncate ${tables.map(({ name }) => name).join(', ')}`); // prettier-ignore
+      // A job of the service may hold some of them and want others: one of the two is chosen to begin anew.
+      for (let tries = 1; ; tries++)
+        try {
+          await empty();
+          break;
+        } catch (error) {
+          if ((error as { code?: string }).code !== '40P01' || tries === 5) throw error;
+        }
     }
     const put = (service: Service, table: string, rows: Row[]): Promise<unknown> =>
       other.rows(service, `insert into ${table} select * from jsonb_populate_recordset(null::${table}, $1)`, [JSON.stringify(rows)]); // prettier-ignore
