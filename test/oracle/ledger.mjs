@@ -60,6 +60,7 @@ const WARNINGS = new Set([
   'area-missing',
   'address-missing',
   'coordinates-outside',
+  'coordinate-alone',
 ]);
 
 /** The key of `*.planted.json` that each rule answers to; the second premises and the repeated rows are counted apart. */
@@ -244,6 +245,11 @@ function look(row, divisions, box) {
   let latitude = numberOf(row.latitude);
   let longitude = numberOf(row.longitude);
   const given = latitude !== null && longitude !== null;
+  if (!given && (latitude !== null || longitude !== null)) {
+    if (latitude !== null) find('coordinate-alone', '纬度(WGS84)', row.latitude);
+    else find('coordinate-alone', '经度(WGS84)', row.longitude);
+    latitude = longitude = null;
+  }
   if (given && latitude === 0 && longitude === 0) {
     latitude = longitude = null;
     find('coordinates-zero', '纬度(WGS84)', `${row.latitude}, ${row.longitude}`);

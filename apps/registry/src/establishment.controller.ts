@@ -87,7 +87,8 @@ export class RegisterEstablishment {
   @ApiPropertyOptional({
     type: Number,
     nullable: true,
-    description: '度,WGS84 坐标 · degrees, WGS84',
+    description:
+      '度,WGS84 坐标;与 `longitude` 同时填写 · degrees, WGS84; together with `longitude`',
     example: 36.79,
   })
   @IsOptional()
@@ -99,7 +100,7 @@ export class RegisterEstablishment {
   @ApiPropertyOptional({
     type: Number,
     nullable: true,
-    description: '度,WGS84 坐标 · degrees, WGS84',
+    description: '度,WGS84 坐标;与 `latitude` 同时填写 · degrees, WGS84; together with `latitude`',
     example: 116.76,
   })
   @IsOptional()

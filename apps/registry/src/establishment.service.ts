@@ -49,6 +49,7 @@ export class EstablishmentService {
       createdAt: tx.now,
       changedAt: tx.now,
     } satisfies Partial<Establishment>);
+    this.checkPlace(establishment);
     // Asked in one turn: whoever registers by the hundred waits for turns.
     const [rule] = await Promise.all([
       policyOf(tx, TierRule, establishment.division),
@@ -79,6 +80,7 @@ export class EstablishmentService {
     Object.assign(establishment, rest, { version: version + 1, changedAt: tx.now });
     establishment.name = establishment.name.trim();
     establishment.address = establishment.address.trim();
+    if (rest.latitude !== undefined || rest.longitude !== undefined) this.checkPlace(establishment);
     if (uscc !== undefined) establishment.uscc = this.checkedUscc(uscc);
     if (licence !== undefined) establishment.licence = this.checkedLicence(licence);
     if (newlyMeant(before, establishment)) await this.checkAlone(tx, establishment);
@@ -164,6 +166,23 @@ export class EstablishmentService {
           },
         ],
       );
+  }
+
+  private checkPlace({ latitude, longitude }: Establishment): void {
+    if ((latitude === null) === (longitude === null)) return;
+    throw new DomainError(
+      'validation-failed',
+      '经纬度须同时填写,或同时为空。 · Give latitude and longitude together, or neither.',
+      [
+        {
+          pointer: latitude === null ? '/latitude' : '/longitude',
+          rule: 'coordinate-alone',
+          value: null,
+          remedy:
+            '请与另一个坐标同时填写,或两者均填 null · give it with the other one, or null for both',
+        },
+      ],
+    );
   }
 
   private checkedUscc(given: string | null | undefined): string | null {

@@ -81,6 +81,7 @@ export const rules = {
   'area-missing': ['warned', '请补充经营面积,包保等级由它决定 · add the area: it decides the tier'],
   'address-missing': ['warned', '请补充经营场所:判断是否为同一主体要用它 · add the address: it tells which establishment a row means'],
   'coordinates-outside': ['warned', '坐标不在本县范围内,已照原样保存,请核对 · the coordinates lie outside the county and were kept as they are: compare them'],
+  'coordinate-alone': ['warned', '经纬度须同时填写;只有其一,已留空 · latitude and longitude say a place only together: the one was left out'],
   'number-unreadable': ['warned', '该数值无法识别,已留空 · the number cannot be read and was left out'],
   'uscc-check-digit': ['refused', '须为 18 位且校验位正确,请对照营业执照核对,没有则留空 · it has 18 characters, the last of which checks the others: compare it with the business licence; leave it empty where there is none'],
   'village-unknown': ['refused', '本乡镇无此村(社区),请改正 · the township has no such village: correct it'],
@@ -399,7 +400,11 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
   const area = number('area', 0, 10_000_000);
   const diners = number('diners', 0, 1_000_000, true);
   let [latitude, longitude] = [number('latitude', -180, 180), number('longitude', -180, 180)];
-  if (latitude !== null && longitude !== null && !inBox(latitude, longitude, ground.box)) {
+  if (latitude === null || longitude === null) {
+    const alone = latitude !== null ? 'latitude' : longitude !== null ? 'longitude' : undefined;
+    if (alone) find('coordinate-alone', alone, text(alone));
+    [latitude, longitude] = [null, null]; // beside what is known already it would be another place
+  } else if (!inBox(latitude, longitude, ground.box)) {
     const written = `${latitude}, ${longitude}`;
     if (inBox(longitude, latitude, ground.box)) {
       [latitude, longitude] = [longitude, latitude];

@@ -120,18 +120,24 @@ it('asks for the village where the cell is empty, and for another where it is un
   ]);
 }, 60_000); // prettier-ignore
 
-it('takes the coordinates 0, 0 as not given, and warns of those outside the county', async () => {
+it('takes the coordinates 0, 0 and one without the other as not given, and warns of those outside the county', async () => {
   const titles = `${head},纬度(WGS84),经度(WGS84)`;
-  const pairs = ['0,0', '0.0,0', '39.9,116.4', '36.79,116.76', ','];
+  const pairs = ['0,0', '0.0,0', '39.9,116.4', '36.79,116.76', ',', '36.79,', '东经,116.76'];
   const landed = await land(csv(pairs.map((pair, n) => `${n},店${n},,,${n}号,@,食品摊点,,,${pair}`), titles));
-  expect(landed.counts).toMatchObject({ created: 5, repaired: 2, warned: 1 });
+  expect(landed.counts).toMatchObject({ created: 7, repaired: 2, warned: 3 });
   const zero = { rule: 'coordinates-zero', severity: 'repaired', value: '0, 0', repairedTo: null };
   expect(await findingsOf(landed)).toMatchObject([
     { ...zero, row: 2 }, { ...zero, row: 3 }, { row: 4, rule: 'coordinates-outside', severity: 'warned', value: '39.9, 116.4' },
+    { row: 7, rule: 'coordinate-alone', severity: 'warned', column: title.latitude, value: '36.79' },
+    { row: 8, rule: 'number-unreadable' }, { row: 8, rule: 'coordinate-alone', column: title.longitude, value: '116.76' },
   ]);
-  const shops = await county.every<{ name: string; latitude: number | null; longitude: number | null }>('registry', '/v1/establishments', office);
+  const shops = await county.every<{ id: string; name: string; latitude: number | null; longitude: number | null }>('registry', '/v1/establishments', office);
   const places = new Map(shops.map(({ name, latitude, longitude }) => [name, [latitude, longitude]]));
-  expect(pairs.map((_, n) => places.get(`店${n}`))).toEqual([[null, null], [null, null], [39.9, 116.4], [36.79, 116.76], [null, null]]);
+  expect(pairs.map((_, n) => places.get(`店${n}`))).toEqual([[null, null], [null, null], [39.9, 116.4], [36.79, 116.76], ...Array<null[]>(3).fill([null, null])]);
+  // Beside the place that is known it would be another.
+  await land(csv([`3,店3,,,3号,@,食品摊点,,,,117.9`], titles));
+  const known = shops.find(({ name }) => name === '店3')!;
+  expect((await county.call('registry', 'GET', `/v1/establishments/${known.id}`, { token: office })).body).toMatchObject({ latitude: 36.79, longitude: 116.76 });
 }, 60_000); // prettier-ignore
 
 it('may be empty where the document does not forbid it: it names every column and kind, in both languages', async () => {

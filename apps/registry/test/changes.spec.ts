@@ -67,6 +67,22 @@ it('changes whatever an establishment was registered with, decides its tier anew
   expect(await get('/establishments?name=老王', office)).toEqual([]);
 }); // prettier-ignore
 
+it('takes latitude and longitude together alone', async () => {
+  const { code, villages } = freshTownship();
+  const token = await county.token('office', code);
+  const body = { division: villages[0]!.code, name: '甲店', address: '一号', kind: 'stall' };
+  const refused = (pointer: string): object => ({ code: 'validation-failed', errors: [{ pointer, rule: 'coordinate-alone' }] });
+  const post = await county.call('registry', 'POST', '/v1/establishments', { token, body: { ...body, latitude: 36.79 } });
+  expect([post.status, post.body]).toMatchObject([422, refused('/longitude')]);
+  const id = await shop(villages[0]!.code, token);
+  const patch = (change: object, version: number): Promise<Answer> => county.call('registry', 'PATCH', `/v1/establishments/${id}`, { token, body: change, headers: { 'if-match': `"${version}"` } });
+  expect((await patch({ longitude: 116.76 }, 1)).body).toMatchObject(refused('/latitude'));
+  expect((await patch({ latitude: 36.79, longitude: 116.76 }, 1)).status).toBe(200);
+  expect((await patch({ latitude: null }, 2)).body).toMatchObject(refused('/latitude'));
+  expect((await patch({ longitude: 116.77 }, 2)).body).toMatchObject({ latitude: 36.79, longitude: 116.77 });
+  expect((await patch({ latitude: null, longitude: null }, 3)).body).toMatchObject({ latitude: null, longitude: null });
+}); // prettier-ignore
+
 it('says nothing of how its tier was decided where that stays as it was', async () => {
   const { code, villages } = freshTownship();
   const office = await county.token('office', code);
