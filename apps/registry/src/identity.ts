@@ -16,9 +16,10 @@ export interface Identity {
 /**
  * Those already in the registry that one of these may be, locked where they are going to be changed. A closed
  * establishment is over: whoever means it means a new one.
+ * @param rehearsed of a dry run: those stand as it left them, not as they stand in the registry
  */
-export async function knownOf(tx: Tx, said: Identity[], lock: boolean): Promise<Known> {
-  const known = new Known();
+export async function knownOf(tx: Tx, said: Identity[], lock: boolean, rehearsed?: Known): Promise<Known> {
+  const known = new Known(rehearsed);
   if (said.length === 0) return known;
   const distinct = (field: 'uscc' | 'licence'): string[] => [
     ...new Set(said.map((one) => one[field]).filter((value) => value !== null)),
@@ -48,9 +49,9 @@ export async function knownOf(tx: Tx, said: Identity[], lock: boolean): Promise<
     .where(`e.id = any(:ids) and e.status <> 'closed'`, { ids: ids.map(({ id }) => id) })
     .orderBy('e.id');
   if (lock) wanted.setLock('pessimistic_write');
-  for (const one of await wanted.getMany()) known.add(one);
+  for (const one of await wanted.getMany()) if (!rehearsed?.get(one.id)) known.add(one);
   return known;
-}
+} // prettier-ignore
 
 /**
  * Of two who say the same of one establishment, the second waits for the first; whoever says something else does not. Both
@@ -89,36 +90,49 @@ export const newlyMeant = (before: Standing, after: Standing): boolean =>
 /** What two share by the rule that decides that they are one, as the field of it that should differ if they are not. */
 export type Shared = 'licence' | 'address' | 'name';
 
-/** Establishments by what two rows must share to be one. */
+/** Establishments by what two rows must share to be one; beside those of `others`. */
 export class Known {
+  private readonly byId = new Map<string, Establishment>();
   private readonly byKey = new Map<string, Set<Establishment>>();
 
+  constructor(private readonly others?: Known) {}
+
+  get(id: string): Establishment | undefined {
+    return this.byId.get(id);
+  }
+
   add(one: Establishment): void {
-    for (const key of keysOf(one)) {
+    this.byId.set(one.id, one);
+    for (const key of partsOf(one)) {
       const there = this.byKey.get(key) ?? new Set();
       this.byKey.set(key, there.add(one));
     }
   }
 
   /** Another with the same credit code, whatever its address. */
-  withCodeOf({ uscc }: Identity): Establishment | undefined {
-    return uscc === null ? undefined : this.byKey.get(`u ${uscc}`)?.values().next().value;
+  withCodeOf(said: Identity): Establishment | undefined {
+    return this.at(keysOf(said)[1], said)[0];
+  }
+
+  /** Those of this key, but for `self`. */
+  private at(key: string, self: Identity): Establishment[] {
+    const there = new Set([...(this.byKey.get(key) ?? []), ...(this.others?.byKey.get(key) ?? [])]);
+    return [...there].filter(({ id }) => id !== self.id);
   }
 
   /** By the first rule of api.md that decides; 'place' is village and address: the licence stays when premises move. */
   candidatesFor(said: Identity): { candidates: Establishment[]; shared: Shared } {
-    const at = (key: string): Establishment[] =>
-      [...(this.byKey.get(key) ?? [])].filter(({ id }) => id !== said.id);
     const none = { candidates: [], shared: 'name' as const };
-    const [licence, uscc, name] = keysOf(said);
-    if (![licence, uscc, name].some((key) => this.byKey.has(key))) return none;
+    const [byLicence, byUscc, byName] = keysOf(said);
+    const [licence, uscc, name] = [this.at(byLicence, said), this.at(byUscc, said), this.at(byName, said)];
+    if (licence.length + uscc.length + name.length === 0) return none;
     const address = addressKey(said.address);
     const here = (one: Establishment): boolean => addressKey(one.address) === address;
     const deciding: [Shared, Establishment[]][] = [
-      ['licence', said.licence ? at(licence).filter((one) => one.licence === said.licence && one.division === said.division && here(one)) : []],
-      ['address', said.uscc ? at(uscc).filter((one) => one.uscc === said.uscc && here(one)) : []],
-      ['name', said.uscc ? at(name).filter((one) => one.uscc === said.uscc && one.name === said.name && one.division === said.division) : []],
-      ['name', said.uscc ? [] : at(name).filter((one) => !one.uscc && one.name === said.name && one.division === said.division && here(one))],
+      ['licence', licence.filter((one) => one.licence === said.licence && one.division === said.division && here(one))],
+      ['address', uscc.filter((one) => one.uscc === said.uscc && here(one))],
+      ['name', uscc.filter((one) => one.name === said.name && one.uscc === said.uscc && one.division === said.division)],
+      ['name', said.uscc ? [] : name.filter((one) => !one.uscc && one.name === said.name && one.division === said.division && here(one))],
     ];
     const decided = deciding.find(([, candidates]) => candidates.length > 0);
     return decided ? { candidates: decided[1], shared: decided[0] } : none;

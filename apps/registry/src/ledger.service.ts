@@ -13,7 +13,14 @@ import {
   insertEstablishments,
   updateEstablishments,
 } from './establishment.entity.js';
-import { calledAlike, type Identity, knownOf, NearNames, takeTownships } from './identity.js';
+import {
+  calledAlike,
+  type Identity,
+  Known,
+  knownOf,
+  NearNames,
+  takeTownships,
+} from './identity.js';
 import { kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence, saysNone } from './licence.js';
@@ -132,8 +139,9 @@ interface LedgerMemory {
   ground: Ground;
   /** Hash of a row's content → the row where it stood first. */
   seen: Map<string, number>;
-  /** What a dry run would have made, by id. */
-  made: Map<string, Establishment>;
+  /** Of a dry run: what it would have made or changed, as it would stand, and the ids of what was never made. */
+  rehearsed: Known;
+  made: Set<string>;
   near: NearNames;
 }
 
@@ -149,7 +157,9 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
   }
 
   async memory(tx: Tx): Promise<LedgerMemory> {
-    return { ground: await groundOf(tx), seen: new Map(), made: new Map(), near: new NearNames() };
+    return {
+      ground: await groundOf(tx), seen: new Map(), rehearsed: new Known(), made: new Set(), near: new NearNames(),
+    }; // prettier-ignore
   }
 
   look(rows: SheetRow[], { seen, ground }: LedgerMemory): Looked[] {
@@ -172,8 +182,8 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
       await tx.query(`select pg_advisory_xact_lock(7031, $1::int)`, [Number(tx.caller.division.slice(0, 6))]);
     const said = looked.flatMap((one) => one.said ?? []);
     if (mode === 'write') await takeTownships(tx, said);
-    const known = await knownOf(tx, said, mode === 'write');
-    for (const one of memory.made.values()) known.add(one);
+    const known = await knownOf(tx, said, mode === 'write', memory.rehearsed);
+    const keeping = mode === 'write' ? known : memory.rehearsed;
     /** With the findings of its row, and another that it is like. */
     const created = new Map<Establishment, { findings: Found[]; another: Establishment | undefined }>();
     const changed = new Set<Establishment>();
@@ -200,7 +210,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
           id: newId(), version: 0, large: false, status: 'open', createdAt: tx.now,
         } satisfies Partial<Establishment>); // prettier-ignore
         created.set(establishment, { findings, another: known.withCodeOf(said) });
-        if (mode === 'dry-run') memory.made.set(establishment.id, establishment);
+        if (mode === 'dry-run') memory.made.add(establishment.id);
       }
       if (outcome !== 'unchanged') {
         const before = outcome === 'updated' ? { ...establishment } : null;
@@ -210,7 +220,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
         establishment.changedAt = tx.now;
         establishment.retier(memory.ground.rule);
         if (outcome === 'updated' && !created.has(establishment)) changed.add(establishment);
-        known.add(establishment);
+        keeping.add(establishment);
         effects.push({ row, before, after: { ...establishment } });
         const { id, division, version } = establishment;
         if (mode === 'write')
@@ -224,7 +234,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
       return { row, outcome, findings };
     });
 
-    await tellAlike(tx, created, memory, looked, mode);
+    await tellAlike(tx, created, memory, looked, keeping);
     if (mode === 'write') {
       insertEstablishments(tx, [...created.keys()]);
       await updateEstablishments(tx, [...changed]);
@@ -241,12 +251,11 @@ async function tellAlike(
   created: Map<Establishment, { findings: Found[]; another: Establishment | undefined }>,
   { near, made }: LedgerMemory,
   batch: Looked[],
-  mode: 'write' | 'dry-run',
+  here: Known,
 ): Promise<void> {
   if (created.size === 0) return;
   const alike = await near.before(tx, [...created.keys()], batch);
-  const here = mode === 'dry-run' ? made : new Map([...created.keys()].map((one) => [one.id, one]));
-  const elsewhere = [...alike.values()].filter((id) => !here.has(id));
+  const elsewhere = [...alike.values()].filter((id) => !here.get(id));
   const read = elsewhere.length === 0 ? [] : await tx.query<Pick<Establishment, 'id' | 'division' | 'name' | 'address'>>(
     `select id, division, name, address from establishment where id = any($1) and status <> 'closed'`,
     [elsewhere],
@@ -257,7 +266,7 @@ async function tellAlike(
     const named = here.get(earlier) ?? there.get(earlier);
     const like = another ?? (named && calledAlike(named, one) ? named : undefined);
     if (!like) continue;
-    const id = mode === 'dry-run' && made.has(like.id) ? '' : ` (${like.id})`; // what was never made has no id
+    const id = made.has(like.id) ? '' : ` (${like.id})`; // what was never made has no id
     findings.push(told('like-another', null, `${short(like.name)}, ${short(like.address)}${id}`));
   }
 } // prettier-ignore

@@ -1,7 +1,7 @@
 import { type Landed } from '#testing';
 import { call, county, csv, findingsOf, land, office, town } from './landing.js';
 
-/** One establishment in several rows of one batch. */
+/** One establishment in several rows of a file, in one batch or in several. */
 
 describe('an establishment that one batch makes and changes', () => {
   const uscc = '91371425MA3CM4AM88';
@@ -63,3 +63,17 @@ describe('an establishment that one batch makes and changes', () => {
     expect([await called('丙店'), await called('甲店')]).toMatchObject([[], [{ division: town.villages[0]!.code, area: 64, version: 4 }]]); // prettier-ignore
   }, 60_000);
 });
+
+it('is told by a dry run as by the import, also where a later batch means what an earlier one changed', async () => {
+  const uscc = '91371425MA3CM4AM88';
+  await land(csv([`1,甲店,${uscc},,八号,@,食品销售,64,`, '2,丁店,,,一号,@,食品销售,64,']));
+  const others = Array.from({ length: 1200 }, (_, n) => `${n},摊${n},,,${n}号,@,食品摊点,,`);
+  const file = csv([
+    `1,乙店,${uscc},,八号,@,食品销售,70,`, '2,丁店,,,一号,@,食品销售,70,', ...others,
+    `1, 乙店,${uscc},,八号,@,食品销售,70,`, `1,乙店,${uscc},,九号,@,食品销售,70,`, '2,丁店 ,,,一号,@,食品销售,70,', `1,甲店,${uscc},,九号,@,食品销售,,`,
+  ]);
+  const [rehearsed, landed] = [await land(file, '?dryRun=true'), await land(file)];
+  expect(landed.counts).toEqual({ rows: 1206, created: 1200, updated: 4, unchanged: 2, refused: 0, duplicate: 0, repaired: 2, warned: 1 });
+  expect(rehearsed.counts).toEqual(landed.counts);
+  expect(await findingsOf(rehearsed)).toEqual(await findingsOf(landed));
+}, 60_000); // prettier-ignore
