@@ -28,7 +28,7 @@ const pick = <T>(things: readonly T[]): T => things[Math.floor(random() * things
 /** Rows that belong to one official, by `official_id`. */
 const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.evidence', 'inspection.corrective_action', 'training.official', 'training.attendance', 'training.certificate', 'notification.message', 'notification.subscription', 'notification.delivery']); // prettier-ignore
 /** Kept above, read from below. */
-const standing = new Set(['registry.division', 'registry.calendar_year', 'assignment.division_list', 'identity.division_list', 'inspection.division_list', 'training.division_list', 'assignment.official', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'inspection.qualification', ...['registry', 'assignment', 'inspection', 'training', 'notification'].map((service) => `${service}.policy`)]); // prettier-ignore
+const standing = new Set(['registry.division', 'registry.calendar_year', 'assignment.division_list', 'identity.division_list', 'inspection.division_list', 'training.division_list', 'notification.division_list', 'assignment.official', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'inspection.qualification', ...['registry', 'assignment', 'inspection', 'training', 'notification'].map((service) => `${service}.policy`)]); // prettier-ignore
 /** Walled by who is asked and not by place: no place is known at sign-in (test/walls.spec.ts). */
 const issuers = new Set(['account', 'client']);
 

@@ -68,7 +68,7 @@ const nouns: Record<string, string> = {
 /** Rows that belong to one official: nobody else among the officials sees them. */
 const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message', 'notification.subscription', 'notification.delivery']); // prettier-ignore
 /** Kept by the county for all below it, and to be read from below. */
-const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'identity.division_list', 'inspection.division_list', 'training.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy', 'notification.policy']); // prettier-ignore
+const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'identity.division_list', 'inspection.division_list', 'training.division_list', 'notification.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy', 'notification.policy']); // prettier-ignore
 /** Lists of what happened, by the field that says when. */
 const newestFirst: Record<string, string> = {
   'registry.ledger_import': 'createdAt',
@@ -243,7 +243,7 @@ beforeAll(async () => {
   ] as const;
   const count = async (service: Service, table: string): Promise<number> =>
     (await county.rows<{ n: number }>(service, `select count(*)::int as n from ${table}`))[0]!.n;
-  for (const service of ['assignment', 'inspection', 'training', 'identity'] as const)
+  for (const service of ['assignment', 'inspection', 'training', 'notification', 'identity'] as const)
     await eventually(() => count(service, 'division_list'), (n) => n === 16); // prettier-ignore
   const sample = (file: string): Promise<Buffer> => readFile(`apps/platform/sample/${file}`);
   const roster = await county.land('assignment', '/v1/roster-imports', admin, await sample('roster.xlsx')); // prettier-ignore

@@ -107,6 +107,23 @@ create policy prune_deletes on delivery for delete to notification_owner
 create policy prune_reads on delivery for select to notification_owner
   using (true);
 
+create table division_list (
+  division text collate "C" not null,
+  sequence integer not null,
+  name text not null,
+  below jsonb not null,
+  constraint division_list_pkey PRIMARY KEY (division)
+);
+alter table division_list enable row level security;
+alter table division_list force row level security;
+create policy standing_insert on division_list for insert to notification_app
+  with check (((division >= app_lo()) AND (division < app_hi())));
+create policy standing_select on division_list for select to notification_app
+  using ((((division >= app_lo()) AND (division < app_hi())) OR ((app_lo() <> ''::text) AND starts_with(app_lo(), division))));
+create policy standing_update on division_list for update to notification_app
+  using (((division >= app_lo()) AND (division < app_hi())))
+  with check (((division >= app_lo()) AND (division < app_hi())));
+
 create table idempotency_key (
   division text collate "C" not null,
   actor text not null,
@@ -388,6 +405,7 @@ grant usage on schema public to public;
 grant insert, select, update on account_cutoff to notification_app;
 grant insert, select, update on dead_letter to notification_app;
 grant insert, select, update on delivery to notification_app;
+grant insert, select, update on division_list to notification_app;
 grant delete, insert, select, update on idempotency_key to notification_app;
 grant insert, select on inbox to notification_app;
 grant insert, select on journal to notification_app;

@@ -16,7 +16,7 @@ export const tables = {
   assignment: { premises: ['establishment_id'], official: ['id'], assignment: ['id'], proposal: ['id'], proposal_line: ['proposal_id', 'establishment_id'], undertaking: ['id'], undertaking_copy: ['id'], division_list: ['division'] },
   inspection: { premises: ['establishment_id'], responsibility: ['assignment_id'], qualification: ['official_id'], calendar_year: ['division', 'year'], calendar_gap: ['id'], division_list: ['division'], obligation_run: ['division', 'period'], obligation: ['id'], inspection: ['id'], evidence: ['id'], corrective_action: ['id'] },
   training: { official: ['official_id'], certificate: ['id'], division_list: ['division'] },
-  notification: { message: ['id'], delivery: ['id'], subscriber_official: ['official_id'], subscriber_account: ['account_id'] },
+  notification: { message: ['id'], delivery: ['id'], subscriber_official: ['official_id'], subscriber_account: ['account_id'], division_list: ['division'] },
   identity: { official_copy: ['official_id'], division_list: ['division'] }, // an account itself holds secrets: its facts speak for it
 }; // prettier-ignore
 /** What every service's file has to hold beside. */
@@ -710,7 +710,7 @@ const copies = [
   { of: 'registry.establishment', in: 'assignment.premises', key: 'establishment_id', columns: ['division', 'name', 'kind', 'tier', 'status'] },
   { of: 'registry.establishment', in: 'inspection.premises', key: 'establishment_id', columns: ['division', 'name', 'kind', 'tier', 'status', 'address'] },
   { of: 'registry.calendar_year', by: (row) => `${row.division} ${row.year}`, in: 'inspection.calendar_year', columns: ['holidays', 'workdays'] },
-  ...['assignment', 'identity', 'inspection', 'training'].map((service) => ({ of: 'registry.division', by: (row) => row.division, which: (row) => Number(row.version) > 0, in: `${service}.division_list`, columns: ['name'] })),
+  ...['assignment', 'identity', 'inspection', 'training', 'notification'].map((service) => ({ of: 'registry.division', by: (row) => row.division, which: (row) => Number(row.version) > 0, in: `${service}.division_list`, columns: ['name'] })),
   { of: 'assignment.assignment', in: 'inspection.responsibility', key: 'assignment_id', columns: ['division', 'establishment_id', 'official_id', 'official_name', 'official_post', 'official_level', 'made_at', 'ended_at'] },
   { of: 'assignment.official', in: 'training.official', key: 'official_id', columns: ['division', 'level', 'name', 'post', 'active'] },
   { of: 'assignment.official', in: 'identity.official_copy', key: 'official_id', columns: ['division', 'active'] },

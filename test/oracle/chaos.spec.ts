@@ -104,7 +104,7 @@ function good(): ChaosRun {
   const listed = { name: '齐河县', below: [{ division: '371425101', name: '表白寺镇' }] };
   put('registry', 'division', { division: county, name: '齐河县', level: 'county', version: 1, listed }); // prettier-ignore
   ground.fact('registry.divisions.listed.v1', uuid(), 1, county, { division: county, ...listed });
-  for (const service of ['assignment', 'identity', 'inspection', 'training'])
+  for (const service of ['assignment', 'identity', 'inspection', 'training', 'notification'])
     put(service, 'division_list', { division: county, sequence: 1, ...listed });
   const [calendar, holidays] = [uuid(), [{ on: '2026-11-27', name: '假' }]];
   const year = { division: county, year: 2026, holidays, workdays: ['2026-11-28'] };

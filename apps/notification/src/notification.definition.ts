@@ -11,6 +11,7 @@ import { messages } from './migrations/0002-messages.js';
 import { channels } from './migrations/0003-channels.js';
 import { leavers } from './migrations/0004-leavers.js';
 import { newestFirst } from './migrations/0102-newest.js';
+import { divisions } from './migrations/0103-divisions.js';
 import { NotificationConfig } from './notification.config.js';
 import { NotificationEvents } from './notification.events.js';
 import { IndicatorController } from './notification.indicators.js';
@@ -57,6 +58,7 @@ export const notification: ServiceDefinition = {
     retention('notification', ['delivery']),
     retries('notification'),
     newestFirst,
+    divisions,
   ],
   events: [NotificationEvents, SubscriberEvents],
   jobs: [DeliveryRun],

@@ -1,9 +1,10 @@
 import {
-  AssignmentMade, CalendarMissing, CorrectiveActionChanged, CorrectiveActionDue, CorrectiveActionVerified, type DataOf, type Envelope,
-  ObligationOpened, ObligationReassigned, UndertakingOpened, UndertakingStale,
+  AssignmentMade, CalendarMissing, CorrectiveActionChanged, CorrectiveActionDue, CorrectiveActionVerified, type DataOf, DivisionsListed,
+  type Envelope, ObligationOpened, ObligationReassigned, UndertakingOpened, UndertakingStale,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
+import { keepDivisions } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { queueDeliveries, type Told } from './delivery.service.js';
@@ -19,6 +20,11 @@ export type MessageKind = (typeof messageKinds)[number];
  */
 @Injectable()
 export class NotificationEvents {
+  @OnEvent(DivisionsListed)
+  list(event: Envelope<DataOf<typeof DivisionsListed>>, tx: Tx): Promise<void> {
+    return keepDivisions(event, tx);
+  }
+
   @OnEvent(AssignmentMade)
   async assigned({ sequence, data }: Envelope<DataOf<typeof AssignmentMade>>, tx: Tx): Promise<void> {
     await tell(tx, 'assigned', data.assignmentId, sequence, data.division, data.officialId, {

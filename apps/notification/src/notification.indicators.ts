@@ -1,4 +1,4 @@
-import { type Indicator, indicatorRoutes } from '#platform';
+import { type Indicator, indicatorRoutes, placeNames } from '#platform';
 import { Controller } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 
@@ -31,4 +31,5 @@ export const notificationIndicators: readonly Indicator[] = [
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'official', 'auditor'],
   notificationIndicators,
+  placeNames,
 ) {}

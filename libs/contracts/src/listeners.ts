@@ -61,6 +61,7 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
     CorrectiveActionChanged,
     CorrectiveActionVerified,
     CalendarMissing,
+    DivisionsListed,
     AccountChanged,
   ],
   identity: [OfficialChanged, DivisionsListed],

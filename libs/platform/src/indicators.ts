@@ -65,7 +65,7 @@ export class IndicatorNumber {
   title: IndicatorWords;
   @ApiProperty({ type: String, example: '371425101' })
   division: string;
-  @ApiProperty({ type: String, nullable: true, description: '地区名称;不在您辖区或本服务不知道的为 null · what the place is called; null where it is not of your ground, or this service does not know', example: '表白寺镇' })
+  @ApiProperty({ type: String, nullable: true, description: '地区名称;不在您辖区,或区划尚未同步到本服务的,为 null · what the place is called; null where it is not of your ground, or has not come to this service yet', example: '表白寺镇' })
   name: string | null;
   @ApiProperty({ type: String, nullable: true, description: '季度;null 表示截至现在 · the calendar quarter; null: as it stands now', example: null })
   period: string | null;
@@ -182,13 +182,13 @@ export interface IndicatorRoutes {
 
 /**
  * @param may who sees them; to an official they show what is his own, where their tables are `owned`
- * @param names for a service that knows what places are called
+ * @param names what the service knows its places to be called
  * @param periods for a service whose indicators look at a quarter
  */
 export function indicatorRoutes(
   may: Role[],
   indicators: readonly Indicator[],
-  names?: PlaceNames,
+  names: PlaceNames,
   periods?: Periods,
 ): new (database: Database) => IndicatorRoutes {
   const codes = indicators.map(({ code }) => code);
@@ -241,7 +241,7 @@ export function indicatorRoutes(
         const places = query.by
           ? [...new Set(found.map(({ place }) => place))].filter((place) => place.length === width).sort()
           : [division];
-        const named = await names?.(tx, places.filter((place) => place.startsWith(caller.division)));
+        const named = await names(tx, places.filter((place) => place.startsWith(caller.division)));
         const items = indicators.flatMap(({ code, version, title, of }, at) =>
           places.map((place): IndicatorNumber => {
             const counted = found.find((row) => row.source === sources.indexOf(of) && row.place === place);
@@ -251,7 +251,7 @@ export function indicatorRoutes(
             const address = (part: string): string =>
               `/api/${this.database.service}/v1/indicators/${code}/rows?division=${place}${period ? `&period=${period}` : ''}&part=${part}`;
             return {
-              code, version, title, division: place, name: named?.get(place) ?? null, period, asOf: tx.now, numerator, denominator,
+              code, version, title, division: place, name: named.get(place) ?? null, period, asOf: tx.now, numerator, denominator,
               value: denominator === 0 ? null : numerator / denominator,
               rows: { numerator: address('numerator'), denominator: address('denominator') },
             };
