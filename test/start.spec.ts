@@ -51,6 +51,22 @@ async function processesNaming(name: string): Promise<string[]> {
   return lines.filter((line) => line.includes(name));
 }
 
+/** Starts on this folder, and stops it as soon as it says so. */
+async function interrupted(data: string, line: string, ...args: string[]): Promise<void> {
+  const early = spawn(process.execPath, ['dist/apps/platform/src/main.js', ...args], {
+    env: { ...process.env, FOODWARDEN_DATA: data, NATS_SERVER_BIN: natsServer() },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const gone = new Promise<number | null>((done) => early.once('close', done));
+  let said = '';
+  for (const stream of [early.stdout, early.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      if (said.includes(line)) early.kill('SIGINT');
+    });
+  expect([await gone, said]).toEqual([0, expect.stringMatching(/stopping …[^]*stopped before it was ready/)]); // prettier-ignore
+}
+
 function exited(): Promise<number | null> {
   return new Promise((done) => child.once('exit', (code) => done(code)));
 }
@@ -82,7 +98,7 @@ beforeAll(async () => {
   await start();
 }, 90_000);
 afterAll(async () => {
-  if (child.exitCode === null) {
+  if (child.exitCode === null && child.signalCode === null) {
     child.kill('SIGTERM');
     await exited();
   }
@@ -250,18 +266,7 @@ describe('npm start', () => {
     async (line) => {
       const other = await mkdtemp(join(tmpdir(), 'foodwarden-start-'));
       try {
-        const early = spawn(process.execPath, ['dist/apps/platform/src/main.js'], {
-          env: { ...process.env, FOODWARDEN_DATA: other, NATS_SERVER_BIN: natsServer() },
-          stdio: ['ignore', 'pipe', 'pipe'],
-        });
-        const gone = new Promise<number | null>((done) => early.once('close', done));
-        let said = '';
-        for (const stream of [early.stdout, early.stderr])
-          stream.on('data', (chunk: Buffer) => {
-            said += chunk.toString();
-            if (said.includes(line)) early.kill('SIGINT');
-          });
-        expect([await gone, said]).toEqual([0, expect.stringMatching(/stopping …[^]*stopped before it was ready/)]); // prettier-ignore
+        await interrupted(other, line);
         expect(await processesNaming(basename(other))).toEqual([]);
       } finally {
         await removePostgres(join(other, 'postgres'));
@@ -296,5 +301,15 @@ describe('npm start', () => {
     const gone = exited();
     child.kill('SIGTERM');
     expect(await gone).toBe(0);
+  }, 90_000);
+
+  it('starts over with --fresh, and leaves nothing of a killed run running', async () => {
+    await start();
+    const before = await readFile(join(folder, 'secrets.json'), 'utf8');
+    child.kill('SIGKILL');
+    await exited();
+    await interrupted(folder, 'migrating', '--fresh');
+    expect(await readFile(join(folder, 'secrets.json'), 'utf8')).not.toBe(before);
+    for (const name of [basename(folder), run.dataDir]) expect(await processesNaming(name)).toEqual([]); // prettier-ignore
   }, 90_000);
 });

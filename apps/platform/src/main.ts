@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
@@ -20,6 +20,7 @@ import {
 } from '#platform';
 import {
   checkTrigrams,
+  endOrphanedNats,
   type Nats,
   obtainNatsServer,
   type Postgres,
@@ -151,6 +152,13 @@ function isOurs(pid: number): boolean {
   } catch {
     return true; // no /proc here
   }
+}
+
+/** Throws away what lies here, but for what PostgreSQL throws away itself: a server that a killed run left behind ends first. */
+async function startOver(): Promise<void> {
+  await endOrphanedNats(join(dataDir, 'nats'));
+  for (const name of await readdir(dataDir).catch(() => []))
+    if (name !== 'postgres') await rm(join(dataDir, name), { recursive: true, force: true });
 }
 
 /** The port that was asked for; else 8080, for the demo the next that is free. */
@@ -455,7 +463,7 @@ try {
   refuseForeign(before, options, dataDir);
   const loads = await readFolder(options, sample, definitions);
   await portIsFree(options);
-  if (options.fresh) await rm(dataDir, { recursive: true, force: true });
+  if (options.fresh) await startOver();
   await start(options, loads);
   ready = true;
   if (signalled) await end(0);

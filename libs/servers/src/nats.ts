@@ -148,7 +148,8 @@ async function mirror(): Promise<string> {
 }
 
 /** A killed run leaves its server behind on our store; two servers on one store destroy it. Ends it only if it is ours. */
-async function endOrphan(pidFile: string, config: string): Promise<void> {
+export async function endOrphanedNats(storeDir: string): Promise<void> {
+  const { config, pidFile } = filesOf(storeDir);
   const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
   if (!Number.isInteger(pid) || pid <= 0) return;
   const ours = async (): Promise<boolean> =>
@@ -162,6 +163,11 @@ async function endOrphan(pidFile: string, config: string): Promise<void> {
     await new Promise((done) => setTimeout(done, 100));
   if (await ours()) process.kill(pid, 'SIGKILL');
 }
+
+const filesOf = (storeDir: string): { config: string; pidFile: string } => ({
+  config: join(storeDir, 'nats.conf'),
+  pidFile: join(storeDir, 'nats.pid'),
+});
 
 export interface NatsOptions {
   bin: string;
@@ -180,9 +186,8 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 /** Starts nats-server with JetStream on a free loopback port, and checks by `server_name` that our own child answers. */
 export async function startNats(options: NatsOptions): Promise<Nats> {
   await mkdir(options.storeDir, { recursive: true });
-  const config = join(options.storeDir, 'nats.conf');
-  const pidFile = join(options.storeDir, 'nats.pid');
-  await endOrphan(pidFile, config);
+  const { config, pidFile } = filesOf(options.storeDir);
+  await endOrphanedNats(options.storeDir);
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
     const { tls, cluster } = options;
