@@ -53,6 +53,7 @@ const REPAIRS = new Set([
   'coordinates-swapped',
   'no-number',
   'coordinates-zero',
+  'number-form',
 ]);
 const WARNINGS = new Set([
   'licence-check-digit',
@@ -213,12 +214,15 @@ function look(row, divisions, box) {
   };
   const code = numberIn('uscc', '统一社会信用代码');
   const halfWidth = code.normalize('NFKC');
-  const uscc = halfWidth.toUpperCase();
+  const uscc = halfWidth.toUpperCase().replace(/\s/g, '');
   if (halfWidth !== code) find('uscc-width', '统一社会信用代码', row.uscc, uscc);
-  if (uscc !== halfWidth) find('uscc-case', '统一社会信用代码', row.uscc, uscc);
+  if (/[a-z]/.test(halfWidth)) find('uscc-case', '统一社会信用代码', row.uscc, uscc);
+  if (/\s/.test(code)) find('number-form', '统一社会信用代码', row.uscc, uscc);
   if (uscc !== '' && !usccIsValid(uscc)) find('uscc-check-digit', '统一社会信用代码', row.uscc);
 
-  const licence = numberIn('licence', '许可证(登记证)编号').normalize('NFKC').toUpperCase();
+  const number = numberIn('licence', '许可证(登记证)编号');
+  const licence = number.normalize('NFKC').toUpperCase().replace(/\s/g, '');
+  if (licence !== number) find('number-form', '许可证(登记证)编号', row.licence, licence);
   if (licence !== '' && !licenceIsValid(licence))
     find('licence-check-digit', '许可证(登记证)编号', row.licence);
 

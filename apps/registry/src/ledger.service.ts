@@ -69,8 +69,8 @@ const optional = fields.filter((field) => !shape.required.includes(field));
 const filled = titles(['name', 'township', 'village', 'kind']);
 /** Which columns and kinds a ledger has, for whoever writes one. */
 export const columns = {
-  zh: `必须有的列:${titles(shape.required)};可以有的列:${titles(optional)}。次序不限,其他列不录入;其中${filled}的单元格不能为空。主体业态填十种之一:${kindWords}。`,
-  en: `Columns that there must be: ${titles(shape.required)}; that there may be: ${titles(optional)}. They stand in any order, and no others are taken; the cells of ${filled} must not be empty. ${title.kind} is one of ten: ${kindWords}.`,
+  zh: `必须有的列:${titles(shape.required)};可以有的列:${titles(optional)}。次序不限,其他列不录入;其中${filled}的单元格不能为空;大型食品生产企业导入后用 PATCH 标记 large。主体业态填十种之一:${kindWords}。`,
+  en: `Columns that there must be: ${titles(shape.required)}; that there may be: ${titles(optional)}. They stand in any order, and no others are taken; the cells of ${filled} must not be empty. A large food producer is marked by PATCH (the field large) afterwards. ${title.kind} is one of ten: ${kindWords}.`,
 };
 
 /** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
@@ -78,6 +78,7 @@ export const rules = {
   'name-spaces': ['repaired', '已去掉名称首尾空格 · spaces around the name were dropped'],
   'uscc-case': ['repaired', '已改为大写 · set to upper case'],
   'uscc-width': ['repaired', '已改为半角 · set to half width'],
+  'number-form': ['repaired', '编号已统一为半角、大写、不含空格 · the number is kept in half width and upper case, without spaces'],
   'village-short-name': ['repaired', '已补全村(社区)名称 · the village’s full name was put in'],
   'coordinates-swapped': ['repaired', '经纬度已对调 · latitude and longitude were swapped back'],
   'coordinates-zero': ['repaired', '坐标 0, 0 已视为未填 · the coordinates 0, 0 were taken as not given'],
@@ -93,7 +94,7 @@ export const rules = {
   'uscc-check-digit': ['refused', '须为 18 位且校验位正确,请对照营业执照核对,没有则留空 · it has 18 characters, the last of which checks the others: compare it with the business licence; leave it empty where there is none'],
   'village-unknown': ['refused', '本乡镇无此村(社区),请改正 · the township has no such village: correct it'],
   'village-ambiguous': ['refused', '有多个同名村(社区),请写全称 · several villages fit: write the full name'],
-  'township-missing': ['refused', '请填写本辖区的乡镇(街道) · fill in a township of your ground'],
+  'township-missing': ['refused', '请填写本辖区的乡镇(街道);合并单元格只有首行有值,请取消合并后逐行填写 · fill in a township of your ground; of merged cells only the first row has a value: take them apart, and fill in each row'],
   'township-unknown': ['refused', '本辖区无此乡镇(街道),请改正 · your ground has no such township: correct it'],
   'name-missing': ['refused', '请填写主体名称 · fill in the name'],
   'kind-unknown': ['refused', `请填写十种业态之一:${kindWords} · use one of the ten kinds: ${kindWords}`],
@@ -384,9 +385,12 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
   const uscc = normaliseUscc(given);
   if (given.normalize('NFKC') !== given) find('uscc-width', 'uscc', given, uscc);
   if (/[a-z]/.test(given.normalize('NFKC'))) find('uscc-case', 'uscc', given, uscc);
+  if (/\s/.test(given)) find('number-form', 'uscc', given, uscc);
   if (uscc !== '' && !isUscc(uscc)) find('uscc-check-digit', 'uscc', given);
 
-  const licence = normaliseLicence(numbered('licence'));
+  const number = numbered('licence');
+  const licence = normaliseLicence(number);
+  if (licence !== number) find('number-form', 'licence', number, licence);
   if (licence !== '' && !licenceFits(licence)) find('licence-check-digit', 'licence', text('licence'));
   if (licence.length > 40) find('text-too-long', 'licence', licence);
 
@@ -394,7 +398,7 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
   if (!kind) find('kind-unknown', 'kind', text('kind'));
 
   const village = villageOf(text('township').trim(), text('village').trim(), ground, find);
-  const number = (field: Field, least: number, most: number, whole = false): number | null => {
+  const measure = (field: Field, least: number, most: number, whole = false): number | null => {
     const value = text(field).trim();
     if (value === '') return null;
     const inside = bareNumber(value, unitOf[field]);
@@ -406,9 +410,9 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
     find('number-unreadable', field, value);
     return null;
   };
-  const area = number('area', 0, 10_000_000);
-  const diners = number('diners', 0, 1_000_000, true);
-  let [latitude, longitude] = [number('latitude', -180, 180), number('longitude', -180, 180)];
+  const area = measure('area', 0, 10_000_000);
+  const diners = measure('diners', 0, 1_000_000, true);
+  let [latitude, longitude] = [measure('latitude', -180, 180), measure('longitude', -180, 180)];
   if (latitude === null || longitude === null) {
     const alone = latitude !== null ? 'latitude' : longitude !== null ? 'longitude' : undefined;
     if (alone) find('coordinate-alone', alone, text(alone));
@@ -474,7 +478,13 @@ function villageOf(
   }); // prettier-ignore
   const [village, second] = fits;
   if (name === '')
-    find('village-unknown', 'village', name, null, '请填写所属村(社区) · fill in the village');
+    find(
+      'village-unknown',
+      'village',
+      name,
+      null,
+      '请填写所属村(社区);合并单元格须取消合并后逐行填写 · fill in the village; take merged cells apart, and fill in each row',
+    );
   else if (!village) find('village-unknown', 'village', name);
   else if (second) find('village-ambiguous', 'village', name);
   else {

@@ -115,7 +115,7 @@ it('asks for the village where the cell is empty, and for another where it is un
   const landed = await land(csv(['', '无此村'].map((village, n) => `${n},店${n},,,${n}号,${town.name},${village},食品摊点,,`)));
   const refused = { rule: 'village-unknown', severity: 'refused' };
   expect(await findingsOf(landed)).toMatchObject([
-    { ...refused, value: '', remedy: '请填写所属村(社区) · fill in the village' },
+    { ...refused, value: '', remedy: '请填写所属村(社区);合并单元格须取消合并后逐行填写 · fill in the village; take merged cells apart, and fill in each row' },
     { ...refused, value: '无此村', remedy: '本乡镇无此村(社区),请改正 · the township has no such village: correct it' },
   ]);
 }, 60_000); // prettier-ignore
@@ -138,6 +138,21 @@ it('takes the coordinates 0, 0 and one without the other as not given, and warns
   await land(csv([`3,店3,,,3号,@,食品摊点,,,,117.9`], titles));
   const known = shops.find(({ name }) => name === '店3')!;
   expect((await county.call('registry', 'GET', `/v1/establishments/${known.id}`, { token: office })).body).toMatchObject({ latitude: 36.79, longitude: 116.76 });
+}, 60_000); // prettier-ignore
+
+it('are taken as empty, and told, where they show the error of a formula; spaces in a number are told, too', async () => {
+  const rows = ['1,#N/A,,,一号,@,食品摊点,,', '2,甲店,#REF!,#N/A,#VALUE!,@,食品销售,#DIV/0!,', '3,乙店,9137 1425MA3CM4AM88,jy1310114 0093802,二号,@,食品销售,80,', '4,#N/A饭店,,,三号,@,食品摊点,,'];
+  const landed = await land(csv(rows));
+  expect(landed.counts).toMatchObject({ created: 3, refused: 1, repaired: 1, warned: 1 });
+  const error = (row: number, field: keyof typeof title, value: string): object => ({ row, column: title[field], rule: 'cell-error', severity: 'warned', value, repairedTo: null });
+  expect(await findingsOf(landed)).toMatchObject([
+    error(2, 'name', '#N/A'), { row: 2, rule: 'name-missing' },
+    ...(['uscc', 'licence', 'address', 'area'] as const).map((field, n) => error(3, field, ['#REF!', '#N/A', '#VALUE!', '#DIV/0!'][n]!)),
+    { row: 3, rule: 'address-missing' }, { row: 3, rule: 'area-missing' },
+    { row: 4, rule: 'number-form', column: title.uscc, repairedTo: '91371425MA3CM4AM88' }, { row: 4, rule: 'number-form', column: title.licence, repairedTo: 'JY13101140093802' },
+  ]);
+  const shops = await county.every('registry', '/v1/establishments', office);
+  expect(shops).toContainEqual(expect.objectContaining({ name: '甲店', uscc: null, licence: null, address: '' }));
 }, 60_000); // prettier-ignore
 
 it('may be empty where the document does not forbid it: it names every column and kind, in both languages', async () => {

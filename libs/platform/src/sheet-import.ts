@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { type Caller, Database, ground, isFault, type Tx } from '#database';
-import { checkSheet, readSheet, SheetError, type SheetFault, type SheetRow, type SheetShape, type SheetSummary } from '#sheet'; // prettier-ignore
+import { checkSheet, isFormulaError, readSheet, SheetError, type SheetFault, type SheetRow, type SheetShape, type SheetSummary } from '#sheet'; // prettier-ignore
 import { ApiProperty } from '@nestjs/swagger';
 import { v7 as uuidv7 } from 'uuid';
 import { type Page, newest, type NewestQuery } from './fields.js';
@@ -132,17 +132,35 @@ const remedyOf: Record<Exclude<SheetFault, 'sheet-headers'>, Bilingual> = {
 /** What any sheet can meet. */
 export const sheetRules = {
   'column-ignored': ['noted', '这些列不录入,其内容未采用 · these columns are not taken, nor is what stands in them'],
+  'cell-error': ['warned', '单元格是公式的错误值,已视为空,请填写实际内容 · the cell shows the error of a formula and was taken as empty: fill in what is meant'],
+  'sheet-ignored': ['noted', '只录入第一个含所需列的工作表;这些工作表也有这些列,但未录入,请分别另存后上传 · of a workbook the first sheet that has the columns is taken; these have them, too, and are not: send each as a file of its own'],
 } as const satisfies RowRules; // prettier-ignore
 
 /** Told of the header row, once an import. Titles are whatever a person wrote: some of each, and of some of them. */
-function ignoredColumns({ header, ignored }: SheetSummary): Judged[] {
-  if (ignored.length === 0) return [];
-  const [severity, remedy] = sheetRules['column-ignored'];
-  const titles = [...new Set(ignored)].slice(0, 20).map((title) => [...title].slice(0, 20).join(''));
-  const value = `${titles.join('、')}${new Set(ignored).size > titles.length ? '…' : ''}`;
-  return [
-    { row: header, outcome: null, findings: [{ column: null, rule: 'column-ignored', severity, value, repairedTo: null, remedy }] },
-  ];
+function ignoredIn({ header, ignored, otherSheets }: SheetSummary): Judged[] {
+  const told = (rule: keyof typeof sheetRules, all: string[]): Omit<Finding, 'row'>[] => {
+    if (all.length === 0) return [];
+    const [severity, remedy] = sheetRules[rule];
+    const titles = [...new Set(all)].slice(0, 20).map((title) => [...title].slice(0, 20).join(''));
+    const value = `${titles.join('、')}${new Set(all).size > titles.length ? '…' : ''}`;
+    return [{ column: null, rule, severity, value, repairedTo: null, remedy }];
+  };
+  const findings = [...told('column-ignored', ignored), ...told('sheet-ignored', otherSheets)];
+  return findings.length === 0 ? [] : [{ row: header, outcome: null, findings }];
+} // prettier-ignore
+
+/** Empties the cells that show the error of a formula. @returns what is told of them, by row */
+function withoutErrors(rows: SheetRow[], { headers }: SheetShape): Map<number, Omit<Finding, 'row'>[]> {
+  const [severity, remedy] = sheetRules['cell-error'];
+  const told = new Map<number, Omit<Finding, 'row'>[]>();
+  for (const { row, cells } of rows)
+    for (const [column, field] of Object.entries(headers)) {
+      const value = cells[field];
+      if (value === undefined || !isFormulaError(value)) continue;
+      cells[field] = '';
+      told.set(row, [...(told.get(row) ?? []), { column, rule: 'cell-error', severity, value, repairedTo: null, remedy }]);
+    }
+  return told;
 } // prettier-ignore
 
 const faulty = (id: string): Bilingual =>
@@ -322,7 +340,7 @@ export class SheetImports<Memory, Looked> implements Job {
          values ($1, $2, $3, '', $4, $5, 'queued', $6, $7, $8, $9)`,
         [id, caller.division, fileName, sha256, dryRun, sheet.rows, JSON.stringify(nothing), caller.id, tx.now],
       );
-      this.keepFindings(tx, id, ignoredColumns(sheet));
+      this.keepFindings(tx, id, ignoredIn(sheet));
       return this.one(tx, id);
     });
   } // prettier-ignore
@@ -450,12 +468,14 @@ export class SheetImports<Memory, Looked> implements Job {
     let next = batches.next();
     try {
       for (;;) {
-        const { value: looked } = await next;
-        if (!looked) break;
+        const { value: batch } = await next;
+        if (!batch) break;
+        const { looked, errors } = batch;
         const started = performance.now();
         counts = await this.database.within(caller, async (tx) => {
           await this.hold(tx, id, claim);
-          const judged = await this.taker.take(tx, looked, memory, work.dryRun ? 'dry-run' : 'write', id);
+          const taken = await this.taker.take(tx, looked, memory, work.dryRun ? 'dry-run' : 'write', id);
+          const judged = taken.map((one) => ({ ...one, findings: [...(errors.get(one.row) ?? []), ...one.findings] }));
           const sum = add(counts, judged);
           this.keepFindings(tx, id, judged);
           tx.send('import progress', `update ${this.noun} set done_rows = $2, counts = $3 where id = $1`, [
@@ -483,11 +503,12 @@ export class SheetImports<Memory, Looked> implements Job {
   } // prettier-ignore
 
   /** The rows after those that have landed, a batch at a time. */
-  private async *lookedAt(path: string, memory: Memory, landed: number): AsyncGenerator<Looked[], undefined> {
+  private async *lookedAt(path: string, memory: Memory, landed: number): AsyncGenerator<{ looked: Looked[]; errors: ReturnType<typeof withoutErrors> }, undefined> {
     for await (const rows of readSheet(path, this.taker.shape, alone)) {
+      const errors = withoutErrors(rows, this.taker.shape);
       this.taker.look(rows.splice(0, landed), memory); // the later ones may repeat them
       landed = Math.max(0, landed - alone);
-      while (rows.length > 0) yield this.taker.look(rows.splice(0, this.served.lately ? beside.rows : alone), memory);
+      while (rows.length > 0) yield { looked: this.taker.look(rows.splice(0, this.served.lately ? beside.rows : alone), memory), errors };
     }
     return undefined;
   } // prettier-ignore

@@ -1,5 +1,12 @@
 import { hostileWorkbooks, zip } from '../../testing/src/zip.js';
-import { checkSheet, readSheet, SheetError, type SheetRow, sheetLimits } from './sheet.js';
+import {
+  checkSheet,
+  readSheet,
+  readTexts,
+  SheetError,
+  type SheetRow,
+  sheetLimits,
+} from './sheet.js';
 
 const shape = { headers: { 主体名称: 'name', '面积(㎡)': 'area' }, required: ['name'] };
 
@@ -47,8 +54,49 @@ describe('a sheet', () => {
       { row: 3, cells: { name: ' 甲 ', area: '1' } },
       { row: 7, cells: { name: '乙', area: '12' } },
     ]);
-    expect(await checkSheet(workbook(sheet), shape)).toEqual({ rows: 2, header: 2, ignored: [] });
+    expect(await checkSheet(workbook(sheet), shape)).toEqual({ rows: 2, header: 2, ignored: [], otherSheets: [] }); // prettier-ignore
   });
+
+  it('is the first that has the titles and that a person sees; others that have them are named', async () => {
+    const titles = row(1, '主体名称', '面积(㎡)');
+    const parts = {
+      说明: row(1, '主体', '填写说明'), 空: '<row r="1"><c r="A1" s="1"/></row>', 隐藏: titles + row(2, '旧', '9'),
+      表白寺镇: titles + row(2, '甲', '1'), 焦庙镇: titles + row(2, '乙', '2'),
+    }; // prettier-ignore
+    const names = Object.keys(parts);
+    const file = workbook('', {
+      'xl/workbook.xml': `<workbook><sheets>${names.map((name, n) => `<sheet name="${name}" r:id="r${n}"${name === '隐藏' ? ' state="hidden"' : ''}/>`).join('')}</sheets></workbook>`,
+      'xl/_rels/workbook.xml.rels': `<Relationships>${names.map((_, n) => `<Relationship Id="r${n}" Target="worksheets/s${n}.xml"/>`).join('')}</Relationships>`,
+      ...Object.fromEntries(Object.values(parts).map((sheet, n) => [`xl/worksheets/s${n}.xml`, `<worksheet><sheetData>${sheet}</sheetData></worksheet>`])),
+    });
+    expect(await all(file)).toEqual([{ row: 2, cells: { name: '甲', area: '1' } }]);
+    expect(await checkSheet(file, shape)).toEqual({ rows: 1, header: 1, ignored: [], otherSheets: ['焦庙镇'] });
+    const { rows } = await readTexts(file, shape, 1);
+    const texts: string[][] = [];
+    for await (const some of rows) texts.push(...some.map((one) => one.texts));
+    expect(texts).toEqual([['主体名称', '面积(㎡)'], ['甲', '1']]);
+    const none = { ...shape, headers: { ...shape.headers, 姓名: 'person' }, required: ['person'] };
+    await expect(checkSheet(file, none)).rejects.toThrow(/工作表“.+”第 1 行有不认识的标题.*of sheet “.+”/);
+  }); // prettier-ignore
+
+  it('shows a day as a day, whatever number the file keeps it as', async () => {
+    const styles = `<styleSheet><numFmts><numFmt numFmtId="176" formatCode="yyyy&quot;年&quot;m&quot;月&quot;d&quot;日&quot;"/><numFmt numFmtId="177" formatCode="0.0&quot;day&quot;;[Red]\\d0"/></numFmts>
+      <cellStyleXfs><xf numFmtId="14"/></cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="176"/><xf numFmtId="177"/><xf numFmtId="31"/></cellXfs></styleSheet>`;
+    const cells = ['<v>46056</v>', '<v>46056.5</v>', '<v>46056</v>', '<v>46056</v>', '<v>46056</v>', ''];
+    const sheet = row(1, '主体名称', '面积(㎡)') + cells.map((value, n) => `<row r="${n + 2}"><c r="B${n + 2}" s="${[0, 1, 2, 3, 4, 1][n]!}">${value}</c><c r="A${n + 2}" t="inlineStr"><is><t>甲</t></is></c></row>`).join('');
+    const areas = async (more: object): Promise<string[]> => (await all(workbook(sheet, { 'xl/styles.xml': styles, ...more }))).map((one) => one.cells['area'] ?? '');
+    expect(await areas({})).toEqual(['46056', '2026-02-03', '2026-02-03', '46056', '2026-02-03', '']);
+    const since1904 = '<workbook><workbookPr date1904="1"/><sheets><sheet name="a" r:id="r1"/></sheets></workbook>';
+    expect((await areas({ 'xl/workbook.xml': since1904 }))[1]).toBe('2030-02-04');
+  }); // prettier-ignore
+
+  it.each([
+    ['主体名称;面积(㎡)\n甲;3\n', /第 1 行有不认识的标题.*各列须以英文逗号分隔.* · .*Commas separate the columns/],
+    ['主体名称\t面积(㎡)\n"甲"\t"3"\n', /单元格中间有引号;各列须以英文逗号分隔.* · .*commas separate the columns|右引号后还有文字/],
+    ['主体名称,面积(㎡)\n"甲,3\n', /引号没有成对.* · .*a quote is not closed/],
+  ])('of text whose columns are not separated by commas, or whose quotes are wrong, says so: %j', async (text, said) => {
+    await expect(checkSheet(Buffer.from(text), shape)).rejects.toThrow(said);
+  }); // prettier-ignore
 
   it('is read from CSV in UTF-8 with a mark, and in GB18030', async () => {
     const text = '主体名称,面积(㎡)\r\n"甲,乙",3\r\n\r\n丙,\r\n';
@@ -63,7 +111,7 @@ describe('a sheet', () => {
   it('tells the titles of its header row that are not taken, but not those that mean nothing', async () => {
     const titles = '序 号,备注,主体名称,联系\t电话,,问题 · findings,备注';
     expect(await checkSheet(Buffer.from(`台账,说明\n${titles}\n1,x,甲,1,多,x,x\n`), shape)).toEqual({
-      rows: 1, header: 2, ignored: ['备注', '联系 电话', '备注'],
+      rows: 1, header: 2, ignored: ['备注', '联系 电话', '备注'], otherSheets: [],
     });
   }); // prettier-ignore
 

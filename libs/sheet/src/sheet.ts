@@ -60,6 +60,8 @@ export interface SheetSummary {
   header: number;
   /** Titles that no field has, at most 100 characters of each; `序号` and our own findings are none. */
   ignored: string[];
+  /** Other sheets of the workbook that have the columns: they are not read. */
+  otherSheets: string[];
 }
 
 /** A row as it stands in the sheet, whatever its columns are. */
@@ -89,7 +91,7 @@ const line: (() => void)[] = [];
 export type SheetFile = string | Uint8Array;
 
 /**
- * The rows of the first sheet of an XLSX, or of a CSV in UTF-8 or GB18030, under the header row, blank rows left out,
+ * The rows of the first sheet of an XLSX that has the titles (a hidden one is not looked at), or of a CSV in UTF-8 or GB18030, under the header row, blank rows left out,
  * `batch` at a time; the reader is at most one batch ahead.
  * @throws SheetError for a file that cannot be taken as a whole.
  */
@@ -129,7 +131,7 @@ async function ended<Row>(reader: AsyncGenerator<Row[], Said>): Promise<Said> {
 /** Reads the whole sheet without keeping it. @throws SheetError */
 export async function checkSheet(file: SheetFile, shape: SheetShape): Promise<SheetSummary> {
   const { summary } = await ended(reading<SheetRow>(file, shape, 0));
-  return summary ?? { rows: 0, header: 0, ignored: [] };
+  return summary ?? { rows: 0, header: 0, ignored: [], otherSheets: [] };
 }
 
 async function* reading<Row>(

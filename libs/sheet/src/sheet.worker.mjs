@@ -39,6 +39,11 @@ const plain = (text) => text.normalize('NFKC').replace(/\s+/gu, '');
 const passed = new Set(meaningless.map(plain));
 const wanted = new Map(Object.entries(headers).map(([title, field]) => [plain(title), field]));
 
+const fieldsOf = (cells) => Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
+const missingIn = (fields) => required.filter((field) => !fields.includes(field));
+/** The titles stand somewhere in so many rows. */
+const titleRows = 30;
+
 function xmlOf(stream, on) {
   return new Promise((done, failed) => {
     const parser = new SaxesParser();
@@ -159,24 +164,57 @@ const packed = [
   ['Index/Document.iwa', 'Numbers 或 Pages 文件', 'a Numbers or Pages file'],
 ];
 
-async function firstSheetOf(archive) {
+/** The sheets that a person sees, in their order, and what serial number day 0 has. */
+async function sheetsOf(archive) {
   const other = packed.find(([name]) => archive.has(name));
   if (!archive.has('xl/workbook.xml') && other) throw otherFile(other[1], other[2]);
-  let id;
+  const sheets = [];
+  let dayZero = Date.UTC(1899, 11, 30);
   await xmlOf(await archive.stream('xl/workbook.xml'), {
     open: (name, attributes) => {
-      if (name === 'sheet') id ??= attributes['r:id'];
+      if (name === 'sheet' && !/hidden/i.test(attributes.state ?? ''))
+        sheets.push({ title: attributes.name ?? '', id: attributes['r:id'] });
+      if (name === 'workbookPr' && /^(1|true)$/.test(attributes.date1904 ?? ''))
+        dayZero = Date.UTC(1904, 0, 1);
     },
   });
-  let target;
+  const targets = new Map();
   await xmlOf(await archive.stream('xl/_rels/workbook.xml.rels'), {
     open: (name, attributes) => {
-      if (name === 'Relationship' && attributes.Id === id) target = attributes.Target;
+      if (name === 'Relationship') targets.set(attributes.Id, attributes.Target);
     },
   });
-  if (!target)
+  const found = sheets.flatMap(({ title, id }) => {
+    const target = targets.get(id);
+    return target ? [{ title, part: target.startsWith('/') ? target.slice(1) : `xl/${target}` }] : [];
+  }); // prettier-ignore
+  if (found.length === 0)
     throw new Refused('sheet-damaged', '工作簿中没有工作表。 · The workbook names no sheet.');
-  return target.startsWith('/') ? target.slice(1) : `xl/${target}`;
+  return { sheets: found, dayZero };
+}
+
+/** The numbers of the styles that show a number as a day (ECMA-376 part 1, 18.8.30). */
+async function dayStyles(archive) {
+  const days = new Set();
+  if (!archive.has('xl/styles.xml')) return days;
+  const own = new Map();
+  let inside = false;
+  let style = 0;
+  const isDay = (format) =>
+    (format >= 14 && format <= 17) || format === 22 || (format >= 27 && format <= 31) || format === 36 || (format >= 50 && format <= 54) || format === 57 || format === 58 ||
+    /[yd]/i.test((own.get(format) ?? '').replace(/"[^"]*"|\\.|\[[^\]]*\]/g, '')); // prettier-ignore
+  await xmlOf(await archive.stream('xl/styles.xml'), {
+    open: (name, attributes) => {
+      if (name === 'numFmt') own.set(Number(attributes.numFmtId), attributes.formatCode ?? '');
+      if (name === 'cellXfs') inside = true;
+      if (name === 'xf' && inside && isDay(Number(attributes.numFmtId))) days.add(style);
+      if (name === 'xf' && inside) style += 1;
+    },
+    close: (name) => {
+      if (name === 'cellXfs') inside = false;
+    },
+  });
+  return days;
 }
 
 /** Shared texts; a rich text's runs joined, its phonetic hints left out. */
@@ -225,14 +263,54 @@ function numberText(raw) {
   return raw.trim() === '' || Number.isNaN(value) ? raw : String(value);
 }
 
+/** The first sheet that has the titles; any other that has them is told of. */
 async function readWorkbook(take) {
   const archive = await openArchive();
-  const sheet = await firstSheetOf(archive);
+  const { sheets, dayZero } = await sheetsOf(archive);
   const texts = await sharedTexts(archive);
+  const days = await dayStyles(archive);
+  /** A number as a person sees it: of a day, the day. */
+  const shown = (raw, style) => {
+    if (raw.trim() === '' || !days.has(Number(style))) return numberText(raw);
+    const day = new Date(dayZero + Number(raw) * 86_400_000);
+    return Number.isNaN(day.getTime()) ? raw : day.toISOString().slice(0, 10);
+  };
+  let at = 0;
+  for (; !columns && at < sheets.length; at++) {
+    take.anew(sheets.length > 1 ? sheets[at].title.slice(0, 100) : '');
+    await readSheetOf(archive, sheets[at].part, texts, shown, take).catch((error) => {
+      if (error.code !== 'sheet-headers' || columns) throw error;
+    });
+  }
+  if (batch > 0 || !columns) return;
+  for (const [place, { title, part }] of sheets.entries())
+    if (place !== at - 1 && (await hasTitles(archive, part, texts, shown)))
+      otherSheets.push(title.slice(0, 100));
+}
+
+/** Whether it has the titles, too. */
+function hasTitles(archive, sheet, texts, shown) {
+  const looked = new Refused('', '');
+  let found = false;
+  const row = (number, cells) => {
+    found ||= missingIn(fieldsOf(cells)).length === 0;
+    if (found || number >= titleRows) throw looked;
+  };
+  return readSheetOf(archive, sheet, texts, shown, { row }).then(
+    () => found,
+    (error) => {
+      if (error !== looked) throw error;
+      return found;
+    },
+  );
+}
+
+async function readSheetOf(archive, sheet, texts, shown, take) {
   let row = 0;
   let cells = [];
   let column = 0;
   let type;
+  let style;
   let text = '';
   let reading = false;
   await xmlOf(await archive.stream(sheet), {
@@ -250,6 +328,7 @@ async function readWorkbook(take) {
       } else if (name === 'c') {
         column = attributes.r ? columnOf(attributes.r) : column + 1;
         type = attributes.t;
+        style = attributes.s;
         text = '';
       } else if (name === 'v' || name === 't') reading = true;
     },
@@ -268,7 +347,7 @@ async function readWorkbook(take) {
           type === 's'
             ? (texts[Number(text)] ?? '')
             : type === undefined || type === 'n'
-              ? numberText(text)
+              ? shown(text, style)
               : text;
       else if (name === 'row') take.row(row, cells);
     },
@@ -300,6 +379,8 @@ function* textOf(encoding) {
   }
 }
 
+const broken = (zh, en) => Object.assign(new Error(en), { zh });
+
 /** RFC 4180: a cell in quotes may hold commas, line breaks and doubled quotes; a quote anywhere else is damage. */
 function cellsOf(record) {
   if (!record.includes('"')) return record.split(',');
@@ -309,18 +390,22 @@ function cellsOf(record) {
     if (record[at] === '"') {
       for (let open = at; ; open = at) {
         const close = record.indexOf('"', open + 1);
-        if (close < 0) throw new Error('a quote is not closed');
+        if (close < 0) throw broken('引号没有成对', 'a quote is not closed');
         cell += record.slice(open + 1, close);
         at = close + 1;
         if (record[at] !== '"') break;
         cell += '"';
       }
       if (at < record.length && record[at] !== ',')
-        throw new Error('there is more after a closing quote');
+        throw broken('右引号后还有文字', 'there is more after a closing quote');
     } else {
       const comma = record.indexOf(',', at);
       cell = record.slice(at, comma < 0 ? undefined : comma);
-      if (cell.includes('"')) throw new Error('a quote stands inside a cell');
+      if (cell.includes('"'))
+        throw broken(
+          '单元格中间有引号;各列须以英文逗号分隔',
+          'a quote stands inside a cell; commas separate the columns',
+        );
       at += cell.length;
     }
     cells.push(cell);
@@ -358,14 +443,15 @@ async function readCsv(take) {
         from = end + 1;
       }
       text = text.slice(from);
-      if (text.length > 1_000_000) throw new Error('a row is too long, or a quote is not closed');
+      if (text.length > 1_000_000)
+        throw broken('某行过长,或引号没有成对', 'a row is too long, or a quote is not closed');
     }
     if (text !== '') await record(text);
   } catch (error) {
     if (error instanceof Refused) throw error;
     throw new Refused(
       'sheet-damaged',
-      `CSV 在第 ${row} 行之后无法读取。 · The CSV cannot be read after row ${row}: ${error.message}.`,
+      `CSV 在第 ${row} 行之后无法读取:${error.zh ?? '格式有误'}。 · The CSV cannot be read after row ${row}: ${error.message}.`,
     );
   }
 }
@@ -376,6 +462,10 @@ const totals = /^[合总小]\s*计\s*[::]?$/;
 let columns;
 let header;
 let ignored;
+/** Titles of the sheets that have the columns, too, and are not read. */
+const otherSheets = [];
+/** The title of the sheet, where there are several. */
+let sheet = '';
 /** The row that lacks the fewest of the titles, and what stands there instead. */
 let closest;
 let count = 0;
@@ -427,8 +517,8 @@ const take = {
   },
   /** Looks for the row of the column titles. */
   find(row, cells) {
-    const fields = Array.from(cells, (cell) => wanted.get(plain(cell ?? '')));
-    const missing = required.filter((field) => !fields.includes(field));
+    const fields = fieldsOf(cells);
+    const missing = missingIn(fields);
     const unknown = Array.from(cells, (cell, at) =>
       fields[at] ? '' : (cell ?? '').replace(/[\s\p{Cc}]+/gu, ' ').trim(),
     ).filter(Boolean);
@@ -444,31 +534,44 @@ const take = {
       const [fewer, more] = closest
         ? [missing.length - closest.missing.length, unknown.length - closest.unknown.length]
         : [-1, 0];
-      if (fewer < 0 || (fewer === 0 && more > 0)) closest = { row, missing, unknown };
+      if (fewer < 0 || (fewer === 0 && more > 0))
+        closest = {
+          sheet,
+          row,
+          missing,
+          unknown,
+          joined: cells.length === 1 && /[\t;;|]/.test(cells[0] ?? ''),
+        };
     }
-    if (!columns && row >= 30) throw headerless();
+    if (!columns && row >= titleRows) throw headerless();
   },
-  full: () => batch > 0 && ready.length >= batch,
+  /** Begins a sheet, of several by its title; what stood above a header row that was not found is forgotten. */
+  anew(title) {
+    sheet = title;
+    ready = [];
+    width = 0;
+  },
+  full: () => batch > 0 && columns && ready.length >= batch,
   async pause() {
     while (take.full()) await handOver(ready.splice(0, batch));
   },
 };
 
 function headerless() {
-  const { row, missing, unknown } = closest ?? { missing: required, unknown: [] };
+  const { sheet, row, missing, unknown, joined } = closest ?? { missing: required, unknown: [] };
   const names = missing
     .map((field) => Object.entries(headers).find(([, one]) => one === field)?.[0])
     .join('、');
   const found = unknown.slice(0, 10).map((text) => `“${text.slice(0, 30)}”`).join('、'); // prettier-ignore
   const [zh, en] = found
     ? [
-        `第 ${row} 行有不认识的标题:${found}。`,
-        ` Row ${row} has titles that are not known: ${found}.`,
+        `${sheet && `工作表“${sheet}”`}第 ${row} 行有不认识的标题:${found}。${joined ? '各列须以英文逗号分隔。' : ''}`,
+        ` Row ${row}${sheet && ` of sheet “${sheet}”`} has titles that are not known: ${found}.${joined ? ' Commas separate the columns.' : ''}`,
       ]
     : ['', ''];
   return new Refused(
     'sheet-headers',
-    `前 30 行内没有包含以下列的标题行:${names}。${zh} · No header row with these columns within the first 30 rows: ${names}.${en}`,
+    `前 ${titleRows} 行内没有包含以下列的标题行:${names}。${zh} · No header row with these columns within the first ${titleRows} rows: ${names}.${en}`,
   );
 }
 
@@ -512,7 +615,11 @@ try {
   await (start.toString('latin1').startsWith('PK') ? readWorkbook(take) : readCsv(take));
   if (!columns) throw headerless();
   while (ready.length > 0) await handOver(ready.splice(0, batch || ready.length));
-  parentPort.postMessage({ end: true, summary: { rows: count, header, ignored }, width });
+  parentPort.postMessage({
+    end: true,
+    summary: { rows: count, header, ignored, otherSheets },
+    width,
+  });
 } catch (error) {
   parentPort.postMessage({
     refused: {
