@@ -168,6 +168,12 @@ describe('npm start -- --county', () => {
     process.env['SMTP_URL'] = '127.0.0.1:2525';
     expect(await refused('--county', '371425').finally(() => delete process.env['SMTP_URL'])).toMatch(/^Foodwarden could not start: notification cannot start: set SMTP_URL \(like/);
     await writeFile(join(from, 'divisions.csv'), divisions.replace(gone[0], ''));
+    const policies = await readFile(join(from, 'policies.json'), 'utf8');
+    await writeFile(join(from, 'policies.json'), policies.replace(`"defaultWorkingDays": 10`, `"defaultWorkingDays": 11`));
+    expect(await ended(launch('--county', '371425', '--from', from))).toBe(1);
+    expect(said).toMatch(/could not start: .*policies\.json: correction-deadline version \d+ is loaded with other words; give the change a new version/);
+    expect(said).not.toContain('registry:');
+    await writeFile(join(from, 'policies.json'), policies);
     await start('--from', from);
     expect(said).toContain(`kept: 1 个地方已不在 divisions.csv 中`);
     expect(said).toContain(`371425101201 ${gone[1]}\n`);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Service } from '#contracts';
 import { Database } from '#database';
+import { loadInto } from '#platform';
 import { type Answer, County, eventually } from '#testing';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
 import { identity } from '../apps/identity/src/identity.definition.js';
@@ -44,7 +45,7 @@ beforeAll(async () => {
     if (load) {
       const database = new Database({ service, url: county.url(service, 'app'), entities: [] });
       await database.open();
-      await (await load(folder)).write(database).finally(() => database.close());
+      await loadInto(database, await load(folder)).finally(() => database.close());
     }
   for (const service of services) await county.clock(service, '2026-11-23T09:00:00+08:00');
   for (const [name, role, division] of [

@@ -23,6 +23,8 @@ interface Run {
 let folder: string;
 let child: ChildProcess;
 let run: Run;
+/** Where its data lies, as it says. */
+let places: string[];
 
 const natsServer = (): string =>
   (JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as { natsServer: string }).natsServer;
@@ -42,6 +44,7 @@ async function start(): Promise<void> {
     60_000,
   );
   run = JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as Run;
+  places = / data +(.+)/.exec(said)?.[1]?.split(' and ') ?? [];
 }
 
 /** Command lines of living processes that name a folder. */
@@ -243,7 +246,7 @@ describe('npm start', () => {
 
   it('starts beside another installation, on the next port', async () => {
     const other = await mkdtemp(join(tmpdir(), 'foodwarden-start-'));
-    const first = { child, run, folder };
+    const first = { child, run, folder, places };
     folder = other;
     try {
       await start();
@@ -257,7 +260,7 @@ describe('npm start', () => {
       await gone;
       if (!run.dataDir.startsWith(other)) await rm(dirname(run.dataDir), { recursive: true, force: true }); // prettier-ignore
       await rm(other, { recursive: true, force: true });
-      ({ child, run, folder } = first);
+      ({ child, run, folder, places } = first);
     }
   }, 90_000);
 
@@ -303,8 +306,18 @@ describe('npm start', () => {
     expect(await gone).toBe(0);
   }, 90_000);
 
-  it('starts over with --fresh, and leaves nothing of a killed run running', async () => {
+  it('is put back from a copy of what it printed after `data`, where everything was gone', async () => {
+    const backup = join(await mkdtemp(join(tmpdir(), 'foodwarden-backup-')), 'backup.tgz');
+    const tar = (...args: string[]): unknown => spawnSync('tar', ['-C', '/', ...args]).status;
+    expect(tar('-czpf', backup, ...places.map((place) => place.slice(1)))).toBe(0);
+    for (const place of places) await rm(place, { recursive: true });
+    expect(tar('-xzpf', backup)).toBe(0);
+    await rm(dirname(backup), { recursive: true });
     await start();
+    expect(await names(await programToken('office-101'))).toEqual(['老王饭店']);
+  }, 90_000);
+
+  it('starts over with --fresh, and leaves nothing of a killed run running', async () => {
     const before = await readFile(join(folder, 'secrets.json'), 'utf8');
     child.kill('SIGKILL');
     await exited();

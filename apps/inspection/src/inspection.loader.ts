@@ -1,7 +1,6 @@
 import {
   allRead,
   type CountyLoad,
-  deployOf,
   FolderError,
   loadPolicies,
   readJson,
@@ -33,25 +32,22 @@ export async function loadInspection(folder: string): Promise<CountyLoad> {
   const { division } = policies;
   return {
     county: division,
-    write: async (database) => {
-      const loaded = await database.within(deployOf(division), async (tx) => {
-        for (const { code, version, ...body } of checklists) {
-          await tx.query(
-            `insert into checklist (division, code, version, body) values ($1, $2, $3, $4) on conflict do nothing`,
-            [division, code, version, JSON.stringify(body)],
-          );
-          const [kept] = await tx.query<{ same: boolean }>(
-            `select body = $4::jsonb as same from checklist where division = $1 and code = $2 and version = $3`,
-            [division, code, version, JSON.stringify(body)],
-          );
-          if (!kept?.same)
-            throw new FolderError([
-              `checklists.json 中 ${code} 第 ${version} 版与已加载的内容不同,请给改动一个新的 version。 · checklists.json: ${code} version ${version} is loaded with other words; give the change a new version.`,
-            ]);
-        }
-        return loadPolicies(tx, policies);
-      });
-      return `${checklists.length} checklists, ${loaded} policies`;
+    write: async (tx) => {
+      for (const { code, version, ...body } of checklists) {
+        await tx.query(
+          `insert into checklist (division, code, version, body) values ($1, $2, $3, $4) on conflict do nothing`,
+          [division, code, version, JSON.stringify(body)],
+        );
+        const [kept] = await tx.query<{ same: boolean }>(
+          `select body = $4::jsonb as same from checklist where division = $1 and code = $2 and version = $3`,
+          [division, code, version, JSON.stringify(body)],
+        );
+        if (!kept?.same)
+          throw new FolderError([
+            `checklists.json 中 ${code} 第 ${version} 版与已加载的内容不同,请给改动一个新的 version。 · checklists.json: ${code} version ${version} is loaded with other words; give the change a new version.`,
+          ]);
+      }
+      return `${checklists.length} checklists, ${await loadPolicies(tx, policies)} policies`;
     },
   };
-} // prettier-ignore
+}

@@ -10,7 +10,9 @@ import { Database, migrate, provision } from '#database';
 import { connectBus, deployBus, rightsOf } from '#messaging';
 import {
   DomainError,
+  loadInto,
   noRoute,
+  rehearse,
   tellPlain,
   type Role,
   type RunningService,
@@ -278,18 +280,20 @@ async function start(
       await migrate(url(service, 'owner'), migrations);
       goOn();
     }
-    for (const { service, write } of loads) {
-      const database = new Database({
-        service,
-        url: url(service, 'app'),
-        entities: [],
-        poolSize: 1,
-      });
-      await database.open();
-      const loaded = await write(database).finally(() => database.close());
-      say(`  ${service}: ${loaded}`);
-      goOn();
-    }
+    for (const step of ['rehearse', 'load'] as const)
+      for (const load of loads) {
+        const { service } = load;
+        const database = new Database({
+          service,
+          url: url(service, 'app'),
+          entities: [],
+          poolSize: 1,
+        });
+        await database.open();
+        if (step === 'rehearse') await rehearse(database, load).finally(() => database.close());
+        else say(`  ${service}: ${await loadInto(database, load).finally(() => database.close())}`);
+        goOn();
+      }
     if (county && folder === sample)
       say(`  of the sample (${sample}): --from <folder> takes the county's own`);
 
@@ -404,7 +408,8 @@ async function start(
     say(`  APIs        ${baseUrl}/docs/`);
     say(`  issuer      ${issuer}`);
     if (behind) say(`  proxy       passes ${baseUrl} on to ${here}`);
-    say(`  data        ${postgres.dataDir} and ${dataDir}`);
+    const places = new Set([dataDir, dirname(postgres.dataDir)]); // its password lies beside its data
+    say(`  data        ${[...places].join(' and ')}`);
     for (const one of known.accounts)
       say(
         `  account     ${one.name}  ${one.role} of ${one.division}  password ${one.password}${one.official ? `  ${one.displayName}` : ''}`,

@@ -3,7 +3,6 @@ import { type Tx } from '#database';
 import {
   allRead,
   type CountyLoad,
-  deployOf,
   FolderError,
   loadPolicies,
   readJson,
@@ -44,13 +43,11 @@ export async function loadRegistry(folder: string): Promise<CountyLoad> {
     ]);
   return {
     county,
-    write: async (database) => {
-      const kept = await database.within(deployOf(county), async (tx) => {
-        await loadDivisions(tx, divisions);
-        for (const year of years) await loadYear(tx, county, year);
-        await loadPolicies(tx, policies);
-        return keptDivisions(tx, divisions);
-      });
+    write: async (tx) => {
+      await loadDivisions(tx, divisions);
+      for (const year of years) await loadYear(tx, county, year);
+      await loadPolicies(tx, policies);
+      const kept = await keptDivisions(tx, divisions);
       return `${divisions.length} divisions, ${years.length} calendar years${kept}`;
     },
   };

@@ -29,6 +29,7 @@ import { Apart } from './apart.js';
 import { Arrivals } from './arrivals.js';
 import { busFrom, type Config, configFrom, defaultRequestTimeoutMs } from './config.js';
 import { openContext, PlatformModule, type ServiceDefinition, StartLogger } from './context.js';
+import { loadInto } from './county-folder.js';
 import { completed, describeRules } from './openapi.js';
 import {
   EtagInterceptor,
@@ -533,7 +534,7 @@ export async function bootstrap(definition: ServiceDefinition): Promise<void> {
         poolSize: 1,
       });
       await database.open();
-      const loaded = await read.write(database).finally(() => database.close());
+      const loaded = await loadInto(database, read).finally(() => database.close());
       process.stdout.write(`${definition.service}: ${loaded}\n`);
       return;
     }

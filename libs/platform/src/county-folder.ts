@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Database } from '#database';
+import { type Caller, type Database, type Tx } from '#database';
 import { type Static, type TSchema } from '@sinclair/typebox';
 import { Value, ValueErrorType } from '@sinclair/typebox/value';
 import { jsonFaultOf } from './json-fault.js';
@@ -10,8 +10,33 @@ import { type Bilingual } from './problem.js';
 export interface CountyLoad {
   /** Whose folder it is, 6 digits. */
   county: string;
-  /** Repeating it changes nothing. @returns what was loaded */
-  write: (database: Database) => Promise<string>;
+  /** In a transaction of the county's. Repeating it changes nothing. @returns what was loaded @throws FolderError */
+  write: (tx: Tx) => Promise<string>;
+}
+
+/** Who loads what a county starts with. */
+export const deployOf = (county: string): Caller => ({
+  id: 'deploy',
+  division: county,
+  correlationId: `load-${county}`,
+});
+
+/** @returns what was loaded @throws FolderError where it contradicts what was loaded before: nothing is loaded then */
+export const loadInto = (database: Database, { county, write }: CountyLoad): Promise<string> =>
+  database.within(deployOf(county), write);
+
+class Rehearsed extends Error {}
+
+/** Loads it and takes it back, to say before anything is loaded anywhere what cannot be. @throws FolderError */
+export async function rehearse(database: Database, { county, write }: CountyLoad): Promise<void> {
+  await database
+    .within(deployOf(county), async (tx) => {
+      await write(tx);
+      throw new Rehearsed();
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof Rehearsed)) throw error;
+    });
 }
 
 const toldAtMost = 20;

@@ -128,19 +128,9 @@ export const policyLoader =
     const policies = await readPolicies(folder, kinds);
     return {
       county: policies.division,
-      write: async (database) => {
-        const loaded = await database.within(deployOf(policies.division), (tx) => loadPolicies(tx, policies));
-        return `${loaded} policies`;
-      },
+      write: async (tx) => `${await loadPolicies(tx, policies)} policies`,
     };
-  }; // prettier-ignore
-
-/** Who loads what a county starts with. */
-export const deployOf = (division: string): DatabaseCaller => ({
-  id: 'deploy',
-  division,
-  correlationId: `load-${division}`,
-});
+  };
 
 class PolicyView {
   @ApiProperty({ type: String, description: '适用地区 · the place it holds for', example: '371425' })

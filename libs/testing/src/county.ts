@@ -9,6 +9,7 @@ import { filesOf, type FilesConfig, type FileStore } from '#files';
 import { type BusAccess, connectBus, deployBus } from '#messaging';
 import {
   type Config,
+  loadInto,
   type Role,
   type RunningService,
   type ServiceDefinition,
@@ -229,5 +230,5 @@ async function load({ service, load: loader }: ServiceDefinition, url: string): 
   const read = await loader('apps/platform/sample');
   const database = new Database({ service, url, entities: [] });
   await database.open();
-  await read.write(database).finally(() => database.close());
+  await loadInto(database, read).finally(() => database.close());
 }
