@@ -62,8 +62,8 @@ const enOf = (needed: boolean): string =>
     .map((field) => `${title[field]} (${field})`)
     .join(', ');
 export const columns = {
-  zh: `列:${zhOf(true)}(必填),${zhOf(false)}(可不填);列的次序不限,其他列不录入;所属单位照录,不与区划代码核对,以代码为准。层级写 县级(代码 6 位)、乡级(9 位)或村级(12 位)。`,
-  en: `Columns: ${enOf(true)} are needed, ${enOf(false)} may be left out; in any order, and others are not taken; 所属单位 is kept as it is written and not compared with the code, which decides. Levels are 县级 county (a code of 6 digits), 乡级 township (9) and 村级 village (12).`,
+  zh: `列:${zhOf(true)}(必填),${zhOf(false)}(可不填);列的次序不限,其他列不录入;所属单位照录,不与区划代码核对,以代码为准;每行一人,职位空缺的不列。名册没有撤销:多出的逐个登记离任(POST /officials/{id}/departure)。层级写 县级(代码 6 位)、乡级(9 位)或村级(12 位)。`,
+  en: `Columns: ${enOf(true)} are needed, ${enOf(false)} may be left out; in any order, and others are not taken; 所属单位 is kept as it is written and not compared with the code, which decides; one person a row, and none for a vacancy. A roster has no undo: who should not be there leaves one by one (POST /officials/{id}/departure). Levels are 县级 county (a code of 6 digits), 乡级 township (9) and 村级 village (12).`,
 }; // prettier-ignore
 
 /** Every rule that a row of a roster can meet, with what a person does about it. */
@@ -73,7 +73,8 @@ export const rules = {
   'name-known': ['warned', '同一乡镇(县级为本县)已有同名的在任干部(见 value),本行另建一位。如为同一人:职务或姓名有变的,将本行新建的一位登记离任(POST /officials/{id}/departure),再用 PATCH /officials/{id} 更正原来的一位;换了层级或地区的,将原来的一位登记离任。确为另一人则无需处理 · an active official of this name (see `value`) is in the township already (for the county’s: in the county); this row makes another. If both are one person: where the post or the name changed, record the departure of the one this row made (POST /officials/{id}/departure), then correct the one before with PATCH /officials/{id}; where level or place changed, record the departure of the one before. If they are two people, nothing is to be done'],
   'phone-unreadable': ['warned', '电话号码无法识别,已留空;手机号应为 11 位 · the telephone number cannot be read and was left out; a mobile number has 11 digits'],
   'official-returned': ['warned', '该干部已登记离任,按本名册恢复在任;如名册过时请重新登记离任 · he had left, and serves again by this roster; if it is an old one, enter his departure again'],
-  'name-missing': ['refused', '请填写姓名 · fill in the name'],
+  'name-missing': ['refused', '请填写姓名;职位空缺的,删去该行 · fill in the name; where the post is vacant, take the row out'],
+  'name-several': ['refused', '每行只填一人,请分行填写 · one person a row: give each a row of his own'],
   'post-missing': ['refused', '请填写职务 · fill in the post'],
   'level-unknown': ['refused', '层级应为市级、县级、乡级或村级 · use 市级, 县级, 乡级 or 村级'],
   'division-unknown': ['refused', '请填写本辖区内的区划代码 · give a division code of your ground'],
@@ -258,7 +259,8 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
   for (const field of ['name', 'post', 'unit'] as const)
     if ([...text(field)].length > 100) find('text-too-long', field, text(field));
   const name = personName(text('name'));
-  if (name === '') find('name-missing', 'name', name);
+  if (name === '' || /^(空缺|暂缺|缺|待定|待补|无|暂无|[-—/\\]+)$/.test(name)) find('name-missing', 'name', name);
+  else if (/[、,,;;/]/.test(name)) find('name-several', 'name', name);
   else if (name !== cells['name']) find('name-spaces', 'name', cells['name'] ?? '', name);
   const post = text('post');
   if (post === '') find('post-missing', 'post', post);

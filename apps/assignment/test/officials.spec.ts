@@ -228,3 +228,19 @@ it('reads the levels as other papers write them, and leaves out a mobile number 
   expect(kept.slice(0, 10).map(({ level }) => level)).toEqual(['township', 'township', 'township', 'village', 'village', 'village', 'county', 'county', 'county', 'township']); // prettier-ignore
   expect(kept.slice(10).map(({ phone }) => phone)).toEqual([null, null, '19900000001', '05341234567', '1234567', null]); // prettier-ignore
 }, 60_000);
+
+it('takes no vacancy for a person, and no two people for one', async () => {
+  const { code, name } = freshTownship();
+  await county.rows(
+    'assignment',
+    `insert into division_list (division, sequence, name, below) values ($1, 1, $2, '[]'), ('371425', 1, '县', jsonb_build_array(jsonb_build_object('division', $1::text, 'name', $2::text))) on conflict (division) do update set below = division_list.below || excluded.below`,
+    [code, name],
+  );
+  const of = await token('office', code);
+  const names = ['空缺', '暂缺', '—', '卫十、蒋十一', '"卫十,蒋十一"', '卫十/蒋十一', '买买提·艾力'];
+  const sheet = `姓名,职务,层级,行政区划代码\n${names.map((one, n) => `${one},委员${n},乡级,${code}\n`).join('')}`;
+  const landed = await county.land('assignment', '/v1/roster-imports', of, Buffer.from(sheet), 'r.csv');
+  expect(landed.counts).toMatchObject({ created: 1, refused: 6 });
+  const found = await county.every<{ rule: string }>('assignment', `/v1/roster-imports/${landed.id}/findings`, of);
+  expect(found.map(({ rule }) => rule)).toEqual([...Array<string>(3).fill('name-missing'), ...Array<string>(3).fill('name-several')]);
+}, 60_000); // prettier-ignore
