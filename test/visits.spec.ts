@@ -11,6 +11,7 @@ import { addWorkingDays, type Calendar } from './oracle/working-days.mjs';
 interface Obligation {
   id: string;
   establishmentId: string;
+  establishmentAddress: string | null;
   state: string;
   period: string;
   dueOn: string;
@@ -160,6 +161,13 @@ describe('visits due', () => {
     expect(new Set(all.map(({ officialId }) => officialId))).toEqual(new Set([official.id, colleague.id])); // prettier-ignore
     const own = await obligations('?mine=true', official.token);
     expect(own.map(({ establishmentId }) => establishmentId).sort()).toEqual([shop('甲店'), shop('乙店'), shop('丙坊')].sort()); // prettier-ignore
+    expect(own.map(({ establishmentAddress }) => establishmentAddress)).toEqual([
+      '一号',
+      '一号',
+      '一号',
+    ]);
+    const one = await call('inspection', 'GET', `/v1/obligations/${own[0]!.id}`, official.token);
+    expect(one.body).toMatchObject({ establishmentAddress: '一号' });
     for (const period of ['2026-Q5', '2026', 'x'])
       expect(await call('inspection', 'POST', '/v1/obligation-runs', admin, { period })).toMatchObject({ status: 422 }); // prettier-ignore
     for (const period of ['2026-Q3', '2027-Q2'])
@@ -262,6 +270,18 @@ describe('a visit', () => {
     const answer = await submit(visit('乙店', { visitedAt: '2026-08-23T09:00:00+08:00' }));
     expect(answer).toMatchObject({ status: 201, body: { counts: true, obligationId: null, notice: expect.stringContaining('2026-Q3') as unknown } });
     expect((await obligations(`?establishment=${shop('乙店')}`))[0]!.state).toBe('open');
+  }); // prettier-ignore
+
+  it('whose finding is handed to market supervision is found by its account', async () => {
+    const findings = [{ item: 'catering-01', text: '无证经营', handling: 'referral' }, { item: 'catering-02', text: '地面积水', handling: 'on-spot' }];
+    const handed = await submit(visit('甲店', { visitedAt: '2026-11-23T08:35:00+08:00', findings }, ['catering-01', 'catering-02']));
+    const authority = await county.token('authority', '371425');
+    const found = async (handling: string, token = authority): Promise<string[]> => (await county.every<{ id: string }>('inspection', `/v1/inspections?handling=${handling}`, token)).map(({ id }) => id);
+    expect(await found('referral')).toEqual([(handed.body as { id: string }).id]);
+    expect(await found('referral', colleague.token)).toEqual([]);
+    expect(await found('on-spot')).toEqual(await found('referral'));
+    expect(await found('deadline')).not.toContain((handed.body as { id: string }).id);
+    expect(await call('inspection', 'GET', '/v1/inspections?handling=x', authority)).toMatchObject({ status: 422 });
   }); // prettier-ignore
 
   it('keeps a refusal to sign with its reason and witness', async () => {

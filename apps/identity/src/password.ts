@@ -80,7 +80,7 @@ function isCommon(password: string): boolean {
 export const passwordRules = {
   short: '密码至少 12 个字符 · at least 12 characters',
   long: '密码过长(最多 200 字节)· at most 200 bytes',
-  name: '密码不能是账号名 · not the account’s own name',
+  name: '密码除账号名外须另有至少 6 个字符 · besides the account’s own name, at least 6 other characters',
   common: '密码过于常见,请换一个 · too common: take another',
 } as const;
 export type PasswordRule = keyof typeof passwordRules;

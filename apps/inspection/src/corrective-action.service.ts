@@ -148,7 +148,7 @@ export class CorrectiveActionService {
     const action = await this.one(tx, id, true);
     if (action.state !== 'responded') throw wrongState(action, 'a verification', 'responded');
     if (action.steps.findLast(({ act }) => act === 'response')?.by === tx.caller.id)
-      throw new DomainError('own-act', '您提交的整改须由他人复查。 · Somebody else verifies what you responded.');
+      throw new DomainError('own-act', '您提交的整改须由他人复查:请用本乡镇食安办的另一账号,没有则请县级管理员开设(identity,POST /accounts)。 · Somebody else verifies what you responded: another account of the township’s office, which a county admin opens if there is none (identity, POST /accounts).');
     return this.act(tx, action, outcome === 'corrected' ? 'verified' : 'open', { act: 'verification', text, outcome });
   } // prettier-ignore
 

@@ -80,7 +80,7 @@ export class Finding {
   @ApiProperty({
     enum: handlings,
     description:
-      'on-spot 当场整改、deadline 限期整改、referral 移交市场监管部门 · on-spot: mended on the spot; deadline: to be mended by a day; referral: handed to market supervision',
+      'on-spot 当场整改、deadline 限期整改、referral 移交市场监管部门(系统不另行通知,请照常移送;市场监管账号可用 `GET /inspections?handling=referral` 查看) · on-spot: mended on the spot; deadline: to be mended by a day; referral: handed to market supervision: nobody there is told by the system, so hand it over as always; their account finds it by `GET /inspections?handling=referral`',
     example: 'deadline',
   })
   @IsIn(handlings)
@@ -363,6 +363,15 @@ class InspectionQuery extends PageQuery {
   @IsOptional()
   @IsUUID()
   establishment?: string;
+
+  @ApiPropertyOptional({
+    enum: handlings,
+    description:
+      '只看有问题按此方式处理的 · those with a finding that is handled so: on-spot, deadline or referral',
+  })
+  @IsOptional()
+  @IsIn(handlings)
+  handling?: (typeof handlings)[number];
 }
 
 class InspectionPage extends PageOf(Inspection) {}
@@ -381,7 +390,7 @@ export class InspectionController {
   @ApiOperation({
     summary: '提交督导记录 · submit the record of a visit',
     description:
-      '由包保该主体的干部提交。所用方式按政策计入的,完成当季任务。请带 `Idempotency-Key`:重发得到第一次的答复。提交后的记录是证据,不能修改或删除:有误的,以另一次督导时间再交一份,并在检查项的 `note` 中说明;误记的整改照常答复、复查、销号,并写明原因。 · By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gets the first answer again. A record that was submitted is evidence and is neither changed nor deleted: where it is wrong, submit another with its own time and say so in the `note` of an item; an action that should not be there is answered, verified and closed as any other, with the reason.',
+      '由包保该主体的干部提交。所用方式按政策计入的,完成当季任务。请带 `Idempotency-Key`:重发得到第一次的答复。提交后的记录是证据,不能修改或删除:有误的,以另一次督导时间再交一份,并在检查项的 `note` 中说明;误记的整改照常答复、复查、销号,并写明原因;记到别家主体的,那家当季的任务即已完成,不会重新到期,请对其照常再督导一次并提交。 · By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gets the first answer again. A record that was submitted is evidence and is neither changed nor deleted: where it is wrong, submit another with its own time and say so in the `note` of an item; an action that should not be there is answered, verified and closed as any other, with the reason. A visit entered for another establishment has settled what was due there in that quarter, and it does not become due again: visit that one all the same, and submit it.',
   })
   @ApiResponse({ status: 201, type: Inspection })
   submit(@Caller() caller: DatabaseCaller, @Body() body: SubmitInspection): Promise<object> {
@@ -396,8 +405,9 @@ export class InspectionController {
     const found = await this.database.within(caller, (tx) =>
       tx.query<Inspection>(
         `select ${inspectionView} from inspection where (division, id) > ($1, $2::uuid) and ($3::uuid is null or establishment_id = $3)
-         order by division, id limit $4`,
-        [...afterOf(query), query.establishment ?? null, query.limit + 1],
+           and ($4::text is null or findings @> jsonb_build_array(jsonb_build_object('handling', $4::text)))
+         order by division, id limit $5`,
+        [...afterOf(query), query.establishment ?? null, query.handling ?? null, query.limit + 1],
       ),
     );
     return pageOf(found, query, ({ id }) => id);

@@ -89,6 +89,14 @@ export class Obligation {
   establishmentName: string;
   @ApiProperty({
     type: String,
+    nullable: true,
+    description:
+      '主体现在登记的经营场所;尚未同步为 null · where the establishment is, as it is registered now; null until that has arrived',
+    example: '焦庙镇中心街12号',
+  })
+  establishmentAddress: string | null;
+  @ApiProperty({
+    type: String,
     description:
       '主体的包保等级;任务完成后不再变化 · tier of the establishment; it stays as it is once the visit is settled',
     example: 'D',
@@ -173,7 +181,8 @@ class ObligationQuery extends PageQuery {
 class ObligationPage extends PageOf(Obligation) {}
 class RunPage extends NewestPageOf(ObligationRun) {}
 
-const view = `id, division, version, establishment_id as "establishmentId", establishment_name as "establishmentName", tier, period,
+const view = `id, division, version, establishment_id as "establishmentId", establishment_name as "establishmentName",
+  (select address from premises p where p.establishment_id = obligation.establishment_id) as "establishmentAddress", tier, period,
   due_on::text as "dueOn", state, official_id as "officialId", official_name as "officialName", inspection_id as "inspectionId",
   opened_at as "openedAt", settled_at as "settledAt"`;
 

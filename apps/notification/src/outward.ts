@@ -22,11 +22,12 @@ export type Rules = Pick<NotificationConfig, 'allowHttp' | 'allowInward' | 'port
  * @throws Refused
  */
 export function outwardUrl(text: string, rules: Rules): URL {
+  if (!/^https?:\/\//i.test(text)) throw new Refused(noScheme(rules));
   if (!/^[\x21-\x7e]{1,2000}$/.test(text) || !URL.canParse(text))
     throw new Refused('网址须为 2000 字符以内的 ASCII,中文域名请写成 xn--… 形式。 · It is no URL in ASCII of 2000 characters at most; a Chinese name is written as xn--….');
   const url = new URL(text);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && rules.allowHttp))
-    throw new Refused(`网址须以 https:// 开头。 · It has to begin with https://${rules.allowHttp ? ' or http://' : ''}.`);
+    throw new Refused(noScheme(rules));
   if (url.username !== '' || url.password !== '' || text.includes('@'))
     throw new Refused('网址中不能有用户名、密码和 @。 · It may hold no user name, no password and no @.');
   if (url.hash !== '' || text.includes('#')) throw new Refused('网址中不能有 # 片段。 · It may have no fragment.');
@@ -36,9 +37,14 @@ export function outwardUrl(text: string, rules: Rules): URL {
     throw new Refused(`主机名请写作 ${url.host}。 · Write its host as ${url.host}.`);
   if (url.hostname.endsWith('.')) throw new Refused('主机名不能以点结尾。 · Its host may not end in a dot.');
   if (!rules.ports.includes(Number(port)))
-    throw new Refused(`端口须为 ${rules.ports.join('、')} 之一。 · Its port has to be one of ${rules.ports.join(', ')}.`);
+    throw new Refused(`端口须为 ${rules.ports.join('、')} 之一(运维可设置 WEBHOOK_PORTS)。 · Its port has to be one of ${rules.ports.join(', ')}, unless whoever runs the system sets WEBHOOK_PORTS.`);
   return url;
 } // prettier-ignore
+
+const noScheme = ({ allowHttp }: Rules): Bilingual =>
+  allowHttp
+    ? '网址须以 https:// 或 http:// 开头。 · It has to begin with https:// or http://.'
+    : '网址须以 https:// 开头(http 的接收方须由运维设置 WEBHOOK_ALLOW_HTTP)。 · It has to begin with https://; a receiver without TLS needs WEBHOOK_ALLOW_HTTP, set by whoever runs the system.';
 
 /** Reached at the same address everywhere, but by what the cloud puts there: credentials of the machine. */
 const metadata = new Set(['168.63.129.16']);

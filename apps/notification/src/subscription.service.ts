@@ -5,7 +5,7 @@ import { Injectable } from '@nestjs/common';
 import { validate as isUuid, v7 as uuidv7 } from 'uuid';
 import { actsAs, type Channel } from './delivery.service.js';
 import { NotificationConfig } from './notification.config.js';
-import { Refused } from './outward.js';
+import { notReached, Refused } from './outward.js';
 import {
   confirmationCodeOf,
   keyHashOf,
@@ -122,7 +122,7 @@ export class SubscriptionService {
       await this.webhooks.check(wanted.url ?? '').catch((error: unknown) => {
         if (!(error instanceof Refused)) throw error;
         throw new DomainError('address-refused', error.detail, [
-          { pointer: '/url', rule: 'outward', value: wanted.url, remedy: '请检查域名是否拼写正确、能否从本系统所在的机器解析,且只指向公网;内网的接收方须由运维设置 WEBHOOK_ALLOW_INWARD · check that the name is spelt right, is found from the machine of this system, and stands for public addresses alone; a receiver inside needs WEBHOOK_ALLOW_INWARD, set by whoever runs the system' },
+          { pointer: '/url', rule: 'outward', value: wanted.url, remedy: error.detail !== notReached ? error.detail : '请检查域名是否拼写正确、能否从本系统所在的机器解析,且只指向公网;内网的接收方须由运维设置 WEBHOOK_ALLOW_INWARD · check that the name is spelt right, is found from the machine of this system, and stands for public addresses alone; a receiver inside needs WEBHOOK_ALLOW_INWARD, set by whoever runs the system' },
         ]);
       });
     }

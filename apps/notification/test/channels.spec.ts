@@ -539,6 +539,13 @@ describe('the guard of webhooks', () => {
     expect(said.get('inward.example')).toBe(said.get('unknown.example'));
     for (const url of [`http://hooks.example:${receiver.port}/`, 'https://hooks.example/', 'https://hooks.example:22/'])
       expect([url, (await post('/subscriptions', office, { channel: 'webhook', url })).status]).toEqual([url, 422]);
+    const remedyFor = async (url: string): Promise<string> => {
+      const { body } = await post('/subscriptions', office, { channel: 'webhook', url });
+      return (body as { errors: { remedy: string }[] }).errors[0]!.remedy;
+    };
+    expect(await remedyFor('www.qihe.gov.cn/hook')).toMatch(/须以 https:\/\/ 开头.*WEBHOOK_ALLOW_HTTP/);
+    expect(await remedyFor('https://hooks.example:22/')).toMatch(/端口须为.*WEBHOOK_PORTS/);
+    expect(await remedyFor(`https://unknown.example:${receiver.port}/`)).toContain('WEBHOOK_ALLOW_INWARD');
     expect(trap.connections).toBe(0);
   }); // prettier-ignore
 

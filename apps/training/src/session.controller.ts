@@ -97,7 +97,10 @@ export class SessionController {
 
   @Post()
   @Roles('county-admin', 'office')
-  @ApiOperation({ summary: '登记一场岗前培训 · record a session of the officials’ induction' })
+  @ApiOperation({
+    summary: '登记一场岗前培训 · record a session of the officials’ induction',
+    description: '登记后不能修改或删除:有误或重复的,不登记到场人员即不产生证书,另行登记正确的一场。 · It is neither changed nor deleted: one that is wrong or twice there gives no certificate while nobody is recorded as having been there; record the right one beside it.',
+  })
   @ApiResponse({ status: 201, type: Session })
   hold(@Caller() caller: DatabaseCaller, @Body() { title, place, heldAt }: HoldSession): Promise<Session> {
     return this.database.within(caller, async (tx) => {
@@ -138,7 +141,7 @@ export class SessionController {
   @Roles('county-admin', 'office')
   @ApiOperation({
     summary: '登记到场人员并发放证书 · record who was there; each gets the certificate once',
-    description: '全部登记或全部不登记:名单中有您辖区以外的干部时,按不存在拒绝,一个也不登记。 · All of them or none: an official outside your ground is refused as unknown, and nobody is recorded.',
+    description: '全部登记或全部不登记:名单中有您辖区以外的干部时,按不存在拒绝,一个也不登记。登记前请核对名单:证书不能撤回。 · All of them or none: an official outside your ground is refused as unknown, and nobody is recorded. Compare the list first: a certificate is not taken back.',
   })
   @ApiResponse({ status: 200, type: Attended })
   attend(

@@ -176,7 +176,14 @@ export function describeRules(): void {
   }
 }
 
-/** What holds for every operation and is said once here: problems, ETags, ids, and `Idempotency-Key` on every POST. */
+/** Swagger UI shows no extension: who may use an operation stands in its text as well. */
+function withRoles(description: string | undefined, roles: string[]): string {
+  const [zh = '', en = ''] = description?.split(' · ') ?? [];
+  const named = roles.map((role) => `\`${role}\``);
+  return `可用角色:${named.join('、')}。${zh} · For ${named.join(', ')}. ${en}`.trimEnd();
+}
+
+/** What holds for every operation and is said once here: roles, problems, ETags, ids, and `Idempotency-Key` on every POST. */
 export function completed(document: OpenAPIObject): OpenAPIObject {
   const components = (document.components ??= {});
   components.schemas = { ...components.schemas, Problem: problem as never };
@@ -203,7 +210,9 @@ export function completed(document: OpenAPIObject): OpenAPIObject {
         if (place === 'path' && name === 'id' && schema) schema.format = 'uuid';
         else if (name === 'If-Match' && schema) schema.pattern = '^(W/)?"\\d+"$';
       operation.parameters = (operation.parameters as Parameter[] | undefined)?.map(inWords) ?? [];
-      if (!('x-roles' in operation)) operation['security'] = []; // @Public
+      const roles = operation['x-roles'] as string[] | undefined;
+      if (!roles) operation['security'] = []; // @Public
+      else operation['description'] = withRoles(operation['description'] as string | undefined, roles);
       if (method === 'post')
         operation.parameters = [
           ...operation.parameters,
