@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { County, eventually } from '#testing';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
 import { inspection } from '../apps/inspection/src/inspection.definition.js';
@@ -80,3 +81,53 @@ it('is answered for and due as after an import that says the same', async () => 
   await eventually(due, (rows) => rows.every(({ official }) => official === '丙'));
   expect(await due()).toEqual(both({ tier: 'C', official: '丙' }));
 }, 120_000);
+
+it('that moves to another township is nobody’s until one is proposed there; what is due, and to be mended, goes with it', async () => {
+  const [here, there] = ['371425101201', '371425102201'];
+  await county.land('assignment', '/v1/roster-imports', admin, Buffer.from(`姓名,职务,层级,行政区划代码\n甲,书记,村级,${here}\n丁,书记,村级,${there}\n`), 'r.csv');
+  const made = await county.call('registry', 'POST', '/v1/establishments', { token: office, body: { division: here, name: '迁店', address: '一号', kind: 'stall' } });
+  const { id } = made.body as { id: string };
+  const copied = (division: string): Promise<unknown> =>
+    eventually(() => county.rows('assignment', `select 1 as one from premises where establishment_id = $1 and division = $2`, [id, division]), ({ length }) => length === 1);
+  await copied(here);
+  const answered = async (division: string): Promise<{ id: string; token: string }> => {
+    const proposal = await done<{ id: string }>('assignment', '/v1/proposals', await county.token('county-admin', '371425'), { division });
+    await done('assignment', `/v1/proposals/${proposal.id}/approval`, admin);
+    const [now] = await eventually(
+      () => county.rows<{ official: string }>('inspection', `select official_id as official from obligation where establishment_id = $1 and official_id is not null`, [id]),
+      ({ length }) => length === 1,
+    );
+    return { id: now!.official, token: await county.official(now!.official, division) };
+  };
+  await done('inspection', '/v1/obligation-runs', admin, { period: '2026-Q4' });
+  const before = await answered('371425101');
+  const { items } = (JSON.parse(await readFile('apps/platform/sample/checklists.json', 'utf8')) as { checklists: { kinds: string[]; items: { code: string }[] }[] }).checklists.find(({ kinds }) => kinds.includes('stall'))!;
+  const visit = (method: string, visitedAt: string, fail: boolean): object => ({
+    establishmentId: id, method, visitedAt, operator: { answer: 'signed', signedBy: '王某' },
+    results: items.map(({ code }, n) => ({ item: code, result: fail && n === 0 ? 'fail' : 'pass' })),
+    findings: fail ? [{ item: items[0]!.code, text: '地面积水', handling: 'deadline' }] : [],
+  });
+  const seen = await county.call('inspection', 'POST', '/v1/inspections', { token: before.token, body: visit('video', '2026-11-23T08:30:00+08:00', true) });
+  expect([seen.status, seen.body]).toMatchObject([201, { counts: false }]);
+
+  const move = { token: admin, body: { division: there, reason: '迁址' }, headers: { 'if-match': '"1"' } };
+  expect((await county.call('registry', 'PATCH', `/v1/establishments/${id}`, move)).status).toBe(200);
+  const offices = [office, await county.token('office', '371425102')];
+  const each = <T>(service: 'assignment' | 'inspection', path: string): Promise<T[][]> => Promise.all(offices.map((token) => county.every<T>(service, path, token)));
+  const query = `?establishment=${id}`;
+  const due = (): Promise<object[][]> => each('inspection', `/v1/obligations${query}`);
+  await eventually(due, ([, its]) => its?.length === 1 && (its[0] as { officialId: unknown }).officialId === null);
+  expect(await due()).toMatchObject([[], [{ division: there, state: 'open', officialId: null }]]);
+  expect(await each('inspection', `/v1/corrective-actions${query}`)).toMatchObject([[], [{ division: there, state: 'open', officialId: null }]]);
+  expect((await county.every<{ establishmentId: string }>('assignment', '/v1/gaps?reason=not-proposed', offices[1]!)).map((one) => one.establishmentId)).toEqual([id]);
+  const ended = await county.rows('assignment', `select end_reason as reason from assignment where establishment_id = $1`, [id]);
+  expect(ended).toEqual([{ reason: 'establishment-moved' }]);
+
+  const after = await answered('371425102');
+  expect(after.id).not.toBe(before.id);
+  const visited = await county.call('inspection', 'POST', '/v1/inspections', { token: after.token, body: visit('on-site', '2026-11-23T08:45:00+08:00', false) });
+  expect([visited.status, visited.body]).toMatchObject([201, { counts: true, notice: null }]);
+  expect(await due()).toMatchObject([[], [{ state: 'settled', officialId: after.id }]]);
+  const facts = await county.rows('inspection', `select type from journal where event->'data'->>'establishmentId' = $1 and event->'data'->>'division' = $2 and type like '%obligation.reassigned%'`, [id, there]);
+  expect(facts.length).toBeGreaterThan(0);
+}, 120_000); // prettier-ignore

@@ -852,6 +852,11 @@ function* obligations(world) {
     const still = row.state === 'open' || row.state === 'overdue';
     if (still && (row.establishment_name !== establishment.name || row.tier !== establishment.tier))
       yield { where, say: `names ${row.establishment_name} ${row.tier}, which is ${establishment.name} ${establishment.tier}` }; // prettier-ignore
+    if (still && establishment.status === 'open' && row.division !== establishment.division)
+      yield {
+        where,
+        say: `is of ${row.division}, and the establishment of ${establishment.division}`,
+      };
     const last = world.stepsOf('inspection', row.id).at(-1);
     if (!still && row.establishment_name !== last?.data.establishmentName)
       yield { where, say: `names ${row.establishment_name}, and its last fact ${last?.data.establishmentName}` }; // prettier-ignore
@@ -923,6 +928,9 @@ function* corrections(world) {
     const now = answers.get(action.establishment_id)?.[0]?.official_id ?? null;
     if (action.state !== 'closed' && action.official_id !== now)
       yield { where, say: `is ${action.official_id}'s, and ${now} answers` };
+    const place = world.establishments.get(action.establishment_id)?.division;
+    if (action.state !== 'closed' && action.division !== place)
+      yield { where, say: `is of ${action.division}, and the establishment of ${place}` };
     const calendar = {
       years: years
         .filter(({ division }) => action.division.startsWith(division))
@@ -949,7 +957,9 @@ function* assignments(world) {
     if (those.length > 1) yield { where: `assignment.assignment of ${key}`, say: `was made ${those.length} times` }; // prettier-ignore
   for (const [id, those] of answering(world)) {
     if (those.length > 1) yield { where: `assignment.assignment of ${id}`, say: `${those.length} officials answer at once` }; // prettier-ignore
-    const { status } = world.establishments.get(id) ?? {};
+    const { status, division } = world.establishments.get(id) ?? {};
+    if (division?.slice(0, 9) !== those[0].division.slice(0, 9))
+      yield { where: `assignment.assignment ${those[0].id}`, say: `is of ${those[0].division}, and the establishment of ${division}` }; // prettier-ignore
     if (status === undefined || status === 'closed')
       yield { where: `assignment.assignment ${those[0].id}`, say: `somebody answers for ${id}, which is ${status ?? 'not there'}` }; // prettier-ignore
   }

@@ -55,7 +55,7 @@ export class Assignment {
   })
   endedAt: Date | null;
   @ApiProperty({
-    enum: ['reassigned', 'establishment-closed', 'official-left'],
+    enum: ['reassigned', 'establishment-closed', 'establishment-moved', 'official-left'],
     nullable: true,
     type: String,
   })

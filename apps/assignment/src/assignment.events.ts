@@ -13,8 +13,9 @@ export class AssignmentEvents {
   constructor(private readonly assignments: AssignmentService) {}
 
   /**
-   * Keeps the newest state: a late or repeated fact meets a sequence that is not smaller. A closure ends what was made
-   * before it even when it is late: the reopening that overtook it brings nobody back.
+   * Keeps the newest state: a late or repeated fact meets a sequence that is not smaller. A closure, and a move to another
+   * township, whose officials are others, end what was made before them even when they are late: what overtook them, a
+   * reopening or the way back, brings nobody back.
    */
   @OnEvent(EstablishmentRegistered, EstablishmentChanged)
   async copy(event: Envelope<DataOf<typeof EstablishmentRegistered>>, tx: Tx): Promise<void> {
@@ -30,7 +31,9 @@ export class AssignmentEvents {
       [establishmentId, division, event.sequence, name, kind, tier, status],
     );
     if (status === 'closed')
-      await this.assignments.end(tx, establishmentId, event.sequence, 'establishment-closed');
+      await this.assignments.end(tx, establishmentId, event.sequence, 'establishment-closed', null);
+    else if (event.sequence > 1)
+      await this.assignments.end(tx, establishmentId, event.sequence, 'establishment-moved', division.slice(0, 9)); // prettier-ignore
   }
 
   @OnEvent(DivisionsListed)

@@ -335,17 +335,19 @@ export class AssignmentService {
     return this.one(tx, id);
   }
 
-  /** Nobody answers for it any more since that state of it. */
+  /** Nobody answers for it any more since that state of it. @param left not whoever answered for it in this township */
   async end(
     tx: Tx,
     establishmentId: string,
     sequence: number,
-    reason: 'establishment-closed',
+    reason: 'establishment-closed' | 'establishment-moved',
+    left: string | null,
   ): Promise<void> {
-    const [ended] = await tx.query<AssignmentRow>(
+    const [ended] = await tx.ask<AssignmentRow>(
+      'end assignment',
       `update assignment set version = version + 1, ended_at = $2, end_reason = $3
-       where establishment_id = $1 and ended_at is null and premises_sequence < $4 returning *`,
-      [establishmentId, tx.now, reason, sequence],
+       where establishment_id = $1 and ended_at is null and premises_sequence < $4 and left(division, 9) is distinct from $5 returning *`,
+      [establishmentId, tx.now, reason, sequence, left],
     );
     if (!ended) return;
     tx.publish(AssignmentEnded, ended, stateOf(ended));

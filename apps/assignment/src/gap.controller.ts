@@ -80,7 +80,7 @@ export class GapController {
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiOperation({
     summary: '查询包保缺口 · open establishments without an official of the right level, and why',
-    description: '主体关闭(closed)即终止其包保关系,重新营业也不恢复:它会重新列在这里(`not-proposed`),须由新的包保方案(POST /proposals)安排并经批准。暂停营业(suspended)不终止包保关系,期间不列为缺口。 · Closing an establishment ends its assignment for good, and opening it again does not bring it back: it stands here again (`not-proposed`) until a new proposal (POST /proposals) gives it an official and is approved. One that is suspended keeps its assignment and is no gap meanwhile.',
+    description: '主体关闭(closed)即终止其包保关系,重新营业也不恢复:它会重新列在这里(`not-proposed`),须由新的包保方案(POST /proposals)安排并经批准。迁到另一乡镇(街道)的同样如此。暂停营业(suspended)不终止包保关系,期间不列为缺口。 · Closing an establishment ends its assignment for good, and opening it again does not bring it back: it stands here again (`not-proposed`) until a new proposal (POST /proposals) gives it an official and is approved. So it is with one that moves to another township. One that is suspended keeps its assignment and is no gap meanwhile.',
   })
   @ApiResponse({ status: 200, type: GapPage })
   async page(@Caller() caller: DatabaseCaller, @Query() query: GapQuery): Promise<Page<Gap>> {

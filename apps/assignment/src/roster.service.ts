@@ -260,7 +260,7 @@ function look(cells: Record<string, string>, divisions: Set<string>): { said: Sa
     if ([...text(field)].length > 100) find('text-too-long', field, text(field));
   const name = personName(text('name'));
   if (name === '' || /^(空缺|暂缺|缺|待定|待补|无|暂无|[-—/\\]+)$/.test(name)) find('name-missing', 'name', name);
-  else if (/[、,,;;/]/.test(name)) find('name-several', 'name', name);
+  else if (/[、,,;;]|(?<=\p{Script=Han})\s*\/\s*(?=\p{Script=Han})/u.test(name)) find('name-several', 'name', name);
   else if (name !== cells['name']) find('name-spaces', 'name', cells['name'] ?? '', name);
   const post = text('post');
   if (post === '') find('post-missing', 'post', post);

@@ -20,7 +20,7 @@ import { documentOf, type Listed, type Undertaker } from './undertaking.document
  */
 export const undertakingStates = ['open', 'signed', 'stale', 'superseded'] as const;
 
-export const staleReasons = ['proposal-approved', 'establishment-closed', 'official-left', 'official-corrected'] as const; // prettier-ignore
+export const staleReasons = ['proposal-approved', 'establishment-closed', 'establishment-moved', 'official-left', 'official-corrected'] as const; // prettier-ignore
 type StaleReason = (typeof staleReasons)[number];
 /** Of the others the official hears by themselves. */
 type Told = Exclude<StaleReason, 'official-left' | 'official-corrected'>;

@@ -171,6 +171,17 @@ export class CorrectiveActionService {
     return changed;
   } // prettier-ignore
 
+  /** The establishment has moved: the office of the place verifies what is not closed yet. */
+  async move(tx: Tx, establishmentId: string, division: string): Promise<void> {
+    const moved = await tx.ask<CorrectiveAction>(
+      'corrections move',
+      `update corrective_action set division = $2, version = version + 1, changed_at = $3
+       where establishment_id = $1 and state <> 'closed' and division <> $2 returning ${actionView}`,
+      [establishmentId, division, tx.now],
+    );
+    for (const one of moved) tx.publish(CorrectiveActionChanged, one, stateOf(one));
+  }
+
   /** Another official answers for the establishment, or nobody does: what is not closed goes with it. */
   async reassign(tx: Tx, establishmentId: string): Promise<void> {
     const changed = await tx.ask<CorrectiveAction>(

@@ -33,7 +33,11 @@ export class InspectionEvents {
       [establishmentId, division, event.sequence, name, kind, tier, status, address ?? null, tx.now],
     );
     const [, newer] = await Promise.all([taken, kept]);
-    if (newer.length > 0) await this.obligations.follow(tx, event.data);
+    if (newer.length === 0) return;
+    await Promise.all([
+      this.obligations.follow(tx, event.data),
+      event.sequence > 1 ? this.actions.move(tx, establishmentId, division) : undefined,
+    ]);
   } // prettier-ignore
 
   @OnEvent(AssignmentMade, AssignmentEnded)

@@ -128,7 +128,7 @@ export class ObligationService {
     );
   } // prettier-ignore
 
-  /** An establishment changed: what is due there follows, for every run whose period is not over. */
+  /** An establishment changed: what is due there follows, also to another place, for every run whose period is not over. */
   async follow(tx: Tx, { establishmentId, division, name, tier, status }: Premises): Promise<void> {
     if (status !== 'open') {
       // What was missed while it was open stays missed: a closure that is told late must not differ from one in time.
@@ -140,11 +140,12 @@ export class ObligationService {
       for (const one of withdrawn) tx.publish(ObligationWithdrawn, one, stateOf(one));
       return;
     }
-    const told = tx.ask(
+    const told = tx.ask<ObligationRow & { before: string }>(
       'obligations follow',
-      `update obligation set establishment_name = $2, tier = $3
-       where establishment_id = $1 and state in ('open', 'overdue') and (establishment_name, tier) is distinct from ($2, $3)`,
-      [establishmentId, name, tier],
+      `update obligation set establishment_name = $2, tier = $3, division = $4, version = version + (division <> $4)::int
+       where establishment_id = $1 and state in ('open', 'overdue') and (establishment_name, tier, division) is distinct from ($2, $3, $4)
+       returning ${columns}, old.division as before`,
+      [establishmentId, name, tier, division],
     );
     const opening = tx.ask<ObligationRow>(
       'obligations open',
@@ -154,13 +155,15 @@ export class ObligationService {
        from obligation_run run left join ${answersNow('$1')} r on true
        where run.division = left($2, 6) and run.period >= $6
        on conflict (establishment_id, period) do update
-         set state = 'open', version = o.version + 1, establishment_name = excluded.establishment_name, tier = excluded.tier,
+         set state = 'open', version = o.version + 1, division = excluded.division, establishment_name = excluded.establishment_name, tier = excluded.tier,
              official_id = excluded.official_id, official_name = excluded.official_name
          where o.state = 'withdrawn'
        returning ${columns}`,
       [establishmentId, division, name, tier, tx.now, periodOf(tx.now)],
     );
-    const [, opened] = await Promise.all([told, opening]);
+    const [followed, opened] = await Promise.all([told, opening]);
+    for (const one of followed)
+      if (one.division !== one.before) tx.publish(ObligationReassigned, one, stateOf(one));
     for (const one of opened) tx.publish(ObligationOpened, one, stateOf(one));
   } // prettier-ignore
 

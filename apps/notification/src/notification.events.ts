@@ -131,7 +131,7 @@ async function tell(
     `insert into message as m (id, division, version, kind, subject_id, sequence, audience, official_id, title_zh, title_en, about, created_at, template_version)
      values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      on conflict on constraint message_once do update
-       set sequence = excluded.sequence, title_zh = excluded.title_zh, title_en = excluded.title_en, about = excluded.about,
+       set sequence = excluded.sequence, division = excluded.division, title_zh = excluded.title_zh, title_en = excluded.title_en, about = excluded.about,
            template_version = excluded.template_version,
            version = m.version + (m.about <> excluded.about)::int,
            read_at = case when m.about = excluded.about then m.read_at end, read_by = case when m.about = excluded.about then m.read_by end

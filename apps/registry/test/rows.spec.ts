@@ -1,5 +1,4 @@
 import { rowsOf } from '#testing';
-import exceljs from 'exceljs';
 import { call, county, csv, findingsOf, head, land, office, town } from './landing.js';
 
 /** What an import tells of rows that it takes, and of some that it does not. */
@@ -142,22 +141,6 @@ describe('columns that are not taken', () => {
     ]);
   }, 60_000);
 });
-
-it('of a workbook of several sheets is of the first with the columns, the others told; a day is no area', async () => {
-  const book = new exceljs.Workbook();
-  book.addWorksheet('填表说明').addRow(['请逐行填写']);
-  for (const [sheet, area] of [['表白寺镇', new Date('2026-02-03')], ['焦庙镇', 80]] as const) {
-    const rows = book.addWorksheet(sheet);
-    rows.addRow(head.split(','));
-    rows.addRow([1, `${sheet}百货`, '', '', '一号', town.name, town.villages[0]!.name, '食品销售', area]);
-  }
-  const landed = await county.land('registry', '/v1/ledger-imports', office, Buffer.from(await book.xlsx.writeBuffer()), '台账.xlsx');
-  expect(landed.counts).toMatchObject({ rows: 1, created: 1, warned: 1 });
-  expect(await findingsOf(landed)).toMatchObject([
-    { row: 1, rule: 'sheet-ignored', severity: 'noted', value: '焦庙镇' },
-    { row: 2, rule: 'number-unreadable', column: '经营面积(㎡)', value: '2026-02-03' }, { row: 2, rule: 'area-missing' },
-  ]);
-}, 60_000); // prettier-ignore
 
 describe('a row that changes an establishment', () => {
   const first = ['1,甲店,,JY13101140093802,一号,@,餐饮服务,80,', '2,乙店,,,二号,@,食品摊点,10,'];

@@ -146,3 +146,21 @@ describe('the establishments as a ledger', () => {
     expect(refused.status).toBe(422);
   }, 60_000);
 });
+
+it('takes of a workbook of several sheets the first with the columns, the others told; a day is no area', async () => {
+  const town = freshTownship();
+  const office = await county.token('office', town.code);
+  const book = new exceljs.Workbook();
+  book.addWorksheet('填表说明').addRow(['请逐行填写']);
+  for (const [sheet, area] of [['表白寺镇', new Date('2026-02-03')], ['焦庙镇', 80]] as const) {
+    const rows = book.addWorksheet(sheet);
+    rows.addRow(head);
+    rows.addRow([1, `${sheet}百货`, '', '', '一号', ...at(town), '食品销售', area]);
+  }
+  const landed = await land(Buffer.from(await book.xlsx.writeBuffer()), office);
+  expect(landed.counts).toMatchObject({ rows: 1, created: 1, warned: 1 });
+  expect(await county.every('registry', `/v1/ledger-imports/${landed.id}/findings`, office)).toMatchObject([
+    { row: 1, rule: 'sheet-ignored', severity: 'noted', value: '焦庙镇' },
+    { row: 2, rule: 'number-unreadable', column: '经营面积(㎡)', value: '2026-02-03' }, { row: 2, rule: 'area-missing' },
+  ]);
+}, 60_000); // prettier-ignore

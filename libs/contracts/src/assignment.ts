@@ -66,6 +66,7 @@ export const UndertakingState = Type.Object({
   staleReason: Type.Union([
     Type.Literal('proposal-approved'),
     Type.Literal('establishment-closed'),
+    Type.Literal('establishment-moved'),
     Type.Null(),
   ]),
   /** How many establishments the list gained and lost when it became stale. */
