@@ -27,7 +27,7 @@ function launch(...args: string[]): ChildProcess {
   const { natsServer } = JSON.parse(process.env['TEST_SERVERS'] ?? '{}') as { natsServer: string };
   said = '';
   const made = spawn(process.execPath, ['dist/apps/platform/src/main.js', ...args], {
-    env: { ...process.env, FOODWARDEN_DATA: folder, NATS_SERVER_BIN: natsServer, NODE_ENV: 'production' },
+    env: { ...process.env, FOODWARDEN_DATA: folder, NATS_SERVER_BIN: natsServer, NODE_ENV: process.env['NODE_ENV_OF_START'] ?? 'production' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   for (const stream of [made.stdout, made.stderr])
@@ -184,6 +184,15 @@ describe('npm start -- --county', () => {
     await ended(child);
     expect(await refused('--county', '371425', '--fresh')).toContain('add --erase 371425');
     expect(await refused()).toContain('NODE_ENV is production');
+    // Where its secrets are lost, it is still a county's.
+    const secrets = await readFile(join(folder, 'secrets.json'), 'utf8');
+    await rm(join(folder, 'secrets.json'));
+    expect(await refused('--county', '371425', '--fresh')).toContain('add --erase 371425');
+    process.env['NODE_ENV_OF_START'] = 'test';
+    expect(
+      await refused('--fresh').finally(() => delete process.env['NODE_ENV_OF_START']),
+    ).toContain('holds the installation of county 371425');
+    await writeFile(join(folder, 'secrets.json'), secrets);
     expect(await refused('--county', '371482', '--from', 'apps/platform/sample')).toContain('holds county 371425, not 371482'); // prettier-ignore
     await start('--reset-admin');
     expect(said).toMatch(/one-time password \S{19} /);

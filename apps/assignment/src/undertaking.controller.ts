@@ -172,7 +172,7 @@ export class Undertaking implements UndertakingView {
   @ApiProperty({
     enum: undertakingStates,
     description:
-      'open 待签、signed 已按现名单签署、stale 签后名单有变、superseded 已被新的取代 · open: to be signed; signed: for the list as it is; stale: the list has changed since; superseded: a newer one took its place',
+      'open 待签、signed 已按现名单签署、stale 名单已变(不论签否)、superseded 已被新的取代 · open: to be signed; signed: for the list as it is; stale: the list has changed since, signed or not; superseded: a newer one took its place',
     example: 'open',
   })
   state: UndertakingView['state'];
@@ -271,7 +271,7 @@ class UndertakingQuery extends PageQuery {
   @ApiPropertyOptional({
     enum: undertakingStates,
     description:
-      '承诺书状态:open 待签、signed 已签、stale 签后名单有变、superseded 已被取代 · open: to be signed; signed; stale: the list has changed since; superseded by a newer one',
+      '承诺书状态:open 待签、signed 已签、stale 名单已变(不论签否)、superseded 已被取代 · open: to be signed; signed; stale: the list has changed since, signed or not; superseded by a newer one',
   })
   @IsOptional()
   @IsIn(undertakingStates)

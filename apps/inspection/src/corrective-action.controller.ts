@@ -253,7 +253,7 @@ export class CorrectiveActionController {
   @Roles('office')
   @ApiOperation({
     summary: '登记整改复查 · record the verification of a correction',
-    description: '登记过整改反馈的人不能复查。`not-corrected` 使其重新待整改,期限不变,并通知包保干部(消息 `correction-rejected`);原因见 `steps`。 · Whoever recorded the response may not verify it. `not-corrected` opens the correction again, with the deadline it had, and the official is told (message `correction-rejected`); why is in `steps`.',
+    description: '登记过整改反馈的人不能复查。`not-corrected` 使其重新待整改,期限不变,并通知包保干部(消息 `correction-rejected`),请在 `text` 中写明原因:他在 `steps` 中看到。 · Whoever recorded the response may not verify it. `not-corrected` opens the correction again, with the deadline it had, and the official is told (message `correction-rejected`): write why into `text`, he reads it in `steps`.',
   })
   @ApiResponse({ status: 200, type: CorrectiveAction })
   verify(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() body: Verify): Promise<Action> {

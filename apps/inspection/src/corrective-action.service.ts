@@ -67,12 +67,14 @@ export const actionView = `id, division, version, number, inspection_id as "insp
 /** Findings to be mended by a day 整改: demanded, answered, verified, closed. Who mends does not verify. */
 @Injectable()
 export class CorrectiveActionService {
-  /** The deadline of a new correction, with its arithmetic. @throws DomainError `deadline-beyond-cap` */
-  async prepare(tx: Tx, division: string, startOn: string, wanted: number | undefined): Promise<Due> {
+  /** The deadline of a new correction, with its arithmetic. @param finding its place among those of the visit @throws DomainError `deadline-beyond-cap` */
+  async prepare(tx: Tx, division: string, startOn: string, wanted: number | undefined, finding: number): Promise<Due> {
     const policy = await policyOf(tx, CorrectionDeadline, division);
     const workingDays = wanted ?? policy.body.defaultWorkingDays;
     if (workingDays > policy.body.maxWorkingDays)
-      throw new DomainError('deadline-beyond-cap', `最多 ${policy.body.maxWorkingDays} 个工作日(correction-deadline 第 ${policy.version} 版)。 · At most ${policy.body.maxWorkingDays} working days (correction-deadline, version ${policy.version}).`);
+      throw new DomainError('deadline-beyond-cap', `最多 ${policy.body.maxWorkingDays} 个工作日(correction-deadline 第 ${policy.version} 版)。 · At most ${policy.body.maxWorkingDays} working days (correction-deadline, version ${policy.version}).`, [
+        { pointer: `/findings/${finding}/workingDays`, rule: 'deadline-beyond-cap', value: wanted, remedy: `请填写 1 至 ${policy.body.maxWorkingDays} · give 1 to ${policy.body.maxWorkingDays}` },
+      ]);
     const rule = `${policy.code} 第 ${policy.version} 版:${startOn} 之后 ${workingDays} 个工作日 · ${policy.code} version ${policy.version}: ${workingDays} working days after ${startOn}`;
     return { id: uuidv7(), ...(await this.count(tx, division, startOn, workingDays, rule)) };
   } // prettier-ignore

@@ -89,7 +89,7 @@ export class Finding {
   @ApiPropertyOptional({
     type: Number,
     description:
-      '限期整改的工作日数;不填按政策默认 · for `deadline`: working days; without it, the default of the policy',
+      '仅限期整改(deadline)使用:工作日数;不填按政策默认,最多见政策 correction-deadline · for `deadline` alone: working days; without it the default of the policy `correction-deadline`, which also says the most',
     minimum: 1,
     maximum: 250,
     example: 10,
@@ -102,7 +102,7 @@ export class Finding {
 
   @ApiPropertyOptional({
     type: String,
-    description: '限期整改的要求 · for `deadline`: what is asked for',
+    description: '仅限期整改(deadline)使用:整改要求 · for `deadline` alone: what is asked for',
     example: '10个工作日内修复消毒柜并留存记录',
   })
   @IsOptional()
@@ -196,7 +196,7 @@ export class SubmitInspection {
   @ApiPropertyOptional({
     type: String,
     description:
-      '检查表代码;不填则用该业态的检查表 · code of the checklist; without it, the one for the kind of business',
+      '检查表代码;不填则用该业态的检查表,有几张的(GET /checklists 的 kinds)按县级优先、版本新者优先、代码字母顺序取第一张 · code of the checklist; without it the one for the kind of business, of several (`kinds` of GET /checklists) the county’s own first, then the newest version, then by the alphabet',
     example: 'catering',
   })
   @IsOptional()

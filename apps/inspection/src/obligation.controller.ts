@@ -1,3 +1,4 @@
+import { kinds } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   Form,
@@ -96,6 +97,14 @@ export class Obligation {
   })
   establishmentAddress: string | null;
   @ApiProperty({
+    enum: kinds,
+    nullable: true,
+    description:
+      '主体现在的业态,决定可用的检查表(GET /checklists);尚未同步为 null · its kind of business now, which decides the checklists (GET /checklists); null until that has arrived',
+    example: 'small-catering',
+  })
+  establishmentKind: (typeof kinds)[number] | null;
+  @ApiProperty({
     type: String,
     description:
       '主体的包保等级;任务完成后不再变化 · tier of the establishment; it stays as it is once the visit is settled',
@@ -182,7 +191,8 @@ class ObligationPage extends PageOf(Obligation) {}
 class RunPage extends NewestPageOf(ObligationRun) {}
 
 const view = `id, division, version, establishment_id as "establishmentId", establishment_name as "establishmentName",
-  (select address from premises p where p.establishment_id = obligation.establishment_id) as "establishmentAddress", tier, period,
+  (select address from premises p where p.establishment_id = obligation.establishment_id) as "establishmentAddress",
+  (select kind from premises p where p.establishment_id = obligation.establishment_id) as "establishmentKind", tier, period,
   due_on::text as "dueOn", state, official_id as "officialId", official_name as "officialName", inspection_id as "inspectionId",
   opened_at as "openedAt", settled_at as "settledAt"`;
 
@@ -199,7 +209,7 @@ export class ObligationRunController {
   @Roles('county-admin')
   @ApiOperation({
     summary: '生成一个季度的督导任务 · open the visits that are due in a quarter',
-    description: '重复提交得到同一次生成,不会重复生成任务。每季度开始时自动进行。 · Asking again gives the same run and opens nothing twice. At the start of a quarter it happens by itself.',
+    description: '本季度或下一季度;生成后不能撤销,包保干部随即收到通知。重复提交得到同一次生成,不会重复生成任务。每季度开始时自动进行。 · This quarter or the next; it is not taken back, and the officials are told at once. Asking again gives the same run and opens nothing twice. At the start of a quarter it happens by itself.',
   })
   @ApiResponse({ status: 202, type: ObligationRun, headers: { Location: { schema: { type: 'string' } } } })
   run(@Caller() caller: DatabaseCaller, @Body() body: OpenPeriod): Promise<ObligationRun> {

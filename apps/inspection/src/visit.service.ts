@@ -76,7 +76,7 @@ export class VisitService {
     const warning = await this.trained(tx, place);
     const checklist = await this.checklistFor(tx, place, wanted.checklist, wanted.checklistVersion);
     const items = new Map(checklist.body.items.map((item) => [item.code, item]));
-    fits(wanted, items);
+    fits(wanted, items, `${checklist.code} v${checklist.version}`);
     const { body: frequency } = await policyOf(tx, VisitFrequency, place.division);
     const counts = frequency.tiers.some((one) => one.tier === place.tier && one.methodsThatCount.includes(wanted.method));
     const id = uuidv7();
@@ -87,7 +87,7 @@ export class VisitService {
     for (const [index, finding] of wanted.findings.entries()) {
       const action =
         finding.handling === 'deadline'
-          ? await this.actions.prepare(tx, place.division, dateOf(visitedAt), finding.workingDays)
+          ? await this.actions.prepare(tx, place.division, dateOf(visitedAt), finding.workingDays, index)
           : null;
       findings.push({ number: index + 1, key: items.get(finding.item)?.key ?? false, ...finding, correctiveActionId: action?.id ?? null });
       if (action) actions.push({ ...action, finding, key: items.get(finding.item)?.key ?? false });
@@ -170,7 +170,7 @@ export class VisitService {
 }
 
 /** Each item of the checklist has one result; each failing item a finding, and no other. */
-function fits({ results, findings }: SubmitInspection, items: ReadonlyMap<string, { key: boolean }>): void {
+function fits({ results, findings }: SubmitInspection, items: ReadonlyMap<string, { key: boolean }>, checklist: string): void {
   const errors: FieldError[] = [];
   const wrong = (pointer: string, rule: string, value: unknown, remedy: Bilingual): void =>
     void errors.push({ pointer, rule, value, remedy });
@@ -182,11 +182,14 @@ function fits({ results, findings }: SubmitInspection, items: ReadonlyMap<string
   });
   for (const code of items.keys())
     if (!result.has(code)) wrong('/results', 'item-missing', code, '每个检查项都要填结果,不适用填 not-applicable · Give each item a result; `not-applicable` is one.');
-  findings.forEach(({ item }, index) => {
+  findings.forEach(({ item, handling, workingDays, demand }, index) => {
+    for (const [field, value] of Object.entries({ workingDays, demand }))
+      if (handling !== 'deadline' && value !== undefined)
+        wrong(`/findings/${index}/${field}`, 'deadline-alone', value, '只用于限期整改:handling 填 deadline,或去掉此项 · It belongs to `deadline`: make that the handling, or take this out.');
     if (result.get(item) !== 'fail') wrong(`/findings/${index}/item`, 'item-not-failing', item, '问题只能对应结果为 fail 的检查项 · A finding belongs to an item that fails.');
   });
   for (const [item, given] of result)
     if (given === 'fail' && !findings.some((one) => one.item === item))
       wrong('/findings', 'finding-missing', item, '请写明每个不合格项发现的问题 · Say what was found on each failing item.');
-  if (errors.length > 0) throw new DomainError('checklist-differs', '请改正 errors 中列出的检查结果和问题。 · Mend the results and findings named in errors.', errors);
+  if (errors.length > 0) throw new DomainError('checklist-differs', `已按检查表 ${checklist} 核对(用另一张的,请填写 checklist):请改正 errors 中列出的检查结果和问题。 · Compared with checklist ${checklist} (where another was used, give \`checklist\`): mend the results and findings named in errors.`, errors);
 } // prettier-ignore

@@ -160,7 +160,7 @@ export class DeliveryService {
       ),
     );
     if (state !== 'dead')
-      throw new DomainError('wrong-state', `状态为 ${state} 的投递不能人工重试,只有失败(dead)的可以。 · A delivery that is ${state} is not tried again by hand: only a dead one.`); // prettier-ignore
+      throw new DomainError('wrong-state', `状态为 ${state} 的投递不能人工重试,只有已放弃(dead)的可以,未放弃的会自动重试。 · A delivery that is ${state} is not tried again by hand: only a dead one; what is not given up is tried again by itself.`); // prettier-ignore
     if (subscription === 'ended')
       throw new DomainError(
         'wrong-state',

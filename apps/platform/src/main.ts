@@ -23,6 +23,7 @@ import {
 import {
   checkTrigrams,
   endOrphanedNats,
+  homeOfPostgres,
   type Nats,
   obtainNatsServer,
   type Postgres,
@@ -97,6 +98,12 @@ async function installed(): Promise<Secrets | undefined> {
   if (!existsSync(secretsFile)) return undefined;
   return JSON.parse(await readFile(secretsFile, 'utf8')) as Secrets;
 }
+
+/** Whose database it is where the secrets are gone: a county's must not be thrown away for a demo's. */
+async function left(): Promise<Installed | undefined> {
+  const file = join(await homeOfPostgres(join(dataDir, 'postgres')), 'county');
+  return readFile(file, 'utf8').then((county) => ({ county }), () => undefined);
+} // prettier-ignore
 
 async function secrets({ county }: StartOptions): Promise<Secrets> {
   const before = await installed();
@@ -240,8 +247,9 @@ async function start(
     begun(() => postgres.stop());
     if (!postgres.created && !existsSync(secretsFile))
       throw new Error(
-        `${secretsFile} is gone, but its database still lies in ${postgres.dataDir}: put it back, or start over with npm start -- --fresh.`,
+        `${secretsFile} is gone, but its database still lies in ${postgres.dataDir}: put it back from a backup, or start over with npm start -- --fresh${county ? ` --county ${county} --erase ${county}` : ''}.`,
       );
+    if (county) await writeFile(join(dirname(postgres.dataDir), 'county'), county);
     const known = await secrets(options);
     known.notification ??= secret(); // an installation from before there were webhooks
     if (options.url) known.url = options.url;
@@ -465,7 +473,7 @@ try {
     );
   new NotificationConfig({ env: { ...process.env, NOTIFICATION_KEYS: undefined } }); // a wrong one is told before anything is started
   await alone();
-  refuseForeign(before, options, dataDir);
+  refuseForeign(before ?? (await left()), options, dataDir);
   const loads = await readFolder(options, sample, definitions);
   await portIsFree(options);
   if (options.fresh) await startOver();

@@ -15,13 +15,14 @@ import {
 } from './establishment.entity.js';
 import {
   calledAlike,
+  closedOf,
   type Identity,
   Known,
   knownOf,
   NearNames,
   takeTownships,
 } from './identity.js';
-import { kindOf } from './kind-names.js';
+import { kindNames, kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence, saysNone } from './licence.js';
 import { keepNames, renamed } from './name-search.js';
@@ -103,6 +104,7 @@ export const rules = {
   'row-repeated': ['duplicate', '与前一行完全相同,只登记一次 · the same as an earlier row: taken once'],
   'row-updated': ['noted', '本行更改了已登记的主体 · the row changed an establishment that is there'],
   'like-another': ['noted', '另有信用代码相同、或同村名称几乎相同的主体。确为两家则无需处理;如为同一家,请关闭新登记的一户,并用 PATCH /establishments/{id} 变更原有的 · another has the same credit code, or nearly the same name in its village. If they are two, nothing is to be done; if they are one, close the new one and change the other by PATCH /establishments/{id}'],
+  'closed-before': ['noted', '与一家已关闭的主体相符(见 value),已作为新主体登记。如原主体系误关:关闭本行新登记的一户,再将原主体恢复营业(PATCH status)。确已停业的:关闭本行新登记的一户,并从台账中删去本行 · an establishment that is closed fits (see `value`); this row registered a new one. If it was closed by mistake, close the new one and open the other again (PATCH status); if it has gone, close the new one and take the row out of the ledger'],
   'diners-missing': ['noted', '请补充就餐人数,包保等级由它决定;现按人数不详定级 · add the number of diners: it decides the tier, which is now the one for an unknown number'],
   'row-total': ['noted', '合计行,不作为主体登记,也不计入行数 · a row of sums: no establishment, and not counted'],
 } as const satisfies RowRules; // prettier-ignore
@@ -143,6 +145,8 @@ interface LedgerMemory {
   /** Of a dry run: what it would have made or changed, as it would stand, and the ids of what was never made. */
   rehearsed: Known;
   made: Set<string>;
+  /** Those of the ground that are closed. */
+  closed: Known;
   near: NearNames;
 }
 
@@ -159,7 +163,7 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
 
   async memory(tx: Tx): Promise<LedgerMemory> {
     return {
-      ground: await groundOf(tx), seen: new Map(), rehearsed: new Known(), made: new Set(), near: new NearNames(),
+      ground: await groundOf(tx), seen: new Map(), rehearsed: new Known(), made: new Set(), near: new NearNames(), closed: await closedOf(tx),
     }; // prettier-ignore
   }
 
@@ -210,6 +214,8 @@ class LedgerRows implements RowTaker<LedgerMemory, Looked> {
         establishment = Object.assign(new Establishment(), said, {
           id: newId(), version: 0, large: false, status: 'open', createdAt: tx.now,
         } satisfies Partial<Establishment>); // prettier-ignore
+        const [gone] = memory.closed.candidatesFor(said).candidates;
+        if (gone) findings.push(told('closed-before', null, `${short(gone.name)}, ${short(gone.address)} (${gone.id})`));
         created.set(establishment, { findings, another: known.withCodeOf(said) });
         if (mode === 'dry-run') memory.made.add(establishment.id);
       }
@@ -272,9 +278,10 @@ async function tellAlike(
   }
 } // prettier-ignore
 
-/** A row that begins with 合计 and names no establishment: one may be called so, but has a code or a kind then. */
+/** A row that begins with 合计 and names no establishment, at most how many there are: one may be called so, but has a code or a kind then. */
 function isTotal(total: string, { name = '', uscc = '', kind = '' }: Record<string, string>): boolean {
-  return ['', total].includes(name.trim()) && uscc.trim() === '' && !kindOf[kind.trim()];
+  const none = ['', total].includes(name.trim()) || /^(共\s*)?\d+\s*[家户个]?$/.test(name.trim());
+  return none && uscc.trim() === '' && !kindOf[kind.trim()];
 } // prettier-ignore
 
 /** Everything but the running number, as it stands in the sheet. @returns the row where the same stood before */
@@ -337,8 +344,10 @@ function short(value: unknown): string {
 /** `经营面积(㎡): 80 → 900; 包保等级: C → B`: values as the change log has them, the long ones cut. */
 function changesIn(before: object, after: object): string {
   const names: Record<string, string> = { ...title, division: title.village, tier: '包保等级' };
+  const shown = (field: string, value: unknown): string =>
+    value === null ? '—' : field === 'kind' ? kindNames[value as Kind] : short(value);
   return differences(before, after)
-    .flatMap(({ field, from, to }) => (names[field] ? [`${names[field]}: ${short(from)} → ${short(to)}`] : []))
+    .flatMap(({ field, from, to }) => (names[field] ? [`${names[field]}: ${shown(field, from)} → ${shown(field, to)}`] : []))
     .join('; ');
 } // prettier-ignore
 

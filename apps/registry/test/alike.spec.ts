@@ -22,7 +22,7 @@ it.each(['', '?dryRun=true'])('names the one with the same code at another addre
   ]);
 }, 60_000); // prettier-ignore
 
-it('says nothing of another village, of one that is closed, and of a row that is the establishment itself', async () => {
+it('says nothing of another village and of a row that is the establishment itself', async () => {
   await land(stalls('老王饭店,,一号,@', '老李饭店,,一号,@'));
   const path = `/v1/establishments/${await idOf('老李饭店')}`;
   await county.call('registry', 'PATCH', path, { token: office, body: { status: 'closed' }, headers: { 'if-match': '"1"' } }); // prettier-ignore
@@ -30,6 +30,24 @@ it('says nothing of another village, of one that is closed, and of a row that is
   const landed = await land(stalls(elsewhere, '老李饭店,,二号,@', '老王饭店,,一号,@'));
   expect([landed.counts, await findingsOf(landed)]).toMatchObject([{ created: 2, unchanged: 1 }, []]); // prettier-ignore
 }, 60_000);
+
+it.each(['', '?dryRun=true'])('tells of a row that means one that was closed, which is registered anew; not of what the undo of an import closed%s', async (query) => {
+  await land(stalls('老李饭店,,一号,@', '老王饭店,,二号,@'));
+  const closed = await idOf('老李饭店');
+  const change = { token: office, body: { status: 'closed' }, headers: { 'if-match': '"1"' } };
+  await county.call('registry', 'PATCH', `/v1/establishments/${closed}`, change);
+  const again = await land(stalls('老李饭店,,一号,@', '老王饭店,,二号,@'), query);
+  expect([again.counts, await findingsOf(again)]).toMatchObject([
+    { created: 1, unchanged: 1, warned: 0 },
+    [{ row: 2, rule: 'closed-before', severity: 'noted', value: `老李饭店, 一号 (${closed})` }],
+  ]);
+  if (query !== '') return;
+  const undone = await land(stalls('老张饭店,,三号,@'));
+  const undo = await county.call('registry', 'POST', `/v1/ledger-imports/${undone.id}/undo`, { token: office, body: {} });
+  expect(undo.body).toMatchObject({ closed: 1 });
+  const third = await land(stalls('老张饭店,,三号,@'));
+  expect([third.counts, await findingsOf(third)]).toMatchObject([{ created: 1 }, []]);
+}, 60_000); // prettier-ignore
 
 it.each(['', '?dryRun=true'])('names rows of the same file, over batches, too%s', async (query) => {
   const others = Array.from({ length: 1500 }, (_, n) => `摊${n},,${n}号,@`);

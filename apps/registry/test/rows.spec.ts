@@ -156,14 +156,14 @@ describe('a row that changes an establishment', () => {
     const landed = await land(csv(second), query);
     expect(landed.counts).toMatchObject({ created: 1, updated: 3, unchanged: 1, warned: 0, repaired: 0 });
     expect(await findingsOf(landed)).toEqual([
-      noted(2, '经营面积(㎡): 80 → 900; 就餐人数: null → 30; 包保等级: D → B'),
+      noted(2, '经营面积(㎡): 80 → 900; 就餐人数: — → 30; 包保等级: D → B'),
       noted(5, '经营面积(㎡): 10 → 12'),
       noted(6, '经营面积(㎡): 12 → 13'),
     ]);
     const { bytes } = await county.download('registry', `/v1/ledger-imports/${landed.id}/findings.xlsx`, office);
     expect(rowsOf(bytes).map((cells) => cells.at(-1))).toEqual([
       '问题 · findings',
-      '[说明] 本行更改了已登记的主体 · the row changed an establishment that is there (row-updated: 经营面积(㎡): 80 → 900; 就餐人数: null → 30; 包保等级: D → B)',
+      '[说明] 本行更改了已登记的主体 · the row changed an establishment that is there (row-updated: 经营面积(㎡): 80 → 900; 就餐人数: — → 30; 包保等级: D → B)',
       '10', '食品摊点', // the last cells of rows of which nothing is told
       expect.stringContaining('10 → 12'), expect.stringContaining('12 → 13'),
     ]);
@@ -179,7 +179,7 @@ describe('a row that changes an establishment', () => {
     await land(csv([`1,甲店,${uscc},,一号,${town.name},${here!.name},食品摊点,,,36.79,116.76`, `2,乙店,,JY13101140093802,一号,@,食品摊点,,,,`], titles)); // prettier-ignore
     const landed = await land(csv([`1,甲店,${uscc},,一号,${town.name},${there!.name},小餐饮,,,36.8,116.76`, `2,${long},,JY13101140093802,一号,@,食品摊点,,,,`], titles)); // prettier-ignore
     expect((await findingsOf(landed)).map(({ value }) => value)).toEqual([
-      `所属村(社区): ${here!.code} → ${there!.code}; 主体业态: stall → small-catering; 纬度(WGS84): 36.79 → 36.8`,
+      `所属村(社区): ${here!.code} → ${there!.code}; 主体业态: 食品摊点 → 小餐饮; 纬度(WGS84): 36.79 → 36.8`,
       `主体名称: 乙店 → ${'𠮷'.repeat(60)}…`,
     ]);
   }, 60_000);

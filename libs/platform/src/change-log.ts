@@ -157,7 +157,7 @@ export class Change {
   id: string;
   @ApiProperty({ type: String, example: '371425101201' })
   division: string;
-  @ApiProperty({ type: String, description: '操作人:账号编号,即令牌中的 sub · who: the id of the account, `sub` of its token', example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05' })
+  @ApiProperty({ type: String, description: '操作人:账号编号,即令牌中的 sub;是谁的账号,县级用 identity 的 GET /accounts/{id} 查询 · who: the id of the account, `sub` of its token; whose it is the county sees by GET /accounts/{id} of identity', example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05' })
   actor: string;
   @ApiProperty({ type: String, format: 'date-time', example: '2026-11-23T01:00:00.000Z' })
   changedAt: Date;
@@ -195,7 +195,7 @@ class PersonalReadView {
   id: string;
   @ApiProperty({ type: String, description: '被查阅人所在乡镇,或查阅人的辖区 · the township of the people who were looked up, or the ground of the reader', example: '371425101' })
   division: string;
-  @ApiProperty({ type: String, description: '操作人:账号编号,即令牌中的 sub · who: the id of the account, `sub` of its token', example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05' })
+  @ApiProperty({ type: String, description: '操作人:账号编号,即令牌中的 sub;是谁的账号,县级用 identity 的 GET /accounts/{id} 查询 · who: the id of the account, `sub` of its token; whose it is the county sees by GET /accounts/{id} of identity', example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05' })
   actor: string;
   @ApiProperty({ type: String, description: '当时的角色 · the role the reader acted in', example: 'office' })
   role: string;
@@ -224,7 +224,7 @@ class LogQuery extends PageQuery {
   @Form(/^[a-z]{1,40}(_[a-z]{1,40}){0,4}$/, '须为英文表名,如 establishment · $property must be a word like establishment')
   noun?: string;
 
-  @ApiPropertyOptional({ type: String, description: '操作人:账号编号,即令牌中的 sub · who: the id of the account, `sub` of its token', example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05' })
+  @ApiPropertyOptional({ type: String, description: '操作人:账号编号,即令牌中的 sub;是谁的账号,县级用 identity 的 GET /accounts/{id} 查询 · who: the id of the account, `sub` of its token; whose it is the county sees by GET /accounts/{id} of identity', example: '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05' })
   @IsOptional()
   @Line(200)
   actor?: string;

@@ -170,6 +170,11 @@ export async function runningPostgres(wanted: string): Promise<number | undefine
   return Number(pid) > 0 && Number(port) > 0 ? Number(port) : undefined;
 }
 
+/** The folder with everything of a server: its data, and beside them what only its owner reads. */
+export async function homeOfPostgres(wanted: string): Promise<string> {
+  return dirname((await reachable(nativeFolder(), resolve(wanted))).dataDir);
+}
+
 /** Removes the data of a server that has stopped, wherever it lay: for who asked for the folder, and needs it no more. */
 export async function removePostgres(wanted: string): Promise<void> {
   const { dataDir, user } = await reachable(nativeFolder(), resolve(wanted));
