@@ -206,7 +206,7 @@ describe('a visit', () => {
     ['an unknown item', (body: Draft) => body.results.push({ item: 'x-1', result: 'pass' }), 'checklist-differs', 'unknown-item'],
     ['a failing item without a finding', (body: Draft) => (body.results[0]!.result = 'fail'), 'checklist-differs', 'finding-missing'],
     ['a finding on an item that passes', (body: Draft) => body.findings.push({ item: 'catering-01', text: 'x', handling: 'on-spot' }), 'checklist-differs', 'item-not-failing'],
-    ['a deadline of what was mended on the spot', (body: Draft) => Object.assign(body.results[0]!, { result: 'fail' }) && body.findings.push({ item: body.results[0]!.item, text: 'x', handling: 'on-spot', workingDays: 3 } as never), 'checklist-differs', 'deadline-alone'],
+    ['a deadline of what was mended on the spot', (body: Draft) => Object.assign(body.results[0]!, { result: 'fail' }) && body.findings.push({ item: body.results[0]!.item, text: 'x', handling: 'on-spot', workingDays: 3 }), 'checklist-differs', 'deadline-alone'],
     ['a visit that lies ahead', (body: Draft) => (body.visitedAt = '2026-11-24T09:00:00+08:00'), 'visited-in-future', 'visited-in-future'],
     ['a visit of more than 92 days ago', (body: Draft) => (body.visitedAt = '2026-08-23T08:59:59+08:00'), 'visited-long-ago', 'visited-long-ago'],
     ['a time without its offset', (body: Draft) => (body.visitedAt = '2026-11-23T09:00:00'), 'validation-failed', 'matches'],
