@@ -14,6 +14,7 @@ const { startPostgres, removePostgres, startNats, obtainNatsServer, freePort } =
 );
 const { provision, migrate, Database } = await load('libs/database/src/index.js');
 const { connectBus, deployBus, rightsOf } = await load('libs/messaging/src/index.js');
+const { loadInto } = await load('libs/platform/src/index.js');
 const { registry } = await load('apps/registry/src/registry.definition.js');
 
 const password = 'only-here';
@@ -37,7 +38,7 @@ export async function startRegistry({ bus }) {
     await migrate(url('owner'), registry.migrations);
     const database = new Database({ service: 'registry', url: url('app'), entities: [] });
     await database.open();
-    await (await registry.load('apps/platform/sample')).write(database);
+    await loadInto(database, await registry.load('apps/platform/sample'));
     await database.close();
     let natsUrl = `nats://127.0.0.1:${await freePort()}`;
     if (bus) {

@@ -54,14 +54,14 @@ describe('a row of sums', () => {
   it.each(['', '?dryRun=true'])(
     'is told, and neither refused nor counted%s',
     async (query) => {
-      const rows = ['1,甲店,,,一号,@,食品摊点,,', '小 计,,,,,,,,80,', ',合计:,,,,,,,80,', '总计,,,,,,,,80,', '总计,,,,,,,,80,']; // prettier-ignore
+      const rows = ['1,甲店,,,一号,@,食品摊点,,', '小 计,,,,,,,,80,', ',合计:,,,,,,,80,', '总计,,,,,,,,80,', '总计,,,,,,,,80,', '合计,48家,,,,,,,,']; // prettier-ignore
       const landed = await land(csv([...rows, '2,合计,,,二号,@,食品摊点,,']), query);
       expect([landed.state, landed.counts]).toMatchObject([
         'done',
         { rows: 2, created: 2, refused: 0, duplicate: 0, warned: 0 },
       ]);
       const told = (row: number, value: string): object => ({ row, rule: 'row-total', severity: 'noted', value, column: null }); // prettier-ignore
-      expect(await findingsOf(landed)).toMatchObject([told(3, '小 计'), told(4, '合计:'), told(5, '总计'), told(6, '总计')]); // prettier-ignore
+      expect(await findingsOf(landed)).toMatchObject([told(3, '小 计'), told(4, '合计:'), told(5, '总计'), told(6, '总计'), told(7, '合计')]); // prettier-ignore
     },
     60_000,
   );
