@@ -236,10 +236,11 @@ const view = `id, division, file_name as "fileName", state, dry_run as "dryRun",
 /**
  * Rows that land together when nobody else is served: enough that a commit is cheap among them; and beside others: few,
  * with a pause of so many times their own time after each, so that PostgreSQL, disk and cores are theirs for more than 95 % of
- * the time: what meets a batch lies beyond their p95, which stays within 1.2 × (bench/neighbour.mjs).
+ * the time: what meets a batch lies beyond their p95, which stays within 1.2 × (bench/neighbour.mjs). At most `most` ms: what waited for a lock
+ * worked no longer.
  */
 const alone = 1000;
-const beside = { rows: 40, pauses: 24 };
+const beside = { rows: 40, pauses: 24, most: 2000 };
 const partBytes = 1 << 20;
 
 const claimable = `state in ('queued', 'running') and (claimed_until is null or claimed_until < app_now())`;
@@ -467,10 +468,12 @@ export class SheetImports<Memory, Looked> implements Job {
     let counts = work.dryRun ? nothing : work.counts;
     const batches = this.lookedAt(path, memory, done);
     let next = batches.next();
+    let rest = 0;
     try {
       for (;;) {
         const { value: batch } = await next;
         if (!batch) break;
+        if (this.served.lately) await pause(Math.min(rest, beside.most));
         const { looked, errors } = batch;
         const started = performance.now();
         counts = await this.database.within(caller, async (tx) => {
@@ -491,7 +494,7 @@ export class SheetImports<Memory, Looked> implements Job {
           await this.letGo(caller, id, claim);
           return;
         }
-        if (this.served.lately) await pause((performance.now() - started) * beside.pauses);
+        rest = (performance.now() - started) * beside.pauses;
       }
     } finally {
       await next.catch(() => undefined);
