@@ -170,7 +170,7 @@ describe('npm start -- --county', () => {
     await writeFile(join(from, 'divisions.csv'), divisions.replace(gone[0], ''));
     const policies = await readFile(join(from, 'policies.json'), 'utf8');
     await writeFile(join(from, 'policies.json'), policies.replace(`"defaultWorkingDays": 10`, `"defaultWorkingDays": 11`));
-    expect(await ended(launch('--county', '371425', '--from', from))).toBe(1);
+    expect(await ended(launch('--county', '371425', '--port', String(port), '--from', from))).toBe(1);
     expect(said).toMatch(/could not start: .*policies\.json: correction-deadline version \d+ is loaded with other words; give the change a new version/);
     expect(said).not.toContain('registry:');
     await writeFile(join(from, 'policies.json'), policies);

@@ -1,7 +1,7 @@
 import {
   allRead,
+  checkKept,
   type CountyLoad,
-  FolderError,
   loadPolicies,
   readJson,
   readPolicies,
@@ -38,14 +38,7 @@ export async function loadInspection(folder: string): Promise<CountyLoad> {
           `insert into checklist (division, code, version, body) values ($1, $2, $3, $4) on conflict do nothing`,
           [division, code, version, JSON.stringify(body)],
         );
-        const [kept] = await tx.query<{ same: boolean }>(
-          `select body = $4::jsonb as same from checklist where division = $1 and code = $2 and version = $3`,
-          [division, code, version, JSON.stringify(body)],
-        );
-        if (!kept?.same)
-          throw new FolderError([
-            `checklists.json 中 ${code} 第 ${version} 版与已加载的内容不同,请给改动一个新的 version。 · checklists.json: ${code} version ${version} is loaded with other words; give the change a new version.`,
-          ]);
+        await checkKept(tx, 'checklist', 'checklists.json', division, { code, version, body });
       }
       return `${checklists.length} checklists, ${await loadPolicies(tx, policies)} policies`;
     },

@@ -109,17 +109,28 @@ export async function loadPolicies(tx: Tx, { division, policies }: CountyPolicie
        on conflict do nothing`,
       [division, code, version, JSON.stringify(body), source, note],
     );
-    const [kept] = await tx.query<{ same: boolean }>(
-      `select body = $4::jsonb as same from policy where division = $1 and code = $2 and version = $3`,
-      [division, code, version, JSON.stringify(body)],
-    );
-    if (!kept?.same)
-      throw new FolderError([
-        `policies.json 中 ${code} 第 ${version} 版与已加载的内容不同,请给改动一个新的 version。 · policies.json: ${code} version ${version} is loaded with other words; give the change a new version.`,
-      ]);
+    await checkKept(tx, 'policy', 'policies.json', division, { code, version, body });
   }
   return policies.length;
 } // prettier-ignore
+
+/** What was loaded as a version stays as it was. @throws FolderError where the file says something else of it */
+export async function checkKept(
+  tx: Tx,
+  table: 'policy' | 'checklist',
+  file: string,
+  division: string,
+  { code, version, body }: { code: string; version: number; body: object },
+): Promise<void> {
+  const [kept] = await tx.query<{ same: boolean }>(
+    `select body = $4::jsonb as same from ${table} where division = $1 and code = $2 and version = $3`,
+    [division, code, version, JSON.stringify(body)],
+  );
+  if (!kept?.same)
+    throw new FolderError([
+      `${file} 中 ${code} 第 ${version} 版与已加载的内容不同,请给改动一个新的 version。 · ${file}: ${code} version ${version} is loaded with other words; give the change a new version.`,
+    ]);
+}
 
 /** The deploy step `load` of a service that starts with policies alone: `policies.json` of the folder. */
 export const policyLoader =
