@@ -126,7 +126,8 @@ export class EstablishmentService {
     const filtered = query.division ?? query.tier ?? query.kind ?? query.status ?? query.uscc;
     if (query.name?.trim())
       wanted.andWhere(
-        `e.id in (select n.id from establishments_named(:wanted, :pieces, :afterDivision, :afterId, :most) n)`,
+        // As an array, so that its few rows are looked up by key: joined, the planner may walk the whole township beside them.
+        `e.id = any(array(select n.id from establishments_named(:wanted, :pieces, :afterDivision, :afterId, :most) n))`,
         {
           ...asked(query.name, query.division ?? tx.caller.division),
           most: filtered === undefined ? query.limit + 1 : null, // what is filtered afterwards may come late

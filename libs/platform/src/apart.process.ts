@@ -21,8 +21,8 @@ process.on('disconnect', () => {
   setTimeout(() => process.exit(1), 20_000).unref();
 });
 process.on('message', (told: Told) => {
-  if (told === 'served') served.note();
-  else if (told === 'stop') end();
+  if (told === 'stop') end();
+  else if ('served' in told) served.note(told.served);
   else void work(told).then(() => process.exit(0));
 });
 
@@ -32,7 +32,10 @@ function end(): void {
   stop?.();
 }
 
-async function work({ definition: url, config }: Exclude<Told, string>): Promise<void> {
+async function work({
+  definition: url,
+  config,
+}: Extract<Told, { definition: string }>): Promise<void> {
   const { service } = config;
   const log = pino({ level: config.logLevel, base: { service, apart: true } });
   const module = (await import(url)) as Record<string, ServiceDefinition | undefined>;

@@ -4,7 +4,7 @@ import { type Job } from './jobs.js';
 import { type Served } from './served.js';
 
 /** What the other process is told. */
-export type Told = { definition: string; config: Config } | 'served' | 'stop';
+export type Told = { definition: string; config: Config } | { served: string } | 'stop';
 
 const retryMs = 10_000;
 
@@ -48,10 +48,10 @@ export class Apart implements Job {
       if (child.connected) child.send(told, () => undefined); // gone meanwhile: `exit` tells
     };
     child.on('message', this.committed);
-    this.served.tell = () => tell('served');
     tell({ definition: this.definition, config: this.config });
+    this.served.tellTo((township) => tell({ served: township }));
     const trouble = await gone;
-    this.served.tell = undefined;
+    this.served.tellTo(undefined);
     this.child = undefined;
     if (trouble !== '') {
       this.notBefore = performance.now() + retryMs;

@@ -208,11 +208,12 @@ export async function startService(
       done(refusal);
       return;
     }
-    // Who looks how his import goes on does not hold it up.
-    if (!/\/(health|metrics|[a-z]+-imports)\b/.test(request.url)) served.note();
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
+    // Who looks how an import goes on does not hold it up.
+    if (!/\/(health|metrics|[a-z]+-imports)\b/.test(request.url))
+      served.note(request.principal?.division ?? '');
     log.info(
       {
         method: request.method, route: request.routeOptions.url ?? '-', status: reply.statusCode,

@@ -1,20 +1,36 @@
-/** Whether anybody is being served by this service: work that can wait goes slowly then. */
-export class Served {
-  private at = -Infinity;
-  private told = -Infinity;
-  /** Called now and then while requests come: for work in another process. */
-  tell: (() => void) | undefined;
+const lastingMs = 10_000;
 
-  /** A request has come. */
-  note(): void {
-    this.at = performance.now();
-    if (this.at - this.told < 250) return;
-    this.told = this.at;
-    this.tell?.();
+/**
+ * Whom this service serves, by township: work that can wait goes slowly while others than its own are served. Each replica
+ * knows its own requests only.
+ */
+export class Served {
+  private readonly at = new Map<string, number>();
+  private tell: ((township: string) => void) | undefined;
+
+  /** @param division of whoever asked; '' when nobody is signed in */
+  note(division: string): void {
+    const township = division.slice(0, 9);
+    const now = performance.now();
+    if (now - (this.at.get(township) ?? -Infinity) < lastingMs / 20) return;
+    this.at.set(township, now);
+    this.tell?.(township);
   }
 
-  /** In the last second. */
-  get lately(): boolean {
-    return performance.now() - this.at < 1000;
+  /** Whether anybody but this township (or this county's own accounts) was served in the last ten seconds. */
+  othersThan(division: string): boolean {
+    const own = division.slice(0, 9);
+    return this.lately().some((township) => township !== own);
+  }
+
+  /** Tells another process, now and as requests come; undefined ends it. */
+  tellTo(tell: ((township: string) => void) | undefined): void {
+    this.tell = tell;
+    if (tell) for (const township of this.lately()) tell(township);
+  }
+
+  private lately(): string[] {
+    const since = performance.now() - lastingMs;
+    return [...this.at].filter(([, at]) => at > since).map(([township]) => township);
   }
 }

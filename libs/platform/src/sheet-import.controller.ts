@@ -71,7 +71,7 @@ export function importRoutes(
     @Roles(...may)
     @ApiOperation({
       summary: `导入${zh} · import ${en}`,
-      description: `XLSX,或 UTF-8、GB18030 编码的 CSV;最大 ${sheetLimits.fileBytes / 1048576} MB、${sheetLimits.rows.toLocaleString('en')} 行。导入在后台进行:按 \`Location\` 中的地址查看 \`state\` 和 \`counts\`。${rule?.zh ?? ''} · XLSX, or CSV in UTF-8 or GB18030; at most ${sheetLimits.fileBytes / 1048576} MB and ${sheetLimits.rows.toLocaleString('en')} rows. The import runs by itself: read its \`state\` and \`counts\` at the address in \`Location\`.${rule ? ` ${rule.en}` : ''}`,
+      description: `XLSX,或 UTF-8、GB18030 编码的 CSV;最大 ${sheetLimits.fileBytes / 1048576} MB、${sheetLimits.rows.toLocaleString('en')} 行。导入在后台进行:按 \`Location\` 中的地址查看 \`state\` 和 \`counts\`;有其他乡镇在使用时导入会放慢,以免影响他们。${rule?.zh ?? ''} · XLSX, or CSV in UTF-8 or GB18030; at most ${sheetLimits.fileBytes / 1048576} MB and ${sheetLimits.rows.toLocaleString('en')} rows. The import runs by itself: read its \`state\` and \`counts\` at the address in \`Location\`. While other townships are being served it goes slowly, so as not to hold them up.${rule ? ` ${rule.en}` : ''}`,
     })
     @ApiConsumes('multipart/form-data')
     @ApiBody({ schema: { type: 'object', required: ['file'], properties: { file: { type: 'string', format: 'binary' } } } })

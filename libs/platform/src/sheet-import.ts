@@ -234,13 +234,13 @@ const view = `id, division, file_name as "fileName", state, dry_run as "dryRun",
   created_at as "createdAt", finished_at as "finishedAt"`;
 
 /**
- * Rows that land together when nobody else is served: enough that a commit is cheap among them; and beside others: few,
- * with a pause of so many times their own time after each, so that PostgreSQL, disk and cores are theirs for more than 95 % of
- * the time: what meets a batch lies beyond their p95, which stays within 1.2 × (bench/neighbour.mjs). At most `most` ms: what waited for a lock
- * worked no longer.
+ * Rows that land together when no other township is served: enough that a commit is cheap among them; and beside others:
+ * few, with a pause of so many times their own time after each, so that fewer than one in twenty requests meets them or
+ * what the relay sends of them, and the others' p95 stays within 1.2 × (bench/neighbour.mjs). The more rows, the fewer
+ * meetings for the same rate. At most `most` ms: what waited for a lock worked no longer.
  */
 const alone = 1000;
-const beside = { rows: 40, pauses: 24, most: 2000 };
+const beside = { rows: 100, pauses: 60, most: 2000 };
 const partBytes = 1 << 20;
 
 const claimable = `state in ('queued', 'running') and (claimed_until is null or claimed_until < app_now())`;
@@ -466,14 +466,14 @@ export class SheetImports<Memory, Looked> implements Job {
     // A dry run leaves no rows behind that a second worker could go on from: it starts over.
     let done = work.dryRun ? 0 : work.done;
     let counts = work.dryRun ? nothing : work.counts;
-    const batches = this.lookedAt(path, memory, done);
+    const batches = this.lookedAt(caller.division, path, memory, done);
     let next = batches.next();
     let rest = 0;
     try {
       for (;;) {
         const { value: batch } = await next;
         if (!batch) break;
-        if (this.served.lately) await pause(Math.min(rest, beside.most));
+        if (this.served.othersThan(caller.division)) await pause(Math.min(rest, beside.most));
         const { looked, errors } = batch;
         const started = performance.now();
         counts = await this.database.within(caller, async (tx) => {
@@ -507,12 +507,12 @@ export class SheetImports<Memory, Looked> implements Job {
   } // prettier-ignore
 
   /** The rows after those that have landed, a batch at a time. */
-  private async *lookedAt(path: string, memory: Memory, landed: number): AsyncGenerator<{ looked: Looked[]; errors: ReturnType<typeof withoutErrors> }, undefined> {
+  private async *lookedAt(division: string, path: string, memory: Memory, landed: number): AsyncGenerator<{ looked: Looked[]; errors: ReturnType<typeof withoutErrors> }, undefined> {
     for await (const rows of readSheet(path, this.taker.shape, alone)) {
       const errors = withoutErrors(rows, this.taker.shape);
       this.taker.look(rows.splice(0, landed), memory); // the later ones may repeat them
       landed = Math.max(0, landed - alone);
-      while (rows.length > 0) yield { looked: this.taker.look(rows.splice(0, this.served.lately ? beside.rows : alone), memory), errors };
+      while (rows.length > 0) yield { looked: this.taker.look(rows.splice(0, this.served.othersThan(division) ? beside.rows : alone), memory), errors };
     }
     return undefined;
   } // prettier-ignore
