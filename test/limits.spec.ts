@@ -4,7 +4,13 @@ import { connect } from 'node:net';
 import { County, eventually } from '#testing';
 import { registry } from '../apps/registry/src/registry.definition.js';
 
-const limits = { personPer10s: 20, townshipPer10s: 50, uploadsOfTownship: 2, uploads: 3 };
+const limits = {
+  personPer10s: 20,
+  townshipPer10s: 50,
+  uploadsOfTownship: 2,
+  uploads: 3,
+  importPauses: 60,
+};
 const [townA, townB] = ['371425101', '371425102'];
 
 describe('the limits of one replica', () => {

@@ -234,6 +234,8 @@ it('ends with its reason where a row brings a statement to fail, and keeps what 
   const rows = [...Array.from({ length: 1100 }, (_, n) => `摊${n}`), '绊脚石'].map((one, n) => `${one},,${n}号,${name},${villages[0]!.name},食品摊点`);
   const done = await land(Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n${rows.join('\n')}\n`), 'x.csv', '', office);
   await county.rows('registry', 'drop trigger refuse on establishment');
-  expect(done).toMatchObject({ state: 'failed', failure: expect.stringMatching(/^internal: .*运维.* · .*send the file again/) as unknown, counts: { created: 1000 } });
-  expect((await land(Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n${rows.join('\n')}\n`), 'x.csv', '', office)).counts).toMatchObject({ unchanged: 1000, created: 101 });
+  expect(done).toMatchObject({ state: 'failed', failure: expect.stringMatching(/^internal: .*运维.* · .*send the file again/) as unknown });
+  const { created = 0 } = done.counts; // whole strides, of a hundred or a thousand rows
+  expect([1000, 1100]).toContain(created);
+  expect((await land(Buffer.from(`主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n${rows.join('\n')}\n`), 'x.csv', '', office)).counts).toMatchObject({ unchanged: created, created: 1101 - created });
 }, 60_000); // prettier-ignore

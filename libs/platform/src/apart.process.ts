@@ -4,12 +4,13 @@ import { pino } from 'pino';
 import { type Told } from './apart.js';
 import { openContext, type ServiceDefinition } from './context.js';
 import { isHeavy, type Job, Jobs } from './jobs.js';
+import { defaultLimits } from './limits.js';
 import { Served } from './served.js';
 
 /** Without anything to do; a next import of the same morning finds it still there. */
 const idleMs = 60_000;
 
-const served = new Served();
+let served: Served | undefined;
 let stop: (() => void) | undefined;
 let early = false;
 
@@ -22,7 +23,7 @@ process.on('disconnect', () => {
 });
 process.on('message', (told: Told) => {
   if (told === 'stop') end();
-  else if ('served' in told) served.note(told.served);
+  else if ('served' in told) served?.note(told.served);
   else void work(told).then(() => process.exit(0));
 });
 
@@ -36,7 +37,8 @@ async function work({
   definition: url,
   config,
 }: Extract<Told, { definition: string }>): Promise<void> {
-  const { service } = config;
+  const { service, limits = defaultLimits } = config;
+  served = new Served(limits.importPauses);
   const log = pino({ level: config.logLevel, base: { service, apart: true } });
   const module = (await import(url)) as Record<string, ServiceDefinition | undefined>;
   const definition = module[service];

@@ -134,7 +134,8 @@ export async function startService(
 
   const applier = new Applier(service, database, config.handlerLimitMs);
   const files = filesOf(config.files, service);
-  const served = new Served();
+  const limits = config.limits ?? defaultLimits;
+  const served = new Served(limits.importPauses);
   const arrivals = new Arrivals();
   if (definition.fileTables && !files.configured)
     log.warn(
@@ -170,7 +171,7 @@ export async function startService(
     abortOnError: false, // who starts it says why it did not start, and stops what else it started
   });
   app.setGlobalPrefix(`api/${service}/v1`);
-  const limit = new LimitGuard(config.limits ?? defaultLimits);
+  const limit = new LimitGuard(limits);
   const queries = new QueryGuard();
   app.useGlobalGuards(
     new OidcGuard(config.issuer, config.audience, database, config.issuerAt),
@@ -490,7 +491,7 @@ async function replay(definition: ServiceDefinition, words: string[]): Promise<s
   // Facts carry no files.
   const { HANDLER_LIMIT_MS: limit } = process.env;
   const config = { databaseUrl: url, files: undefined, env: process.env, ...(limit ? { handlerLimitMs: Number(limit) } : {}) };
-  const { applier, app, close } = await openContext(definition, config, new Served(), 1);
+  const { applier, app, close } = await openContext(definition, config, new Served(defaultLimits.importPauses), 1);
   try {
     applier.register(earsOf(definition, app));
     const { replayed, failed } = await applier.replay('', {

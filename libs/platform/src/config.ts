@@ -86,6 +86,7 @@ export function readConfig(service: Service, env: NodeJS.ProcessEnv, wrong: stri
       townshipPer10s: count('LIMIT_TOWNSHIP_PER_10S', defaultLimits.townshipPer10s),
       uploadsOfTownship: count('LIMIT_UPLOADS_OF_TOWNSHIP', defaultLimits.uploadsOfTownship),
       uploads: count('LIMIT_UPLOADS', defaultLimits.uploads),
+      importPauses: count('IMPORT_PAUSES', defaultLimits.importPauses),
     },
     requestTimeoutMs: count('REQUEST_TIMEOUT_MS', defaultRequestTimeoutMs),
     handlerLimitMs: count('HANDLER_LIMIT_MS', defaultHandlerLimitMs),

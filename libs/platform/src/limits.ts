@@ -12,6 +12,8 @@ export interface Limits {
   /** Files being received at once, from one township and in all: each is kept in memory while it is read. */
   uploadsOfTownship: number;
   uploads: number;
+  /** How many times the time of its rows an import rests after them while other townships are served (sheet-import.ts). */
+  importPauses: number;
 }
 
 export const defaultLimits: Limits = {
@@ -19,6 +21,7 @@ export const defaultLimits: Limits = {
   townshipPer10s: 2_000,
   uploadsOfTownship: 2,
   uploads: 4,
+  importPauses: 60,
 };
 
 /**

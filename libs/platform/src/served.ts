@@ -8,6 +8,9 @@ export class Served {
   private readonly at = new Map<string, number>();
   private tell: ((township: string) => void) | undefined;
 
+  /** @param pauses how many times its own time that work rests then */
+  constructor(readonly pauses: number) {}
+
   /** @param division of whoever asked; '' when nobody is signed in */
   note(division: string): void {
     const township = division.slice(0, 9);

@@ -235,12 +235,12 @@ const view = `id, division, file_name as "fileName", state, dry_run as "dryRun",
 
 /**
  * Rows that land together when no other township is served: enough that a commit is cheap among them; and beside others:
- * few, with a pause of so many times their own time after each, so that fewer than one in twenty requests meets them or
- * what the relay sends of them, and the others' p95 stays within 1.2 × (bench/neighbour.mjs). The more rows, the fewer
- * meetings for the same rate. At most `most` ms: what waited for a lock worked no longer.
+ * few, with a pause of sixty times (IMPORT_PAUSES) their own time after each, so that fewer than one in twenty requests meets
+ * them or what the relay sends of them, and the others' p95 stays within 1.2 × (bench/neighbour.mjs). The more rows, the
+ * fewer meetings for the same rate. At most `most` ms: what waited for a lock worked no longer.
  */
 const alone = 1000;
-const beside = { rows: 100, pauses: 60, most: 2000 };
+const beside = { rows: 100, most: 2000 };
 const partBytes = 1 << 20;
 
 const claimable = `state in ('queued', 'running') and (claimed_until is null or claimed_until < app_now())`;
@@ -494,7 +494,7 @@ export class SheetImports<Memory, Looked> implements Job {
           await this.letGo(caller, id, claim);
           return;
         }
-        rest = (performance.now() - started) * beside.pauses;
+        rest = (performance.now() - started) * this.served.pauses;
       }
     } finally {
       await next.catch(() => undefined);

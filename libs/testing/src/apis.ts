@@ -13,6 +13,7 @@ export const unlimited = {
   townshipPer10s: 1_000_000,
   uploadsOfTownship: 100,
   uploads: 100,
+  importPauses: 1, // several townships ask in one test, and its imports are small
 };
 
 export interface Servers {

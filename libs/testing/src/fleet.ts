@@ -168,6 +168,7 @@ export class Fleet extends Apis {
       LIMIT_TOWNSHIP_PER_10S: String(unlimited.townshipPer10s),
       LIMIT_UPLOADS_OF_TOWNSHIP: String(unlimited.uploadsOfTownship),
       LIMIT_UPLOADS: String(unlimited.uploads),
+      IMPORT_PAUSES: String(unlimited.importPauses),
       DATABASE_URL: this.url(service, 'app'),
       DATABASE_RELAY_URL: this.url(service, 'relay'),
       ...busEnvironment(service, this.natsUrl),
