@@ -132,8 +132,8 @@ let people: Person[];
 let names: Set<string>;
 let requests = 0;
 /**
- * Each run draws, by a seed that it prints: of each table two rows of either township, of cursors three, of pairs of filters
- * a quarter. WALLS_ALL=1 asks five rows, every cursor and all pairs.
+ * Each run draws, by a seed that it prints: of each table two rows of either township, of cursors three, of a filter's values
+ * two that must find nothing and two that may, of pairs of filters a quarter. WALLS_ALL=1 asks five rows and all else.
  */
 const all = process.env['WALLS_ALL'] === '1';
 const seed = Number(process.env['WALLS_SEED'] ?? Date.now() % 1_000_000);
@@ -546,6 +546,9 @@ const eitherOf = <T extends { stranger: boolean }>(values: T[]): T[] => [
   ...values.filter(({ stranger }) => stranger).slice(0, 1),
   ...values.filter(({ stranger }) => !stranger).slice(-1),
 ];
+/** Two of either, anew for each person and route. */
+const drawnOf = <T extends { stranger: boolean }>(values: T[]): T[] =>
+  all ? values : [true, false].flatMap((wanted) => some(values.filter(({ stranger }) => stranger === wanted), 2)); // prettier-ignore
 const tableOf = (route: Route): string => {
   const table = nouns[route.noun];
   if (!table) throw new Error(`${route.method} ${route.path}: the matrix does not know ${route.noun}.`); // prettier-ignore
@@ -676,7 +679,7 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
           eitherOf(one.values).flatMap((a) =>
             eitherOf(other.values).map((b) => ({ query: `${one.name}=${encodeURIComponent(a.value)}&${other.name}=${encodeURIComponent(b.value)}`, stranger: a.stranger || b.stranger, name: '', value: '' })))));
       const drawn = pairs.filter(() => all || random() < 0.25);
-      const single = filled.flatMap(({ name, values }) => values.map(({ value, stranger }) => ({ query: `${name}=${encodeURIComponent(value)}`, stranger, name, value })));
+      const single = filled.flatMap(({ name, values }) => drawnOf(values).map(({ value, stranger }) => ({ query: `${name}=${encodeURIComponent(value)}`, stranger, name, value })));
       const narrow = single.filter(({ name }) => name === 'division');
       const sheet = route.path.endsWith('.xlsx');
       // What a service's indicators share is asked of one of them; every one of them is asked for places.
