@@ -1,7 +1,7 @@
 import { Database } from '#database';
 import { type Job } from '#platform';
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
-import { type Claimed, DeliveryService } from './delivery.service.js';
+import { type Claimed, DeliveryService, type Outcome } from './delivery.service.js';
 import { MailSender } from './mail.sender.js';
 import { SubscriptionService } from './subscription.service.js';
 import { WebhookSender } from './webhook.sender.js';
@@ -18,6 +18,8 @@ export class DeliveryRun implements Job, OnModuleDestroy {
   readonly queue = 'delivery';
   private readonly underWay = new Set<Promise<void>>();
   private trouble: Error | undefined;
+  /** What keeps mails back, as it was told last. */
+  private mailTrouble: string | null = null;
   private stopped = false;
 
   constructor(
@@ -72,6 +74,17 @@ export class DeliveryRun implements Job, OnModuleDestroy {
   private async deliver(claimed: Claimed): Promise<void> {
     if (claimed.left) return this.subscriptions.endLeft(claimed.subscriptionId, claimed.division);
     const sender = claimed.channel === 'email' ? this.mail : this.webhooks;
-    await this.deliveries.record(claimed, await sender.send(claimed));
+    const outcome = await sender.send(claimed);
+    await this.deliveries.record(claimed, outcome);
+    if (claimed.channel === 'email') this.tellOfMail(outcome);
+  }
+
+  /** A mail server that is away, or knows us no more, holds up everybody: whoever runs the system is told once. */
+  private tellOfMail({ outcome, status, reply }: Outcome): void {
+    const held = outcome === 'failed' && (status === null || (status >= 530 && status < 540)); // RFC 4954: authentication
+    const trouble = held ? reply : null;
+    if (held && trouble !== this.mailTrouble)
+      this.trouble = new Error(`the mail server takes nothing (${trouble}); mails wait, and are sent when it does · 邮件服务器不可用,邮件等待恢复后发送`); // prettier-ignore
+    this.mailTrouble = trouble;
   }
 }

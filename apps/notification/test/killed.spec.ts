@@ -91,4 +91,18 @@ describe('notification, killed between sending and recording', () => {
         signatureOf(signingSecretOf(key, byWebhook), String(headers['foodwarden-timestamp']), body),
       );
   }, 60_000);
+
+  it('tells whoever runs it once that the mail server is away', async () => {
+    await mail.stop();
+    const told = (): number =>
+      fleet.log.split('"msg":"DeliveryRun: the mail server takes nothing (ESOCKET)').length - 1;
+    for (const attempts of [1, 2]) {
+      await fleet.rows('notification', `update delivery set state = 'queued', tries = 0, attempts = case when $1 = 1 then '[]' else attempts end, next_at = app_now(), leased_until = null, delivered_at = null where channel = 'email'`, [attempts]); // prettier-ignore
+      await eventually(
+        () => fleet.rows<{ n: number }>('notification', `select jsonb_array_length(attempts) as n from delivery where channel = 'email'`), // prettier-ignore
+        ([delivery]) => delivery?.n === attempts,
+      );
+      await eventually(() => Promise.resolve(told()), (n) => n === 1); // prettier-ignore
+    }
+  }, 60_000);
 });
