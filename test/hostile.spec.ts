@@ -24,6 +24,7 @@ interface Schema {
   $ref?: string;
   type?: string | string[];
   format?: string;
+  pattern?: string;
   enum?: unknown[];
   example?: unknown;
   nullable?: boolean;
@@ -252,7 +253,7 @@ function put(body: unknown, path: (string | number)[], value: unknown): unknown 
 const deep = (levels: number): unknown => JSON.parse(`${'['.repeat(levels)}${']'.repeat(levels)}`);
 
 /** What no field of this schema may be. */
-function badValues({ type: types, format, enum: one, example, items, ...schema }: Schema, field: string): [string, unknown][] {
+function badValues({ type: types, format, pattern, enum: one, example, items, ...schema }: Schema, field: string): [string, unknown][] {
   const type = [types].flat().find((one) => one !== 'null');
   const any: [string, unknown][] = [
     ['1,000 levels', deep(1000)],
@@ -271,6 +272,8 @@ function badValues({ type: types, format, enum: one, example, items, ...schema }
     ['half a surrogate pair', '甲\ud800'], ['the other half', '\udc00甲'], ['a control character', '甲\u0007乙'],
   ];
   if (field !== 'uscc' && field !== 'licence') texts.push(['empty', '']);
+  // A pattern that asks for more than blanks names them.
+  if (pattern?.includes('\\u3000')) texts.push(['blanks', ' \u3000 ']);
   if (one) return [...texts, ['another word', 'toString'], ['spaces', ` ${String(example ?? one[0])} `]];
   if (format === 'uuid') return [...texts, ['half a uuid', randomUUID().slice(0, 20)], ['a uuid with braces', `{${randomUUID()}}`], ['a list', `${randomUUID()},${randomUUID()}`]];
   if (format === 'date-time')

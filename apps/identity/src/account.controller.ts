@@ -263,7 +263,7 @@ export class AccountController {
   @Post(':id/client-secret')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '更换程序密钥;程序只凭密钥登录,不经二次验证 · renew the secret of the account’s programs; they sign in with it alone, without a second factor' })
+  @ApiOperation({ summary: '更换程序密钥;程序只凭密钥登录,不经二次验证;县管理员的只能由其本人办理 · renew the secret of the account’s programs; they sign in with it alone, without a second factor; a county admin’s is made by himself' })
   @ApiResponse({ status: 200, type: ClientSecret })
   async renewClientSecret(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<ClientSecret> {
     return this.once(

@@ -149,15 +149,25 @@ export class AccountService {
     if (!before.active)
       throw new DomainError('wrong-state', '该账号已停用,请先启用(active: true)再重置密码。 · The account is closed, and its password opens nothing: open it first (active: true).'); // prettier-ignore
     const word = onceWord();
+    // Who forgot it has often tried too often.
+    await tx.query('delete from sign_in_guard where name_hash = $1', [secretHash(before.name)]);
     const account = await this.step(
       tx, before, null, 'password_hash = $3, password_until = $4', [await hashOfPassword(word), until(tx)], 'password',
     ); // prettier-ignore
     return { account, word };
   }
 
-  /** The secret of the account's programs, a new one; the one before is good for nothing from now on. */
+  /**
+   * The secret of the account's programs, a new one; the one before is good for nothing from now on. A county admin's is
+   * his own alone: with another's he would approve his own proposals.
+   */
   async renewClientSecret(tx: Tx, id: string): Promise<Once> {
     const before = await this.lock(tx, id);
+    if (before.role === 'county-admin' && tx.caller.id !== id)
+      throw new DomainError(
+        'not-allowed',
+        '县管理员的程序密钥只能由其本人办理:持有他人密钥即可批准自己的方案。 · A county admin’s secret is made by himself alone: with another’s one could approve one’s own proposals.',
+      );
     if (!before.active)
       throw new DomainError('wrong-state', '该账号已停用,请先启用(active: true)再更换程序密钥。 · The account is closed, and its secret opens nothing: open it first (active: true).'); // prettier-ignore
     const word = randomBytes(32).toString('base64url');

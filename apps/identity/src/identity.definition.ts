@@ -9,6 +9,7 @@ import { walls } from './migrations/0002-walls.js';
 import { administration } from './migrations/0003-administration.js';
 import { divisions } from './migrations/0102-divisions.js';
 import { newestSignIns } from './migrations/0103-newest.js';
+import { programSignIns } from './migrations/0104-program-sign-ins.js';
 import { SignInController } from './sign-in.controller.js';
 import { Sweep } from './sweep.js';
 
@@ -34,6 +35,7 @@ export const identity: ServiceDefinition = {
     retries('identity'),
     divisions,
     newestSignIns,
+    programSignIns,
   ],
   events: [IdentityEvents],
   jobs: [Sweep],

@@ -278,6 +278,10 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     const kept = Buffer.from(this.clientSecret);
     return hash.length === kept.length && timingSafeEqual(hash, kept);
   };
+  provider.on('grant.success', ({ oidc, req }) => {
+    if (oidc.client && oidc.params?.['grant_type'] === 'client_credentials')
+      signIns.noteLater(oidc.client.clientId, 'program', guard.addressOf(req));
+  });
   provider.on('server_error', (_context, error) => say('request failed', { err: error.message }));
   const callback = provider.callback();
 

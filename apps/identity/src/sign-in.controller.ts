@@ -20,7 +20,7 @@ class SignIn {
   division: string;
   @ApiProperty({ type: String, format: 'uuid', example })
   accountId: string;
-  @ApiProperty({ enum: signInOutcomes, example: 'signed-in' })
+  @ApiProperty({ enum: signInOutcomes, description: '`program`:程序凭密钥取得令牌,每个来源地址每小时至多记一次 · `program`: a program took a token with the client secret, written down once an hour and address at most', example: 'signed-in' })
   outcome: SignInOutcome;
   @ApiProperty({ type: String, description: '登录来源地址,190 天后随记录删除 · address of the client; deleted with the row after 190 days', example: '192.0.2.17' })
   address: string;
@@ -47,7 +47,6 @@ class SignInQuery extends NewestQuery {
 
 class SignInPage extends NewestPageOf(SignIn) {}
 
-/** Sign-ins of people. Programs take a token every few minutes with their client secret, and are not listed. */
 @ApiTags('sign-ins')
 @Controller('sign-ins')
 export class SignInController {

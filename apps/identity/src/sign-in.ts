@@ -7,7 +7,7 @@ import { codePage, codesPage, enrolmentPage, loginPage, passwordPage } from './l
 import { brokenRule, hashOfPassword, isOld, isPassword, passwordRules } from './password.js';
 import { SecondFactors } from './second-factor.js';
 
-export const signInOutcomes = ['signed-in', 'wrong-password', 'wrong-code', 'locked', 'inactive', 'expired'] as const; // prettier-ignore
+export const signInOutcomes = ['signed-in', 'program', 'wrong-password', 'wrong-code', 'locked', 'inactive', 'expired'] as const; // prettier-ignore
 export type SignInOutcome = (typeof signInOutcomes)[number];
 
 interface AccountRow {
@@ -121,7 +121,8 @@ export class SignIns {
   }
 
   /**
-   * Writes down who signed in or tried to. While a name is closed one line says so, however often it is tried.
+   * Writes down who signed in or tried to. While a name is closed one line says so, however often it is tried; a program,
+   * which comes for a token every five minutes, is written down once an hour and address.
    * @param agoMs how long ago it was
    */
   async note(accountId: string, outcome: SignInOutcome, address: string, agoMs = 0): Promise<void> {
@@ -130,12 +131,13 @@ export class SignIns {
     const caller = { id: account.id, division: account.division, correlationId: randomUUID() };
     await this.database.within(caller, async (tx) => {
       // Of several at once each must see what the one before wrote.
-      if (outcome === 'locked')
+      if (outcome === 'locked' || outcome === 'program')
         await tx.query('select pg_advisory_xact_lock(7033, hashtext($1))', [account.id]);
       await tx.query(
         `insert into sign_in (id, division, account_id, outcome, address, at)
-         select $1, $2, $3, $4::text, $5, $6 where $4 <> 'locked' or not exists (
-           select 1 from sign_in where account_id = $3 and outcome = 'locked' and at > $6::timestamptz - interval '15 minutes')`,
+         select $1, $2, $3, $4::text, $5, $6 where $4 not in ('locked', 'program') or not exists (
+           select 1 from sign_in where account_id = $3 and outcome = $4 and (outcome = 'locked' or address = $5)
+             and at > $6::timestamptz - case outcome when 'locked' then interval '15 minutes' else interval '1 hour' end)`,
         [
           uuidv7(),
           account.division,

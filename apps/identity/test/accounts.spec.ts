@@ -157,6 +157,14 @@ describe('a county admin', () => {
     expect((await call('PATCH', `/accounts/${own.id}`, as, { displayName: '李' }, ifMatch(1))).status).toBe(200); // prettier-ignore
   });
 
+  it('takes no secret of another county admin, with which he would approve his own proposals', async () => {
+    const own = await open({ role: 'county-admin', division: countyCode });
+    const other = await open({ role: 'county-admin', division: countyCode });
+    const as = await county.token('county-admin', countyCode, {}, own.id);
+    expect(code(await call('POST', `/accounts/${other.id}/client-secret`, as))).toEqual([403, 'not-allowed']); // prettier-ignore
+    expect((await call('POST', `/accounts/${own.id}/client-secret`, as)).status).toBe(200);
+  });
+
   it('cannot remove the last active one of a county, not even two who remove one another at once', async () => {
     const other = '371482';
     const alone = await county.token('county-admin', other);

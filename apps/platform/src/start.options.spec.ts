@@ -128,6 +128,7 @@ describe('a county’s folder', () => {
     ['a policy of another county', changed('policies.json', '"division": "371425"', '"division": "371482"'), [/^policies\.json .* · policies\.json: \/division is 371482, and divisions\.csv is of county 371425; correct one of them\.$/]],
     ['a template that names what there is not', changed('policies.json', '您已成为“{establishmentName}”', '您已成为“{name}”'), [/ \/messageTemplates\/kinds\/assigned\/zh\/title is .*no names in braces but establishmentName, tier/]],
     ['a day that is none', changed('calendar.json', '"2025-01-01"', '"1 January"'), [/ \/years\/0\/holidays\/0\/on 是 "1 January",请改为日期,如 2026-10-01。 · .*; write a date like 2026-10-01\.$/]],
+    ['the days of another year', changed('calendar.json', '"year": 2026', '"year": 2027'), [/^calendar\.json 的 \/years\/1\/holidays 有 \d+ 天不在 2027 年内,如 \/0\/on 的 2026-01-01.* · calendar\.json: .* that are not in 2027, like 2026-01-01/, /\/years\/1\/workdays/]],
     ['a checklist without items', changed('checklists.json', '"items"', '"itemz"'), [/^checklists\.json 缺少 \/checklists\/0\/items,/]],
     ['faults of three files', { ...changed('calendar.json', '"year": 2025', '"year": "2025"'), ...changed('policies.json', '"establishments": 40', '"establishments": 0'), ...changed('divisions.csv', '晏城街道', '') }, [/^divisions\.csv .* name: it is empty; write the name/, /^calendar\.json/, /^policies\.json/]],
     ['a text in no encoding', { 'divisions.csv': Buffer.from([0x63, 0xff, 0xff, 0x0a]) }, [/^divisions\.csv:.*UTF-8.* · divisions\.csv: .*neither UTF-8 nor GB18030/]],

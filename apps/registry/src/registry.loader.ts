@@ -2,6 +2,7 @@ import { CalendarAnnounced, DivisionsListed } from '#contracts';
 import { type Tx } from '#database';
 import {
   allRead,
+  type Bilingual,
   type CountyLoad,
   FolderError,
   loadPolicies,
@@ -41,6 +42,8 @@ export async function loadRegistry(folder: string): Promise<CountyLoad> {
     throw new FolderError([
       `policies.json 的 /division 是 ${policies.division},而 divisions.csv 的县是 ${county},请改正其中之一。 · policies.json: /division is ${policies.division}, and divisions.csv is of county ${county}; correct one of them.`,
     ]);
+  const faults = years.flatMap(strayDays);
+  if (faults.length > 0) throw new FolderError(faults);
   return {
     county,
     write: async (tx) => {
@@ -51,6 +54,16 @@ export async function loadRegistry(folder: string): Promise<CountyLoad> {
       return `${divisions.length} divisions, ${years.length} calendar years${kept}`;
     },
   };
+}
+
+/** Days that stand under another year would be asked of nobody: a deadline looks for its day under the day's own year. */
+function strayDays({ year, holidays, workdays }: Static<typeof Year>, at: number): Bilingual[] {
+  return Object.entries({ holidays, workdays }).flatMap(([list, days]) => {
+    const strays = days.flatMap(({ on }, n) => (on.startsWith(`${year}-`) ? [] : [{ on, n }]));
+    const [first] = strays;
+    if (!first) return [];
+    return `calendar.json 的 /years/${at}/${list} 有 ${strays.length} 天不在 ${year} 年内,如 /${first.n}/on 的 ${first.on},请改正,或移到该日所在的年份。 · calendar.json: /years/${at}/${list} has ${strays.length} that are not in ${year}, like ${first.on} in /${first.n}/on: mend them, or put them under their own year.` as const;
+  });
 }
 
 async function loadDivisions(tx: Tx, divisions: ListedDivision[]): Promise<void> {

@@ -17,18 +17,28 @@ const oneLine = /^(?:[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]|[\ud800-\udbff][
 const lines =
   /^(?:[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff]|\r?\n|\t)*$/;
 
+/** The same with something to be seen, behind whatever blanks: read from left to right once, whatever stands there. Whether it may be empty, its length says. */
+const seen = (form: RegExp): RegExp => {
+  const blanks = ' \\u00a0\\u1680\\u2000-\\u200b\\u2028\\u2029\\u202f\\u205f\\u2060\\u3000\\ufeff';
+  const inner = form.source.slice(1, -1);
+  const visible = `(?:[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff${blanks}]|[\\ud800-\\udbff][\\udc00-\\udfff])`;
+  return new RegExp(
+    `^(?:(?:[${blanks}]${form === lines ? '|\\r?\\n|\\t' : ''})*${visible}${inner})?$`,
+  );
+};
+
 /** A text of one line. */
 export const Line = (max: number, min = 1): PropertyDecorator =>
   applyDecorators(
     Length(min, max),
-    Form(oneLine, '须为一行文字,不含控制字符 · $property must be one line without control characters'),
+    Form(min === 0 ? oneLine : seen(oneLine), '须为一行文字,不能只有空白,不含控制字符 · $property must be one line with more than blanks and without control characters'),
   ); // prettier-ignore
 
 /** A text that may have several lines. */
-export const Prose = (max: number, min = 1): PropertyDecorator =>
+export const Prose = (max: number): PropertyDecorator =>
   applyDecorators(
-    Length(min, max),
-    Form(lines, '不能含控制字符 · $property must have no control characters'),
+    Length(1, max),
+    Form(seen(lines), '不能只有空白,不能含控制字符 · $property must have more than blanks and no control characters'),
   ); // prettier-ignore
 
 /** A county, township or village: 6, 9 or 12 digits. */

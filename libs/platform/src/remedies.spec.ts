@@ -40,7 +40,7 @@ it('what a validator says is told with its limits, alike in both languages', () 
       '不能为空 · it must not be empty',
       '请填写文字,JSON 中须加引号 · give a text, in JSON with quotation marks',
       '长度须为 1 至 3 个字符 · give 1 to 3 characters',
-      '须为一行文字,不含控制字符 · none must be one line without control characters',
+      '须为一行文字,不能只有空白,不含控制字符 · none must be one line with more than blanks and without control characters',
       '不能小于 2 · it must not be less than 2',
       '不能大于 -1 · it must not be greater than -1',
       '请填写整数 · give a whole number',
