@@ -97,9 +97,16 @@ it('gives an establishment to the official who was chosen, and leaves the others
     [moved]: [by.乙, 'chosen'], [kept]: [by.甲, 'kept'], [shops[2]]: [by.甲, 'kept'], [shops[3]]: [by.乙, 'kept'],
     [shops[4]]: [by.丙, 'kept'], [fresh]: [by.甲, 'own-village'],
   }); // prettier-ignore
+  const changed = await county.every<Line & { currentOfficialId: string | null; currentOfficialName: string | null }>('assignment', `/v1/proposals/${(proposed.body as Proposal).id}/lines?changed=true`, admin); // prettier-ignore
+  expect(Object.fromEntries(changed.map(({ establishmentId, officialId, currentOfficialId, currentOfficialName }) => [establishmentId, [currentOfficialId, currentOfficialName, officialId]]))).toEqual({
+    [moved]: [by.甲, expect.stringMatching(/^甲/) as string, by.乙], [fresh]: [null, null, by.甲],
+  }); // prettier-ignore
   expect(await answers(moved)).toEqual([[by.甲, null]]);
   expect(await approve(proposed)).toMatchObject({ status: 200, body: { counts: { skipped: 0 } } });
   expect(await answers(moved)).toEqual([[by.甲, 'reassigned'], [by.乙, null]]); // prettier-ignore
+  await county.rows('assignment', `update premises set name = '新名' where establishment_id = $1`, [moved]); // prettier-ignore
+  const names = await county.every<{ establishmentName: string }>('assignment', `/v1/assignments?state=all&establishment=${moved}`, admin); // prettier-ignore
+  expect(names.map(({ establishmentName }) => establishmentName)).toEqual([expect.stringMatching(/^店/), '新名']); // prettier-ignore
   expect(await answers(kept)).toEqual([[by.甲, null]]);
   expect(await answers(fresh)).toEqual([[by.甲, null]]);
   expect(await undertakings(by.甲)).toEqual([['superseded', 3, 'proposal-approved'], ['open', 3, null]]); // prettier-ignore

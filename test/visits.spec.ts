@@ -285,6 +285,22 @@ describe('a visit', () => {
     expect(await call('inspection', 'GET', '/v1/inspections?handling=x', authority)).toMatchObject({ status: 422 });
   }); // prettier-ignore
 
+  it('and what is due and wrong, are listed of one official and of one place', async () => {
+    const authority = await county.token('authority', '371425');
+    for (const [path, filters] of [['obligations', ['official', 'division']], ['inspections', ['official', 'division']], ['corrective-actions', ['division']]] as const) {
+      const all = await county.every<Record<string, string>>('inspection', `/v1/${path}`, authority);
+      expect([path, all.length > 0]).toEqual([path, true]);
+      const [one] = all.filter(({ officialId }) => officialId);
+      const value = { official: one!['officialId']!, division: one!['division']!.slice(0, 9) };
+      for (const filter of filters) {
+        const found = await county.every<Record<string, string>>('inspection', `/v1/${path}?${filter}=${value[filter]}`, authority);
+        const wanted = all.filter((each) => filter === 'official' ? each['officialId'] === value.official : each['division']!.startsWith(value.division));
+        expect([path, filter, found]).toEqual([path, filter, wanted]);
+        expect(await county.every('inspection', `/v1/${path}?${filter}=${filter === 'official' ? randomUUID() : '371425115'}`, authority)).toEqual([]);
+      }
+    }
+  }); // prettier-ignore
+
   it('keeps a refusal to sign with its reason and witness', async () => {
     const answer = await submit(visit('乙店', { operator: { answer: 'refused', reason: '不在', witness: '李某' } })); // prettier-ignore
     expect(answer).toMatchObject({ status: 201, body: { operator: { answer: 'refused', reason: '不在', witness: '李某' } } }); // prettier-ignore

@@ -24,7 +24,12 @@ export class Assignment {
   version: number;
   @ApiProperty({ type: String, format: 'uuid' })
   establishmentId: string;
-  @ApiProperty({ type: String, example: '老王饭店' })
+  @ApiProperty({
+    type: String,
+    description:
+      '现在的名称;已结束的为建立时的名称 · its name now; of one that ended, the name when it was made',
+    example: '老王饭店',
+  })
   establishmentName: string;
   @ApiProperty({ enum: tiers, example: 'D' })
   tier: string;
@@ -85,7 +90,8 @@ class AssignmentQuery extends PageQuery {
 
 class AssignmentPage extends PageOf(Assignment) {}
 
-const view = `id, division, version, establishment_id as "establishmentId", establishment_name as "establishmentName", tier,
+const view = `id, division, version, establishment_id as "establishmentId",
+  coalesce((select p.name from premises p where p.establishment_id = assignment.establishment_id and assignment.ended_at is null), establishment_name) as "establishmentName", tier,
   official_id as "officialId", official_name as "officialName", official_post as "officialPost", official_level as "officialLevel",
   warning, made_at as "madeAt", ended_at as "endedAt", end_reason as "endReason"`;
 

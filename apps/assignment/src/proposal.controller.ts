@@ -28,6 +28,7 @@ import {
   ArrayMaxSize,
   ArrayMinSize,
   IsArray,
+  IsIn,
   IsOptional,
   IsUUID,
   ValidateNested,
@@ -171,6 +172,16 @@ export class ProposalLine {
   @ApiProperty({ type: String, nullable: true, example: '王秀英' })
   officialName: string | null;
   @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description:
+      '现在的包保干部,批准后由 officialId 取代;null 表示现在无人包保 · the official who answers now, whom officialId replaces upon approval; null: nobody does',
+  })
+  currentOfficialId: string | null;
+  @ApiProperty({ type: String, nullable: true, example: '李志强' })
+  currentOfficialName: string | null;
+  @ApiProperty({
     enum: [
       'chosen',
       'kept',
@@ -189,6 +200,17 @@ export class ProposalLine {
 
 class ProposalPage extends NewestPageOf(Proposal) {}
 class LinePage extends PageOf(ProposalLine) {}
+
+class LineQuery extends PageQuery {
+  @ApiPropertyOptional({
+    enum: ['true', 'false'],
+    description:
+      'true:只看包保干部与现在不同的 · true: those whose official is not the one who answers now',
+  })
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  changed?: 'true' | 'false';
+}
 
 @ApiTags('proposals')
 @Controller('proposals')
@@ -245,22 +267,25 @@ export class ProposalController {
 
   @Get(':id/lines')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '查看方案明细 · the lines of a proposal: each establishment, its official, and why this one' })
+  @ApiOperation({ summary: '查看方案明细:每户的包保干部、现在的包保干部和依据;`changed=true` 只看变动 · the lines of a proposal: each establishment, its official, who answers now, and why this one; `changed=true` shows what changes' })
   @ApiResponse({ status: 200, type: LinePage })
   async lines(
     @Caller() caller: DatabaseCaller,
     @Param('id') id: string,
-    @Query() query: PageQuery,
+    @Query() query: LineQuery,
   ): Promise<Page<ProposalLine>> {
     const found = await this.database.within(caller, async (tx) => {
       await this.assignments.one(tx, id);
       return tx.query<ProposalLine>(
         `select l.establishment_id as "establishmentId", l.division, coalesce(p.name, '') as "establishmentName", l.tier,
-                l.official_id as "officialId", l.official_name as "officialName", l.basis, l.warning
+                l.official_id as "officialId", l.official_name as "officialName", a.official_id as "currentOfficialId",
+                a.official_name as "currentOfficialName", l.basis, l.warning
          from proposal_line l left join premises p on p.establishment_id = l.establishment_id
+           left join assignment a on a.establishment_id = l.establishment_id and a.ended_at is null
          where l.proposal_id = $1 and (l.division, l.establishment_id) > ($2, $3::uuid)
+           and ($5::boolean is null or (a.official_id is distinct from l.official_id) = $5)
          order by l.division, l.establishment_id limit $4`,
-        [id, ...afterOf(query), query.limit + 1],
+        [id, ...afterOf(query), query.limit + 1, query.changed === undefined ? null : query.changed === 'true'],
       );
     });
     return pageOf(found, query, ({ establishmentId }) => establishmentId);

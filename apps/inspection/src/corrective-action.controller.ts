@@ -1,5 +1,15 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Prose, Roles } from '#platform';
+import {
+  afterOf,
+  Caller,
+  IsDivision,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Prose,
+  Roles,
+} from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiOperation,
@@ -133,7 +143,11 @@ export class CorrectiveAction implements Action {
   inspectionId: string;
   @ApiProperty({ type: String, format: 'uuid' })
   establishmentId: string;
-  @ApiProperty({ type: String, example: '老王饭店' })
+  @ApiProperty({
+    type: String,
+    description: '督导时的名称 · its name at the visit',
+    example: '老王饭店',
+  })
   establishmentName: string;
   @ApiProperty({ type: String, format: 'uuid', nullable: true })
   officialId: string | null;
@@ -176,6 +190,15 @@ export class CorrectiveAction implements Action {
 
 class ActionQuery extends PageQuery {
   @ApiPropertyOptional({
+    type: String,
+    description: '县、乡镇或村的区划代码 · a county, township or village',
+    example: '371425101',
+  })
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+
+  @ApiPropertyOptional({
     enum: states,
     description:
       '整改状态:open 待整改、responded 已反馈、verified 复查通过、closed 已销号 · open, responded, verified, or closed',
@@ -217,11 +240,11 @@ export class CorrectiveActionController {
       tx.query<Action>(
         `select ${actionView} from corrective_action
          where (division, id) > ($1, $2::uuid) and ($3::text is null or state = $3) and ($4::boolean is null or overdue = $4)
-           and ($5::uuid is null or establishment_id = $5)
-         order by division, id limit $6`,
+           and ($5::uuid is null or establishment_id = $5) and ($6::text is null or starts_with(division, $6))
+         order by division, id limit $7`,
         [
           ...afterOf(query), query.state ?? null, query.overdue === undefined ? null : query.overdue === 'true',
-          query.establishment ?? null, query.limit + 1,
+          query.establishment ?? null, query.division ?? null, query.limit + 1,
         ],
       ),
     );

@@ -2,6 +2,7 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   afterOf,
   Caller,
+  IsDivision,
   IsInstant,
   Line,
   type Page,
@@ -359,6 +360,24 @@ export class Inspection {
 }
 
 class InspectionQuery extends PageQuery {
+  @ApiPropertyOptional({
+    type: String,
+    description: '县、乡镇或村的区划代码 · a county, township or village',
+    example: '371425101',
+  })
+  @IsOptional()
+  @IsDivision()
+  division?: string;
+
+  @ApiPropertyOptional({
+    type: String,
+    format: 'uuid',
+    description: '督导该次的包保干部编号 · id of the official who made the visit',
+  })
+  @IsOptional()
+  @IsUUID()
+  official?: string;
+
   @ApiPropertyOptional({ type: String, format: 'uuid' })
   @IsOptional()
   @IsUUID()
@@ -406,8 +425,12 @@ export class InspectionController {
       tx.query<Inspection>(
         `select ${inspectionView} from inspection where (division, id) > ($1, $2::uuid) and ($3::uuid is null or establishment_id = $3)
            and ($4::text is null or findings @> jsonb_build_array(jsonb_build_object('handling', $4::text)))
-         order by division, id limit $5`,
-        [...afterOf(query), query.establishment ?? null, query.handling ?? null, query.limit + 1],
+           and ($5::text is null or starts_with(division, $5)) and ($6::uuid is null or official_id = $6)
+         order by division, id limit $7`,
+        [
+          ...afterOf(query), query.establishment ?? null, query.handling ?? null, query.division ?? null, query.official ?? null,
+          query.limit + 1,
+        ],
       ),
     );
     return pageOf(found, query, ({ id }) => id);

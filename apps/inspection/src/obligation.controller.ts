@@ -156,6 +156,15 @@ class ObligationQuery extends PageQuery {
   division?: string;
 
   @ApiPropertyOptional({
+    type: String,
+    format: 'uuid',
+    description: '包保干部编号(GET /officials) · id of an official (GET /officials)',
+  })
+  @IsOptional()
+  @IsUUID()
+  official?: string;
+
+  @ApiPropertyOptional({
     enum: ['true', 'false'],
     description: 'true:只看本人包保的 · true: those that you answer for yourself',
   })
@@ -271,11 +280,11 @@ export class ObligationController {
         `select ${view} from obligation
          where (division, id) > ($1, $2::uuid) and (not $3::boolean or official_id = $4::uuid) and ($5::text is null or state = $5)
            and ($6::text is null or period = $6) and ($7::uuid is null or establishment_id = $7)
-           and ($8::text is null or starts_with(division, $8))
-         order by division, id limit $9`,
+           and ($8::text is null or starts_with(division, $8)) and ($9::uuid is null or official_id = $9)
+         order by division, id limit $10`,
         [
           ...afterOf(query), query.mine === 'true', caller.official ?? null, query.state ?? null, query.period ?? null,
-          query.establishment ?? null, query.division ?? null, query.limit + 1,
+          query.establishment ?? null, query.division ?? null, query.official ?? null, query.limit + 1,
         ],
       ),
     );
