@@ -98,8 +98,8 @@ export class NotificationEvents {
   async undertakingStale({ sequence, data }: Envelope<DataOf<typeof UndertakingStale>>, tx: Tx): Promise<void> {
     const [added, removed] = [data.added ?? 0, data.removed ?? 0];
     await tell(tx, 'undertaking-stale', data.undertakingId, sequence, data.division, data.officialId, {
-      zh: `您的包保名单有变化(增加${added}户,减少${removed}户),原承诺书已失效,需重新签署`,
-      en: `Your list has changed (${added} more, ${removed} fewer): your undertaking is stale and is to be signed again`,
+      zh: `您的包保名单有变化(增加${added}户,减少${removed}户),原承诺书已失效;新承诺书由食安办生成后,请再签署`,
+      en: `Your list has changed (${added} more, ${removed} fewer): your undertaking is stale; please sign the new one once the office has made it`,
       about: { added, removed, reason: data.staleReason },
     });
   } // prettier-ignore

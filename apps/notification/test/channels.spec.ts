@@ -595,12 +595,12 @@ describe('templates', () => {
     await happen(visitDue({ division: `${town}201`, officialId: official }));
     const policies = (await get('/policies', token)).body as { items: { code: string; version: number; source: string; body: { kinds: object } }[] };
     const sample = policies.items.find(({ code }) => code === 'message-templates')!;
-    expect(sample).toMatchObject({ version: 2, source: 'sample' });
+    expect(sample).toMatchObject({ version: 3, source: 'sample' });
     const body = { kinds: { ...sample.body.kinds, 'visit-due': { zh: { title: '督导提醒:{establishmentName}' }, en: { title: 'Visit {establishmentName}' } } } };
-    await county.rows('notification', `insert into policy (division, code, version, body, source) values ($1, 'message-templates', 3, $2, 'sample')`, [countyCode, JSON.stringify(body)]);
+    await county.rows('notification', `insert into policy (division, code, version, body, source) values ($1, 'message-templates', 4, $2, 'sample')`, [countyCode, JSON.stringify(body)]);
     await happen(visitDue({ division: `${town}201`, officialId: official }));
     expect((await messages()).map(({ title, templateVersion }) => [title.zh, templateVersion]).sort()).toEqual([
-      ['督导提醒:老王饭店', 3], ['请于2026-12-31前督导“老王饭店”', 2],
+      ['督导提醒:老王饭店', 4], ['请于2026-12-31前督导“老王饭店”', 3],
     ]);
     const elsewhere = randomUUID();
     await happen(visitDue({ division: '371482101201', officialId: elsewhere }));

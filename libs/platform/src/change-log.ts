@@ -258,7 +258,7 @@ export class ChangeController {
 
   @Get('changes')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '查询变更记录 · who changed what, when and why, field by field', description: kept })
+  @ApiOperation({ summary: '查询变更记录,按地区排列,同一地区内按时间 · who changed what, when and why, field by field: place by place, in each by time', description: kept })
   @ApiResponse({ status: 200, type: ChangePage })
   changes(@Caller() caller: DatabaseCaller, @Query() query: LogQuery): Promise<Page<Change>> {
     return this.database.within(caller, (tx) => changesOf(tx, query));
