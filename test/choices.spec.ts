@@ -122,6 +122,28 @@ it('gives an establishment to the official who was chosen, and leaves the others
   expect(ruled).toMatchObject({ body: { counts: { moved: 2 } } });
 }, 60_000);
 
+it('is rejected with its reason, or overtaken by one that is approved; neither is approved any more', async () => {
+  const { town, office } = await ground();
+  const [refused, older, newer] = [await propose(town.code, undefined, office), await propose(town.code, undefined, office), await propose(town.code, undefined, office)].map(({ body }) => (body as Proposal).id); // prettier-ignore
+  const reject = (
+    id: string,
+    body: unknown = { reason: '李某出差' },
+    token = admin,
+  ): Promise<Answer> =>
+    county.call('assignment', 'POST', `/v1/proposals/${id}/rejection`, { token, body });
+  expect(await reject(refused!, { reason: '  ' })).toMatchObject({ status: 422, body: { errors: [{ pointer: '/reason' }] } }); // prettier-ignore
+  expect((await reject(refused!, undefined, office)).status).toBe(403);
+  for (const _ of [1, 2])
+    expect(await reject(refused!)).toMatchObject({ status: 200, body: { state: 'rejected', version: 2, reason: '李某出差', approvedAt: null } }); // prettier-ignore
+  const approval = (id: string): Promise<Answer> => county.call('assignment', 'POST', `/v1/proposals/${id}/approval`, { token: admin }); // prettier-ignore
+  expect(await approval(refused!)).toMatchObject({ status: 409, body: { code: 'wrong-state' } });
+  expect(await approval(newer!)).toMatchObject({ status: 200, body: { state: 'approved' } });
+  const [first, second] = await county.every<{ id: string; state: string; reason: string | null }>('assignment', `/v1/proposals`, office).then((all) => [refused, older].map((one) => all.find(({ id }) => id === one))); // prettier-ignore
+  expect([first, second]).toMatchObject([{ state: 'rejected', reason: '李某出差' }, { state: 'overtaken', reason: null }]); // prettier-ignore
+  expect(await approval(older!)).toMatchObject({ status: 409, body: { code: 'wrong-state' } });
+  for (const id of [older!, newer!]) expect(await reject(id)).toMatchObject({ status: 409, body: { code: 'wrong-state' } }); // prettier-ignore
+}, 60_000);
+
 it('refuses what cannot be, each choice with its reason; what is another’s as what is not there', async () => {
   const other = await ground();
   const { town, office, by, shops } = await ground();

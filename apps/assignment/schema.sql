@@ -340,8 +340,11 @@ create table proposal (
   approved_by text,
   approved_at timestamp with time zone,
   catching_up boolean,
+  rejected_by text,
+  rejected_at timestamp with time zone,
+  reason text,
   constraint proposal_pkey PRIMARY KEY (id),
-  constraint proposal_state_check CHECK ((state = ANY (ARRAY['open'::text, 'approved'::text])))
+  constraint proposal_state_check CHECK ((state = ANY (ARRAY['open'::text, 'approved'::text, 'rejected'::text, 'overtaken'::text])))
 );
 CREATE INDEX proposal_newest ON public.proposal USING btree (proposed_at DESC, id DESC);
 CREATE INDEX proposal_place ON public.proposal USING btree (division, id);

@@ -20,6 +20,7 @@ import { rosterParts } from './migrations/0007-import-parts.js';
 import { proposalCatchingUp } from './migrations/0102-proposal-catching-up.js';
 import { newestFirst } from './migrations/0103-newest.js';
 import { officialPost } from './migrations/0104-official-post.js';
+import { proposalEnd } from './migrations/0105-proposal-end.js';
 import { OfficialController } from './official.controller.js';
 import { OfficialService } from './official.service.js';
 import { ProposalController } from './proposal.controller.js';
@@ -68,6 +69,7 @@ export const assignment: ServiceDefinition = {
     proposalCatchingUp,
     newestFirst,
     officialPost,
+    proposalEnd,
   ],
   events: [AssignmentEvents],
   jobs: [RosterImports],

@@ -49,12 +49,15 @@ export interface ProposalView {
   id: string;
   division: string;
   version: number;
-  state: 'open' | 'approved';
+  state: 'open' | 'approved' | 'rejected' | 'overtaken';
   counts: ProposalCounts;
   proposedBy: string;
   proposedAt: Date;
   approvedBy: string | null;
   approvedAt: Date | null;
+  rejectedBy: string | null;
+  rejectedAt: Date | null;
+  reason: string | null;
   catchingUp: boolean | null;
 }
 
@@ -99,7 +102,8 @@ interface AssignmentRow {
 }
 
 export const proposalView = `id, division, version, state, counts, proposed_by as "proposedBy", proposed_at as "proposedAt",
-  approved_by as "approvedBy", approved_at as "approvedAt", catching_up as "catchingUp"`;
+  approved_by as "approvedBy", approved_at as "approvedAt", rejected_by as "rejectedBy", rejected_at as "rejectedAt", reason,
+  catching_up as "catchingUp"`;
 
 /** Who answers for what: proposed by rule, approved by a person, ended with the establishment. */
 @Injectable()
@@ -266,6 +270,11 @@ export class AssignmentService {
         '您提出的方案须由另一位县管理员批准。 · Another county admin approves what you proposed.',
       );
     if (proposal.state === 'approved') return proposal;
+    if (proposal.state === 'rejected')
+      throw new DomainError(
+        'wrong-state',
+        '方案已被退回,请重新生成方案。 · It was rejected: propose again.',
+      );
     const [newer] = await tx.query<{ id: string }>(
       `select id from proposal where state = 'approved' and approved_at > $2 and (starts_with(division, $1) or starts_with($1, division)) limit 1`,
       [proposal.division, proposal.proposedAt],
@@ -332,6 +341,24 @@ export class AssignmentService {
       `update proposal set state = 'approved', version = version + 1, approved_by = $2, approved_at = $3, counts = counts || $4 where id = $1`,
       [id, tx.caller.id, tx.now, JSON.stringify({ skipped })],
     );
+    await tx.query(
+      `update proposal set state = 'overtaken', version = version + 1
+       where state = 'open' and (starts_with(division, $1) or starts_with($1, division))`,
+      [proposal.division],
+    );
+    return this.one(tx, id);
+  }
+
+  /** Ends a proposal that will not do, with the reason; a repeat gives the same answer and changes nothing. */
+  async reject(tx: Tx, id: string, reason: string): Promise<ProposalView> {
+    const { state } = await this.one(tx, id, true);
+    if (state === 'approved' || state === 'overtaken')
+      throw new DomainError('wrong-state', `状态为 ${state} 的方案不能退回,只有待批准(open)的可以。 · A proposal that is ${state} is not rejected: only one that is open.`); // prettier-ignore
+    if (state === 'open')
+      await tx.query(
+        `update proposal set state = 'rejected', version = version + 1, rejected_by = $2, rejected_at = $3, reason = $4 where id = $1`,
+        [id, tx.caller.id, tx.now, reason],
+      );
     return this.one(tx, id);
   }
 

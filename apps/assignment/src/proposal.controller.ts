@@ -3,6 +3,7 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   Form,
   afterOf,
+  Line,
   Arrivals,
   Caller,
   type Page,
@@ -127,8 +128,13 @@ export class Proposal {
     example: 1,
   })
   version: number;
-  @ApiProperty({ enum: ['open', 'approved'] })
-  state: 'open' | 'approved';
+  @ApiProperty({
+    enum: ['open', 'approved', 'rejected', 'overtaken'],
+    description:
+      'open 待批准、approved 已批准、rejected 已退回、overtaken 此后该辖区另有方案批准,不再适用 · open, approved, rejected, or overtaken: another was approved for its ground since',
+    example: 'open',
+  })
+  state: 'open' | 'approved' | 'rejected' | 'overtaken';
   @ApiProperty({ type: ProposalCounts })
   counts: Counts;
   @ApiProperty({
@@ -148,6 +154,22 @@ export class Proposal {
   approvedBy: string | null;
   @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
   approvedAt: Date | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: '退回人账号编号 · id of the account that rejected it',
+    example: null,
+  })
+  rejectedBy: string | null;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
+  rejectedAt: Date | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: '退回原因 · why it was rejected',
+    example: null,
+  })
+  reason: string | null;
   @ApiProperty({
     type: Boolean,
     nullable: true,
@@ -196,6 +218,12 @@ export class ProposalLine {
   basis: string;
   @ApiProperty({ enum: ['official-untrained'], nullable: true, type: String })
   warning: string | null;
+}
+
+export class RejectProposal {
+  @ApiProperty({ type: String, description: '退回原因 · why', example: '李某出差,请另行安排' })
+  @Line(300)
+  reason: string;
 }
 
 class ProposalPage extends NewestPageOf(Proposal) {}
@@ -304,5 +332,17 @@ export class ProposalController {
     @Param('id') id: string,
   ): Promise<Proposal> {
     return this.database.within(caller, (tx) => this.assignments.approve(tx, id));
+  }
+
+  @Post(':id/rejection')
+  @HttpCode(200)
+  @Roles('county-admin')
+  @ApiOperation({
+    summary: '退回包保方案,注明原因 · reject a proposal, with the reason',
+    description: '自己生成的也可退回。乡镇不另收消息:在 `GET /proposals` 中看到原因。 · One’s own, too. The office gets no message: it reads the reason in `GET /proposals`.',
+  })
+  @ApiResponse({ status: 200, type: Proposal })
+  reject(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() body: RejectProposal): Promise<Proposal> {
+    return this.database.within(caller, (tx) => this.assignments.reject(tx, id, body.reason));
   }
 } // prettier-ignore
