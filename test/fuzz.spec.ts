@@ -563,7 +563,12 @@ const conditional = new Set([
   '/operator/witness',
   '/official',
 ]);
-const conditionalRules = new Set(['ownName', 'place-of-role', 'place-of-official']);
+const conditionalRules = new Set([
+  'ownName',
+  'place-of-role',
+  'place-of-official',
+  'coordinate-alone',
+]);
 /** What a description says of a field of a body and no pattern without the flag `u` can. */
 const described: Record<string, Record<string, RegExp>> = {
   'POST /api/identity/v1/accounts': { name: /^[\p{L}\p{N}._@-]{1,100}$/u },
