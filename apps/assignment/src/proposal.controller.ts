@@ -295,7 +295,10 @@ export class ProposalController {
 
   @Get(':id/lines')
   @Roles('county-admin', 'office', 'auditor')
-  @ApiOperation({ summary: '查看方案明细:每户的包保干部、现在的包保干部和依据;`changed=true` 只看变动 · the lines of a proposal: each establishment, its official, who answers now, and why this one; `changed=true` shows what changes' })
+  @ApiOperation({
+    summary: '查看方案明细:每户的包保干部、现在的包保干部和依据 · the lines of a proposal: each establishment, its official, who answers now, and why this one',
+    description: '批准前请看 `changed=true`:只列变动的。 · Look at `changed=true` before approving: what changes, alone.',
+  })
   @ApiResponse({ status: 200, type: LinePage })
   async lines(
     @Caller() caller: DatabaseCaller,
