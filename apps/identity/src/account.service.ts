@@ -134,6 +134,9 @@ export class AccountService {
     if (before.active && before.role === 'county-admin' && (!after.active || after.role !== 'county-admin' || after.division !== before.division))
       await this.keepAnAdmin(tx, before);
     if (!rights && before.displayName === after.displayName) return before;
+    // Whoever made the secret of the account as it was would approve with it what he proposed.
+    if (before.role !== 'county-admin' && after.role === 'county-admin')
+      await tx.query('update client set secret_hash = $2 where account_id = $1', [id, secretHash(randomBytes(32).toString('base64url'))]);
     return this.step(
       tx,
       before,

@@ -10,6 +10,12 @@ import { SecondFactors } from './second-factor.js';
 export const signInOutcomes = ['signed-in', 'program', 'wrong-password', 'wrong-code', 'locked', 'inactive', 'expired'] as const; // prettier-ignore
 export type SignInOutcome = (typeof signInOutcomes)[number];
 
+/** For how long one line says it. */
+const quietFor: Partial<Record<SignInOutcome, string>> = {
+  locked: '15 minutes',
+  program: '1 hour',
+};
+
 interface AccountRow {
   id: string;
   name: string;
@@ -131,13 +137,12 @@ export class SignIns {
     const caller = { id: account.id, division: account.division, correlationId: randomUUID() };
     await this.database.within(caller, async (tx) => {
       // Of several at once each must see what the one before wrote.
-      if (outcome === 'locked' || outcome === 'program')
-        await tx.query('select pg_advisory_xact_lock(7033, hashtext($1))', [account.id]);
+      const quiet = quietFor[outcome];
+      if (quiet) await tx.query('select pg_advisory_xact_lock(7033, hashtext($1))', [account.id]);
       await tx.query(
         `insert into sign_in (id, division, account_id, outcome, address, at)
-         select $1, $2, $3, $4::text, $5, $6 where $4 not in ('locked', 'program') or not exists (
-           select 1 from sign_in where account_id = $3 and outcome = $4 and (outcome = 'locked' or address = $5)
-             and at > $6::timestamptz - case outcome when 'locked' then interval '15 minutes' else interval '1 hour' end)`,
+         select $1, $2, $3, $4::text, $5, $6 where $7::interval is null or not exists (
+           select 1 from sign_in where account_id = $3 and outcome = $4 and (outcome = 'locked' or address = $5) and at > $6::timestamptz - $7::interval)`,
         [
           uuidv7(),
           account.division,
@@ -145,13 +150,14 @@ export class SignIns {
           outcome,
           address,
           new Date(tx.now.getTime() - agoMs),
+          quiet ?? null,
         ],
       );
     });
   }
 
   /**
-   * Failures are written some time after the answer has gone: neither its time nor that of the next request tells that there
+   * Failures, and programs, are written some time after the answer has gone: neither its time nor that of the next request tells that there
    * was something to be written. Right after it, the next request took half as long again (bench/sign-in.mjs).
    */
   noteLater(accountId: string, outcome: SignInOutcome, address: string): void {

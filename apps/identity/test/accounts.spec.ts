@@ -163,6 +163,18 @@ describe('a county admin', () => {
     const as = await county.token('county-admin', countyCode, {}, own.id);
     expect(code(await call('POST', `/accounts/${other.id}/client-secret`, as))).toEqual([403, 'not-allowed']); // prettier-ignore
     expect((await call('POST', `/accounts/${own.id}/client-secret`, as)).status).toBe(200);
+    // Nor does a secret that another made outlive the account's promotion.
+    const clerk = await open({ role: 'office', division: townA });
+    expect((await call('POST', `/accounts/${clerk.id}/client-secret`, as)).status).toBe(200);
+    const kept = (): Promise<{ hash: string }[]> => county.rows('identity', `select secret_hash as hash from client where account_id = $1`, [clerk.id]); // prettier-ignore
+    const before = await kept();
+    expect((await call('PATCH', `/accounts/${clerk.id}`, as, { role: 'county-admin', division: countyCode }, ifMatch(2))).status).toBe(200); // prettier-ignore
+    const after = await kept();
+    expect([before.length, after.length, after[0]!.hash === before[0]!.hash]).toEqual([
+      1,
+      1,
+      false,
+    ]);
   });
 
   it('cannot remove the last active one of a county, not even two who remove one another at once', async () => {
