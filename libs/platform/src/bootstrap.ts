@@ -212,9 +212,9 @@ export async function startService(
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
-    // Who looks how an import goes on does not hold it up.
-    if (!/\/(health|metrics|[a-z]+-imports)\b/.test(request.url))
-      served.note(request.principal?.division ?? '');
+    // Who looks how an import goes on does not hold it up, nor do pages without a person.
+    if (request.principal && !/\/[a-z]+-imports\b/.test(request.url))
+      served.note(request.principal.division);
     log.info(
       {
         method: request.method, route: request.routeOptions.url ?? '-', status: reply.statusCode,

@@ -11,7 +11,7 @@ export class Served {
   /** @param pauses how many times its own time that work rests then */
   constructor(readonly pauses: number) {}
 
-  /** @param division of whoever asked; '' when nobody is signed in */
+  /** @param division of whoever asked */
   note(division: string): void {
     const township = division.slice(0, 9);
     const now = performance.now();
