@@ -1,6 +1,16 @@
 import { levels, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { afterOf, Caller, type Page, PageOf, pageOf, PageQuery, Roles, oneOf } from '#platform';
+import {
+  afterOf,
+  Caller,
+  type Page,
+  PageOf,
+  pageOf,
+  PageQuery,
+  Roles,
+  oneOf,
+  IdFilter,
+} from '#platform';
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import {
   ApiOperation,
@@ -9,7 +19,7 @@ import {
   ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import { IsIn, IsOptional } from 'class-validator';
 
 export class Assignment {
   @ApiProperty({ type: String, format: 'uuid' })
@@ -68,14 +78,10 @@ export class Assignment {
 }
 
 class AssignmentQuery extends PageQuery {
-  @ApiPropertyOptional({ type: String, format: 'uuid' })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter()
   official?: string;
 
-  @ApiPropertyOptional({ type: String, format: 'uuid' })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter()
   establishment?: string;
 
   @ApiPropertyOptional({

@@ -45,11 +45,14 @@ export interface ProposalCounts {
   skipped: number;
 }
 
+/** `overtaken` is kept, not derived: an office does not see the county's proposal that was approved over its own. */
+export const proposalStates = ['open', 'approved', 'rejected', 'overtaken'] as const;
+
 export interface ProposalView {
   id: string;
   division: string;
   version: number;
-  state: 'open' | 'approved' | 'rejected' | 'overtaken';
+  state: (typeof proposalStates)[number];
   counts: ProposalCounts;
   proposedBy: string;
   proposedAt: Date;

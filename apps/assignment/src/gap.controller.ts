@@ -3,12 +3,12 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   afterOf,
   Caller,
-  IsDivision,
   type Page,
   PageOf,
   pageOf,
   PageQuery,
   Roles,
+  PlaceFilter,
 } from '#platform';
 import { Controller, Get, Query } from '@nestjs/common';
 import {
@@ -57,9 +57,7 @@ export class Gap {
 }
 
 class GapQuery extends PageQuery {
-  @ApiPropertyOptional({ type: String, example: '371425101' })
-  @IsOptional()
-  @IsDivision()
+  @PlaceFilter()
   division?: string;
 
   @ApiPropertyOptional({ enum: reasons, description: '只看此种原因的缺口 · gaps for this reason' })

@@ -6,7 +6,6 @@ import {
   Caller,
   Form,
   IfMatch,
-  IsDivision,
   Line,
   logPersonalRead,
   masked,
@@ -18,6 +17,7 @@ import {
   Roles,
   oneOf,
   staleVersion,
+  PlaceFilter,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import {
@@ -86,9 +86,7 @@ export class Official {
 }
 
 class OfficialQuery extends PageQuery {
-  @ApiPropertyOptional({ type: String, example: '371425101' })
-  @IsOptional()
-  @IsDivision()
+  @PlaceFilter()
   division?: string;
 
   @ApiPropertyOptional({ enum: levels })

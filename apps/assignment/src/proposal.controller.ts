@@ -14,6 +14,7 @@ import {
   newest,
   NewestPageOf,
   NewestQuery,
+  Flag,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
@@ -29,7 +30,6 @@ import {
   ArrayMaxSize,
   ArrayMinSize,
   IsArray,
-  IsIn,
   IsOptional,
   IsUUID,
   ValidateNested,
@@ -38,6 +38,7 @@ import {
   AssignmentService,
   type Chosen,
   type ProposalCounts as Counts,
+  proposalStates,
   proposalView,
 } from './assignment.service.js';
 
@@ -129,12 +130,12 @@ export class Proposal {
   })
   version: number;
   @ApiProperty({
-    enum: ['open', 'approved', 'rejected', 'overtaken'],
+    enum: proposalStates,
     description:
       'open 待批准、approved 已批准、rejected 已退回、overtaken 此后该辖区另有方案批准,不再适用 · open, approved, rejected, or overtaken: another was approved for its ground since',
     example: 'open',
   })
-  state: 'open' | 'approved' | 'rejected' | 'overtaken';
+  state: (typeof proposalStates)[number];
   @ApiProperty({ type: ProposalCounts })
   counts: Counts;
   @ApiProperty({
@@ -230,13 +231,7 @@ class ProposalPage extends NewestPageOf(Proposal) {}
 class LinePage extends PageOf(ProposalLine) {}
 
 class LineQuery extends PageQuery {
-  @ApiPropertyOptional({
-    enum: ['true', 'false'],
-    description:
-      'true:只看包保干部与现在不同的 · true: those whose official is not the one who answers now',
-  })
-  @IsOptional()
-  @IsIn(['true', 'false'])
+  @Flag('true:只看包保干部与现在不同的 · true: those whose official is not the one who answers now')
   changed?: 'true' | 'false';
 }
 

@@ -17,6 +17,8 @@ import {
   Roles,
   Together,
   uploadOf,
+  IdFilter,
+  PlaceFilter,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import {
@@ -263,9 +265,7 @@ export class WholeUndertaking extends Undertaking {
 }
 
 class UndertakingQuery extends PageQuery {
-  @ApiPropertyOptional({ type: String, format: 'uuid' })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter()
   official?: string;
 
   @ApiPropertyOptional({
@@ -277,9 +277,7 @@ class UndertakingQuery extends PageQuery {
   @IsIn(undertakingStates)
   state?: UndertakingView['state'];
 
-  @ApiPropertyOptional({ type: String, example: '371425101' })
-  @IsOptional()
-  @IsDivision()
+  @PlaceFilter()
   division?: string;
 }
 

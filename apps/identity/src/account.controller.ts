@@ -14,6 +14,7 @@ import {
   PageQuery,
   type Role,
   Roles,
+  PlaceFilter,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import {
@@ -162,9 +163,7 @@ class AccountQuery extends PageQuery {
   @IsBoolean()
   active?: boolean;
 
-  @ApiPropertyOptional({ type: String, example: '371425101' })
-  @IsOptional()
-  @IsDivision()
+  @PlaceFilter()
   division?: string;
 } // prettier-ignore
 
@@ -263,7 +262,7 @@ export class AccountController {
   @Post(':id/client-secret')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '更换程序密钥;程序只凭密钥登录,不经二次验证;县管理员的只能由其本人办理 · renew the secret of the account’s programs; they sign in with it alone, without a second factor; a county admin’s is made by himself' })
+  @ApiOperation({ summary: '更换程序密钥;程序只凭密钥登录,不经二次验证 · renew the secret of the account’s programs; they sign in with it alone, without a second factor', description: '县管理员的只能由其本人办理;成为县管理员时,原有的密钥失效。 · A county admin’s is made by himself alone; who becomes one loses the secret he had.' })
   @ApiResponse({ status: 200, type: ClientSecret })
   async renewClientSecret(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<ClientSecret> {
     return this.once(

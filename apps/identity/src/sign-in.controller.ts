@@ -1,5 +1,5 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { Caller, type Page, Roles, newest, NewestPageOf, NewestQuery } from '#platform';
+import { Caller, type Page, Roles, newest, NewestPageOf, NewestQuery, IdFilter } from '#platform';
 import { Controller, Get, Query } from '@nestjs/common';
 import {
   ApiOperation,
@@ -8,7 +8,7 @@ import {
   ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import { IsIn, IsOptional } from 'class-validator';
 import { type SignInOutcome, signInOutcomes } from './sign-in.js';
 
 const example = '0193a4f2-5c1e-7a3b-9d2f-6b8c1e4a7f05';
@@ -29,14 +29,7 @@ class SignIn {
 } // prettier-ignore
 
 class SignInQuery extends NewestQuery {
-  @ApiPropertyOptional({
-    type: String,
-    format: 'uuid',
-    description: '账号编号 · id of an account (GET /accounts)',
-    example,
-  })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter('账号编号 · id of an account (GET /accounts)')
   account?: string;
 
   @ApiPropertyOptional({ enum: signInOutcomes, description: '登录结果 · outcome of the sign-in' })

@@ -2,13 +2,15 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   afterOf,
   Caller,
-  IsDivision,
   type Page,
   PageOf,
   pageOf,
   PageQuery,
   Prose,
   Roles,
+  Flag,
+  IdFilter,
+  PlaceFilter,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
@@ -18,7 +20,7 @@ import {
   ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import { IsIn, IsOptional } from 'class-validator';
 import {
   actionView,
   type CorrectiveAction as Action,
@@ -189,13 +191,7 @@ export class CorrectiveAction implements Action {
 }
 
 class ActionQuery extends PageQuery {
-  @ApiPropertyOptional({
-    type: String,
-    description: '县、乡镇或村的区划代码 · a county, township or village',
-    example: '371425101',
-  })
-  @IsOptional()
-  @IsDivision()
+  @PlaceFilter()
   division?: string;
 
   @ApiPropertyOptional({
@@ -207,17 +203,10 @@ class ActionQuery extends PageQuery {
   @IsIn(states)
   state?: State;
 
-  @ApiPropertyOptional({
-    enum: ['true', 'false'],
-    description: 'true:只看逾期的,false:只看未逾期的 · true: past their day; false: not yet',
-  })
-  @IsOptional()
-  @IsIn(['true', 'false'])
+  @Flag('true:只看逾期的,false:只看未逾期的 · true: past their day; false: not yet')
   overdue?: 'true' | 'false';
 
-  @ApiPropertyOptional({ type: String, format: 'uuid' })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter()
   establishment?: string;
 }
 

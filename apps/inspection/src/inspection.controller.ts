@@ -2,7 +2,6 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   afterOf,
   Caller,
-  IsDivision,
   IsInstant,
   Line,
   type Page,
@@ -12,6 +11,8 @@ import {
   Prose,
   Roles,
   oneOf,
+  IdFilter,
+  PlaceFilter,
 } from '#platform';
 import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
 import {
@@ -360,27 +361,13 @@ export class Inspection {
 }
 
 class InspectionQuery extends PageQuery {
-  @ApiPropertyOptional({
-    type: String,
-    description: '县、乡镇或村的区划代码 · a county, township or village',
-    example: '371425101',
-  })
-  @IsOptional()
-  @IsDivision()
+  @PlaceFilter()
   division?: string;
 
-  @ApiPropertyOptional({
-    type: String,
-    format: 'uuid',
-    description: '督导该次的包保干部编号 · id of the official who made the visit',
-  })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter('督导该次的包保干部编号 · id of the official who made the visit')
   official?: string;
 
-  @ApiPropertyOptional({ type: String, format: 'uuid' })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter()
   establishment?: string;
 
   @ApiPropertyOptional({

@@ -5,7 +5,6 @@ import {
   afterOf,
   Caller,
   follow,
-  IsDivision,
   type Page,
   PageOf,
   pageOf,
@@ -15,6 +14,9 @@ import {
   newest,
   NewestPageOf,
   NewestQuery,
+  Flag,
+  IdFilter,
+  PlaceFilter,
 } from '#platform';
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import {
@@ -25,7 +27,7 @@ import {
   ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import { IsIn, IsOptional } from 'class-validator';
 import { type FastifyReply } from 'fastify';
 import { ObligationService, type ObligationRunView, runView } from './obligation.service.js';
 
@@ -146,30 +148,13 @@ export class Obligation {
 }
 
 class ObligationQuery extends PageQuery {
-  @ApiPropertyOptional({
-    type: String,
-    description: '县、乡镇或村的区划代码 · a county, township or village',
-    example: '371425101',
-  })
-  @IsOptional()
-  @IsDivision()
+  @PlaceFilter()
   division?: string;
 
-  @ApiPropertyOptional({
-    type: String,
-    format: 'uuid',
-    description: '包保干部编号(GET /officials) · id of an official (GET /officials)',
-  })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter()
   official?: string;
 
-  @ApiPropertyOptional({
-    enum: ['true', 'false'],
-    description: 'true:只看本人包保的 · true: those that you answer for yourself',
-  })
-  @IsOptional()
-  @IsIn(['true', 'false'])
+  @Flag('true:只看本人包保的 · true: those that you answer for yourself')
   mine?: 'true' | 'false';
 
   @ApiPropertyOptional({
@@ -190,9 +175,7 @@ class ObligationQuery extends PageQuery {
   @Form(/^20\d{2}-Q[1-4]$/, period)
   period?: string;
 
-  @ApiPropertyOptional({ type: String, format: 'uuid' })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter()
   establishment?: string;
 }
 

@@ -1,10 +1,10 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { Caller, type Page, Roles, newest, NewestPageOf, NewestQuery } from '#platform';
+import { Caller, type Page, Roles, newest, NewestPageOf, NewestQuery, IdFilter } from '#platform';
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
-import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import { IsIn, IsOptional } from 'class-validator';
 import {
   type Attempt, type Channel, type Delivery as Sent, DeliveryService, type DeliveryState, deliveryStates, deliveryView,
 } from './delivery.service.js'; // prettier-ignore
@@ -96,13 +96,7 @@ class DeliveryQuery extends NewestQuery {
   @IsIn(deliveryStates)
   state?: DeliveryState;
 
-  @ApiPropertyOptional({
-    type: String,
-    format: 'uuid',
-    description: '订阅编号 · id of a subscription (GET /subscriptions)',
-  })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter('订阅编号 · id of a subscription (GET /subscriptions)')
   subscription?: string;
 }
 

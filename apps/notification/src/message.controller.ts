@@ -9,6 +9,7 @@ import {
   newest,
   NewestPageOf,
   NewestQuery,
+  Flag,
 } from '#platform';
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
@@ -85,12 +86,7 @@ export class Message {
 }
 
 class MessageQuery extends NewestQuery {
-  @ApiPropertyOptional({
-    enum: ['true', 'false'],
-    description: 'true:只看发给本人的 · true: those that are for you',
-  })
-  @IsOptional()
-  @IsIn(['true', 'false'])
+  @Flag('true:只看发给本人的 · true: those that are for you')
   mine?: 'true' | 'false';
 
   @ApiPropertyOptional({ enum: messageKinds, description: '消息种类 · kind of message' })
@@ -98,12 +94,7 @@ class MessageQuery extends NewestQuery {
   @IsIn(messageKinds)
   kind?: string;
 
-  @ApiPropertyOptional({
-    enum: ['true', 'false'],
-    description: 'true:已读的,false:未读的 · true: read; false: not read yet',
-  })
-  @IsOptional()
-  @IsIn(['true', 'false'])
+  @Flag('true:已读的,false:未读的 · true: read; false: not read yet')
   read?: 'true' | 'false';
 }
 

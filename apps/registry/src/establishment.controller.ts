@@ -1,8 +1,7 @@
 import { type Kind, kinds, type Tier, tiers } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
 import {
-  AtLeastOneOf, Form, Caller, type Change, ChangePage, changesOf, IfMatch, IsDivision, Line, type Page, PageOf, PageQuery, Roles,
-} from '#platform'; // prettier-ignore
+  AtLeastOneOf, Form, Caller, type Change, ChangePage, changesOf, IfMatch, Line, type Page, PageOf, PageQuery, Roles, PlaceFilter } from '#platform'; // prettier-ignore
 import { Body, Controller, Get, Param, Patch, Post, Query } from '@nestjs/common';
 import {
   ApiBody, ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags, PartialType,
@@ -131,9 +130,7 @@ export class ChangeEstablishment extends PartialType(RegisterEstablishment) {
 }
 
 export class EstablishmentQuery extends PageQuery {
-  @ApiPropertyOptional({ type: String, example: '371425101' })
-  @IsOptional()
-  @IsDivision()
+  @PlaceFilter()
   division?: string;
 
   @ApiPropertyOptional({ enum: tiers })

@@ -3,23 +3,18 @@ import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   afterOf,
   Caller,
-  IsDivision,
   type Page,
   PageOf,
   pageOf,
   PageQuery,
   Roles,
   oneOf,
+  Flag,
+  IdFilter,
+  PlaceFilter,
 } from '#platform';
 import { Controller, Get, Param, Query } from '@nestjs/common';
-import {
-  ApiOperation,
-  ApiProperty,
-  ApiPropertyOptional,
-  ApiResponse,
-  ApiTags,
-} from '@nestjs/swagger';
-import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
 
 export class Certificate {
   @ApiProperty({ type: String, format: 'uuid' })
@@ -49,9 +44,7 @@ export class Certificate {
 }
 
 class CertificateQuery extends PageQuery {
-  @ApiPropertyOptional({ type: String, format: 'uuid' })
-  @IsOptional()
-  @IsUUID()
+  @IdFilter()
   official?: string;
 }
 
@@ -77,18 +70,12 @@ export class Trainee {
 }
 
 class TraineeQuery extends PageQuery {
-  @ApiPropertyOptional({
-    enum: ['true', 'false'],
-    description:
-      'true:已完成岗前培训的,false:尚未完成的 · true: those with the induction; false: those without',
-  })
-  @IsOptional()
-  @IsIn(['true', 'false'])
+  @Flag(
+    'true:已完成岗前培训的,false:尚未完成的 · true: those with the induction; false: those without',
+  )
   qualified?: 'true' | 'false';
 
-  @ApiPropertyOptional({ type: String, example: '371425101' })
-  @IsOptional()
-  @IsDivision()
+  @PlaceFilter()
   division?: string;
 }
 

@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsInt, IsISO8601, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
+import { IsIn, IsInt, IsISO8601, IsOptional, IsString, IsUUID, Length, Matches, Max, Min } from 'class-validator'; // prettier-ignore
 
 import { type Bilingual } from './problem.js';
 
@@ -10,35 +10,28 @@ export const Form = (form: RegExp, message: Bilingual): PropertyDecorator =>
   applyDecorators(IsString(), Matches(form, { message }));
 
 /*
- * No control characters (PostgreSQL takes no NUL) and no halves of a surrogate pair, in ranges that mean the same with the
- * flag `u` and without it: the document publishes them, and Swagger UI among others compiles them without.
+ * Something to be seen behind whatever blanks, no control characters (PostgreSQL takes no NUL) and no halves of a surrogate
+ * pair, in ranges that mean the same with the flag `u` and without it: the document publishes them, and Swagger UI among
+ * others compiles them without. Read from left to right once, whatever stands there; whether it may be empty, its length says.
  */
-const oneLine = /^(?:[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff])*$/;
-const lines =
-  /^(?:[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff]|\r?\n|\t)*$/;
-
-/** The same with something to be seen, behind whatever blanks: read from left to right once, whatever stands there. Whether it may be empty, its length says. */
-const seen = (form: RegExp): RegExp => {
-  const blanks = ' \\u00a0\\u1680\\u2000-\\u200b\\u2028\\u2029\\u202f\\u205f\\u2060\\u3000\\ufeff';
-  const inner = form.source.slice(1, -1);
-  const visible = `(?:[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff${blanks}]|[\\ud800-\\udbff][\\udc00-\\udfff])`;
-  return new RegExp(
-    `^(?:(?:[${blanks}]${form === lines ? '|\\r?\\n|\\t' : ''})*${visible}${inner})?$`,
-  );
-};
+const controls = String.raw`\u0000-\u001f\u007f-\u009f\ud800-\udfff`;
+const blanks = String.raw` \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff`;
+const pair = String.raw`[\ud800-\udbff][\udc00-\udfff]`;
+const textWith = (breaks: string): RegExp =>
+  new RegExp(`^(?:(?:[${blanks}]${breaks})*(?:[^${controls}${blanks}]|${pair})(?:[^${controls}]|${pair}${breaks})*)?$`); // prettier-ignore
 
 /** A text of one line. */
 export const Line = (max: number, min = 1): PropertyDecorator =>
   applyDecorators(
     Length(min, max),
-    Form(min === 0 ? oneLine : seen(oneLine), '须为一行文字,不能只有空白,不含控制字符 · $property must be one line with more than blanks and without control characters'),
+    Form(textWith(''), '须为一行文字,不能只有空白,不含控制字符 · $property must be one line with more than blanks and without control characters'),
   ); // prettier-ignore
 
 /** A text that may have several lines. */
 export const Prose = (max: number): PropertyDecorator =>
   applyDecorators(
     Length(1, max),
-    Form(seen(lines), '不能只有空白,不能含控制字符 · $property must have more than blanks and no control characters'),
+    Form(textWith(String.raw`|\r?\n|\t`), '不能只有空白,不能含控制字符 · $property must have more than blanks and no control characters'),
   ); // prettier-ignore
 
 /** A county, township or village: 6, 9 or 12 digits. */
@@ -46,6 +39,30 @@ export const IsDivision = (): PropertyDecorator =>
   Form(
     /^(\d{6}|\d{9}|\d{12})$/,
     '须为 6、9 或 12 位行政区划代码 · $property must be a division code of 6, 9 or 12 digits',
+  );
+
+/** A query's filter: a place and all below it. Its words are those of every `division` (openapi.ts). */
+export const PlaceFilter = (): PropertyDecorator =>
+  applyDecorators(
+    ApiPropertyOptional({ type: String, example: '371425101' }),
+    IsOptional(),
+    IsDivision(),
+  );
+
+/** A query's filter: an id. Without words of its own those of its name (openapi.ts). */
+export const IdFilter = (description?: Bilingual): PropertyDecorator =>
+  applyDecorators(
+    ApiPropertyOptional({ type: String, format: 'uuid', ...(description ? { description } : {}) }),
+    IsOptional(),
+    IsUUID(),
+  );
+
+/** A query's filter: yes or no, as the text that it is there. */
+export const Flag = (description: Bilingual): PropertyDecorator =>
+  applyDecorators(
+    ApiPropertyOptional({ enum: ['true', 'false'], description }),
+    IsOptional(),
+    IsIn(['true', 'false']),
   );
 
 /** An instant with its offset; of the many forms of ISO 8601 the one that every reader takes. */
