@@ -37,6 +37,8 @@ interface Message {
   kind: string;
   subjectId: string;
   officialId: string | null;
+  title: { zh: string };
+  about: object;
   readAt: string | null;
 }
 interface Draft {
@@ -423,6 +425,50 @@ describe('the induction', () => {
 });
 
 describe('as days pass', () => {
+  const told = async (token: string, kind: string): Promise<[string, object][]> =>
+    (await messages(token, `?mine=true&kind=${kind}`)).map(({ title, about }) => [title.zh, about]);
+  const reminded = (visits: number): [string, object][] => [
+    [expect.stringContaining(String(visits)) as string, { period: '2026-Q4', dueOn: '2026-12-31', visits }],
+  ];
+
+  it('reminds each official, the office and the county of what is still to be visited, twice and not each day', async () => {
+    expect(await told(office, 'visits-remaining')).toEqual([]);
+    // Not a day earlier than the county's policy has it, 21 and 7 days before.
+    for (const [day, times] of [['2026-12-09', 0], ['2026-12-10', 1], ['2026-12-11', 1], ['2026-12-24', 2], ['2026-12-25', 2]] as const) {
+      await county.clock('inspection', `${day}T09:00:00+08:00`);
+      for (const token of [colleague.token, office, admin])
+        await eventually(() => told(token, 'visits-remaining'), ({ length }) => length === times);
+      const [row] = await eventually(
+        () => county.rows<{ reminders: number; officials: number }>('inspection', 'select count(*)::int as reminders, count(official_id)::int as officials from reminder'),
+        ([one]) => one?.reminders === 3 * times,
+      );
+      expect(row).toEqual({ reminders: 3 * times, officials: times });
+    }
+    const newest = async (token: string): Promise<[string, object][]> => (await told(token, 'visits-remaining')).slice(0, 1);
+    for (const token of [colleague.token, office, admin]) expect(await newest(token)).toEqual(reminded(2));
+    expect(await told(official.token, 'visits-remaining')).toEqual([]);
+  }, 40_000);
+
+  it('reminds the official of a correction whose day is near, and tells the office, too, once it is past', async () => {
+    const [near] = await county.every<Action & { number: string }>('inspection', '/v1/corrective-actions?state=open', official.token);
+    const day = (before: number): string => new Date(Date.parse(`${near!.dueOn}T09:00:00+08:00`) - before * 86_400_000).toISOString();
+    const numbers = async (token: string, kind: string): Promise<unknown[]> => (await told(token, kind)).map(([, about]) => (about as { number: string }).number);
+    expect([await told(official.token, 'correction-near'), await told(official.token, 'correction-overdue')]).toEqual([[], []]);
+    expect(Date.parse(day(3))).toBeGreaterThan(Date.parse('2026-12-26'));
+    await county.clock('inspection', day(3));
+    expect(await eventually(() => numbers(official.token, 'correction-near'), ({ length }) => length === 2)).toContain(near!.number);
+    expect(await told(office, 'correction-overdue')).toEqual([]);
+    await county.clock('inspection', day(-1));
+    for (const token of [official.token, office])
+      expect(await eventually(() => numbers(token, 'correction-overdue'), ({ length }) => length === 2)).toContain(near!.number);
+    expect(await numbers(official.token, 'correction-near')).toHaveLength(2);
+    expect(await told(await county.token('office', '371425102'), 'correction-overdue')).toEqual([]);
+    const { status } = await call('inspection', 'POST', `/v1/corrective-actions/${near!.id}/response`, official.token, { text: '迟了' });
+    expect(status).toBe(200);
+    expect(await eventually(() => numbers(office, 'correction-answered'), (all) => all.includes(near!.number))).toContain(near!.number);
+    expect((await messages(office, '?mine=true')).every(({ kind }) => !['visit-due', 'assigned'].includes(kind))).toBe(true);
+  }, 30_000);
+
   it('marks what is past its day, and opens the new quarter by itself', async () => {
     await county.clock('inspection', '2027-01-01T00:05:00+08:00');
     const late = await eventually(
@@ -434,5 +480,7 @@ describe('as days pass', () => {
     expect(new Set(opened.map(({ dueOn }) => dueOn))).toEqual(new Set(['2027-03-31']));
     const runs = await county.every<{ period: string; requestedBy: string }>('inspection', '/v1/obligation-runs', admin); // prettier-ignore
     expect(runs.find(({ period }) => period === '2027-Q1')?.requestedBy).toBe('service:inspection');
+    for (const token of [colleague.token, office, admin])
+      expect(await eventually(() => told(token, 'visits-missed'), ({ length }) => length > 0)).toEqual(reminded(2));
   }, 20_000);
-});
+}); // prettier-ignore

@@ -110,6 +110,7 @@ create table corrective_action (
   steps jsonb not null,
   created_at timestamp with time zone not null,
   changed_at timestamp with time zone not null,
+  reminded_at timestamp with time zone,
   constraint corrective_action_pkey PRIMARY KEY (id),
   constraint corrective_action_number_key UNIQUE (number),
   constraint corrective_action_due_state_check CHECK ((due_state = ANY (ARRAY['set'::text, 'calendar-missing'::text]))),
@@ -178,7 +179,7 @@ create table evidence (
   division text collate "C" not null,
   version integer not null,
   inspection_id uuid not null,
-  official_id uuid not null,
+  official_id uuid,
   sha256 text not null,
   mime text not null,
   size_bytes integer not null,
@@ -186,10 +187,12 @@ create table evidence (
   "position" jsonb,
   added_by text not null,
   added_at timestamp with time zone not null,
+  corrective_action_id uuid,
   constraint evidence_pkey PRIMARY KEY (id),
-  constraint evidence_inspection_id_sha256_key UNIQUE (inspection_id, sha256),
+  constraint evidence_once UNIQUE NULLS NOT DISTINCT (inspection_id, corrective_action_id, sha256),
   constraint evidence_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
 );
+CREATE INDEX evidence_correction ON public.evidence USING btree (corrective_action_id) WHERE (corrective_action_id IS NOT NULL);
 CREATE INDEX evidence_file ON public.evidence USING btree (sha256);
 alter table evidence enable row level security;
 alter table evidence force row level security;
@@ -450,6 +453,30 @@ create policy standing_update on qualification for update to inspection_app
   using (((division >= app_lo()) AND (division < app_hi())))
   with check (((division >= app_lo()) AND (division < app_hi())));
 
+create table reminder (
+  id uuid not null,
+  division text collate "C" not null,
+  official_id uuid,
+  period text not null,
+  days_before integer not null,
+  visits integer not null,
+  told_at timestamp with time zone not null,
+  constraint reminder_pkey PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX reminder_official ON public.reminder USING btree (official_id, period, days_before) WHERE (official_id IS NOT NULL);
+CREATE UNIQUE INDEX reminder_place ON public.reminder USING btree (division, period, days_before) WHERE (official_id IS NULL);
+alter table reminder enable row level security;
+alter table reminder force row level security;
+create policy ground_delete on reminder for delete to inspection_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_insert on reminder for insert to inspection_app
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_select on reminder for select to inspection_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+create policy ground_update on reminder for update to inspection_app
+  using (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))))
+  with check (((division >= app_lo()) AND (division < app_hi()) AND ((app_official() = ''::text) OR ((official_id)::text = app_official()))));
+
 create table responsibility (
   assignment_id uuid not null,
   division text collate "C" not null,
@@ -556,8 +583,11 @@ grant delete, select on outbox to inspection_relay;
 grant insert, select on policy to inspection_app;
 grant insert, select, update on premises to inspection_app;
 grant insert, select, update on qualification to inspection_app;
+grant insert, select on reminder to inspection_app;
 grant insert, select, update on responsibility to inspection_app;
 grant insert, select on seal to inspection_relay;
 grant delete, insert, select, update on waiting_fact to inspection_app;
 grant insert, select, update on watermark to inspection_app;
 grant select on watermark to inspection_relay;
+grant update (division) on evidence to inspection_app;
+grant update (official_id) on evidence to inspection_app;

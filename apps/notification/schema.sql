@@ -199,7 +199,7 @@ create table message (
   template_version integer,
   constraint message_pkey PRIMARY KEY (id),
   constraint message_once UNIQUE NULLS NOT DISTINCT (kind, subject_id, audience, official_id),
-  constraint message_audience_check CHECK ((audience = ANY (ARRAY['official'::text, 'county-admin'::text]))),
+  constraint message_audience_check CHECK ((audience = ANY (ARRAY['official'::text, 'office'::text, 'county-admin'::text]))),
   constraint message_check CHECK (((audience = 'official'::text) = (official_id IS NOT NULL)))
 );
 CREATE INDEX message_newest ON public.message USING btree (created_at DESC, id DESC);

@@ -14,7 +14,7 @@ import { addWorkingDays } from './working-days.mjs';
 export const tables = {
   registry: { establishment: ['id'], establishment_visit: ['establishment_id'], ledger_import: ['id'], ledger_import_effect: ['import_id', 'establishment_id', 'version'], division: ['division'], calendar_year: ['division', 'year'] },
   assignment: { premises: ['establishment_id'], official: ['id'], assignment: ['id'], proposal: ['id'], proposal_line: ['proposal_id', 'establishment_id'], undertaking: ['id'], undertaking_copy: ['id'], division_list: ['division'] },
-  inspection: { premises: ['establishment_id'], responsibility: ['assignment_id'], qualification: ['official_id'], calendar_year: ['division', 'year'], calendar_gap: ['id'], division_list: ['division'], obligation_run: ['division', 'period'], obligation: ['id'], inspection: ['id'], evidence: ['id'], corrective_action: ['id'] },
+  inspection: { premises: ['establishment_id'], responsibility: ['assignment_id'], qualification: ['official_id'], calendar_year: ['division', 'year'], calendar_gap: ['id'], division_list: ['division'], obligation_run: ['division', 'period'], obligation: ['id'], inspection: ['id'], evidence: ['id'], corrective_action: ['id'], reminder: ['id'] },
   training: { official: ['official_id'], certificate: ['id'], division_list: ['division'] },
   notification: { message: ['id'], delivery: ['id'], subscriber_official: ['official_id'], subscriber_account: ['account_id'], division_list: ['division'] },
   identity: { official_copy: ['official_id'], division_list: ['division'] }, // an account itself holds secrets: its facts speak for it
@@ -133,6 +133,7 @@ const nouns = {
   'inspection.evidence': { table: 'evidence', dense: true },
   'inspection.corrective-action': { table: 'corrective_action', first: ['due'], only: ['due'], dense: true },
   'inspection.calendar': { table: 'calendar_gap', once: true },
+  'inspection.visits': { table: 'reminder', once: true, apart: ['dueOn', 'overdue'] },
   'training.certificate': { table: 'certificate', dense: true },
   'notification.message': { table: 'message', apart: ['readAt'] },
   'notification.delivery': { table: 'delivery', apart: ['deliveredAt', 'failedAt', 'attempts', 'cause', 'messageVersion'] },
@@ -1014,10 +1015,19 @@ const tellings = [
   [/^inspection\.corrective-action\.(due|changed)\./, 'correction-due', ({ data }) => (data.state === 'open' ? data.officialId : null)],
   [/^inspection\.corrective-action\.changed\./, 'correction-rejected', ({ data }) => (data.rejectedAt ? data.officialId : null)],
   [/^inspection\.corrective-action\.verified\./, 'correction-verified', ({ data }) => data.officialId],
+  [/^inspection\.corrective-action\.changed\./, 'correction-answered', ({ data }) => (data.state === 'responded' ? 'office' : null)],
+  [/^inspection\.corrective-action\.near\./, 'correction-near', ({ data }) => data.officialId],
+  [/^inspection\.corrective-action\.overdue\./, 'correction-overdue', ({ data }) => data.officialId],
+  [/^inspection\.corrective-action\.overdue\./, 'correction-overdue', () => 'office'],
+  [/^inspection\.visits\.reminded\./, 'visits-remaining', ({ data }) => (data.overdue ? null : (data.officialId ?? roleAt(data.division)))],
+  [/^inspection\.visits\.reminded\./, 'visits-missed', ({ data }) => (data.overdue ? (data.officialId ?? roleAt(data.division)) : null)],
+  [/^assignment\.undertaking\.stale\./, 'undertaking-renewal', ({ data }) => (data.staleReason === 'proposal-approved' || data.division.length < 6 ? null : roleAt(data.division))],
   [/^inspection\.calendar\.missing\./, 'calendar-missing', () => 'county-admin'],
   [/^assignment\.undertaking\.opened\./, 'undertaking-due', ({ data }) => data.officialId],
   [/^assignment\.undertaking\.stale\./, 'undertaking-stale', ({ data }) => data.officialId],
 ]; // prettier-ignore
+/** Of a place as a whole the county is told, or the office of its township. */
+const roleAt = (division) => (division.length === 6 ? 'county-admin' : 'office');
 function* messages(world) {
   const wanted = new Map();
   for (const fact of world.facts)
@@ -1036,8 +1046,10 @@ function* messages(world) {
     if (rows.length === 0) continue;
     if (Number(rows[0].sequence) !== fact.sequence)
       yield { where, say: `tells of version ${rows[0].sequence}, and the newest is ${fact.sequence}` }; // prettier-ignore
-    if (rows[0].division !== fact.data.division)
-      yield { where, say: `is of ${rows[0].division}, the fact of ${fact.data.division}` };
+    const place =
+      rows[0].audience === 'office' ? fact.data.division.slice(0, 9) : fact.data.division;
+    if (rows[0].division !== place)
+      yield { where, say: `is of ${rows[0].division}, and belongs to ${place}` };
     const about = Object.entries(rows[0].about);
     if (about.length === 0) yield { where, say: 'says nothing' };
     for (const [name, value] of about) {

@@ -253,7 +253,7 @@ export class CorrectiveActionController {
   @Roles('official', 'office')
   @ApiOperation({
     summary: '登记整改反馈 · record what the operator did',
-    description: '乡镇食安办不另收消息:待复查的见 `GET /corrective-actions?state=responded`。反馈人不能复查:食安办只有一个账号的,请由包保干部反馈。 · The office gets no message of it: what waits for its verification is in `GET /corrective-actions?state=responded`. Whoever responds may not verify: where the office has one account, let the official respond.',
+    description: '乡镇食安办收到消息 `correction-answered`;待复查的见 `GET /corrective-actions?state=responded`。反馈人不能复查:食安办只有一个账号的,请由包保干部反馈。 · The office is told (message `correction-answered`); what waits for its verification is in `GET /corrective-actions?state=responded`. Whoever responds may not verify: where the office has one account, let the official respond.',
   })
   @ApiResponse({ status: 200, type: CorrectiveAction })
   respond(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() body: Respond): Promise<Action> {

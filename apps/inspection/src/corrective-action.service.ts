@@ -1,5 +1,5 @@
 import {
-  CalendarMissing, CorrectiveActionChanged, CorrectiveActionClosed, CorrectiveActionDue, CorrectiveActionOverdue,
+  CalendarMissing, CorrectiveActionChanged, CorrectiveActionClosed, CorrectiveActionDue, CorrectiveActionNear, CorrectiveActionOverdue,
   type CorrectiveActionState, CorrectiveActionVerified,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
@@ -182,6 +182,7 @@ export class CorrectiveActionService {
       [establishmentId, division, tx.now],
     );
     for (const one of moved) tx.publish(CorrectiveActionChanged, one, stateOf(one));
+    await this.takeEvidence(tx, moved);
   }
 
   /** Another official answers for the establishment, or nobody does: what is not closed goes with it. */
@@ -194,7 +195,31 @@ export class CorrectiveActionService {
       [establishmentId, tx.now],
     );
     for (const one of changed) tx.publish(CorrectiveActionChanged, one, stateOf(one));
+    await this.takeEvidence(tx, changed);
   }
+
+  /** What shows that it was mended is seen by whom the correction is seen by. */
+  private async takeEvidence(tx: Tx, actions: CorrectiveAction[]): Promise<void> {
+    if (actions.length === 0) return;
+    await tx.query(
+      `update evidence e set division = a.division, official_id = a.official_id from corrective_action a
+       where a.id = e.corrective_action_id and a.id = any($1)`,
+      [actions.map(({ id }) => id)],
+    );
+  }
+
+  /** Reminds of what is not answered and has at most `days` left; not of what was demanded within them. @returns how many */
+  async near(tx: Tx, today: string, days: number, limit: number): Promise<number> {
+    const near = await tx.query<CorrectiveAction>(
+      `update corrective_action set reminded_at = $3, version = version + 1, changed_at = $3 where id in (
+         select id from corrective_action where state = 'open' and not overdue and reminded_at is null and due_on between $1 and $1::date + $2::int
+           and (created_at at time zone 'Asia/Shanghai')::date < due_on - $2::int order by due_on limit $4 for update skip locked)
+       returning ${actionView}`,
+      [today, days, tx.now, limit],
+    );
+    for (const one of near) tx.publish(CorrectiveActionNear, one, stateOf(one));
+    return near.length;
+  } // prettier-ignore
 
   /** Marks what is past its day. @returns how many */
   async overdue(tx: Tx, limit: number): Promise<number> {

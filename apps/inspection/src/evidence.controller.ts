@@ -1,4 +1,4 @@
-import { type Caller as DatabaseCaller, Database } from '#database';
+import { type Caller as DatabaseCaller, Database, type Tx } from '#database';
 import { fileKinds, type FileMime, FileStore, sendFile } from '#files';
 import {
   afterOf, Caller, fileUploadOf, IsInstant, NumberOfForm, oneOf, type Page, PageOf, pageOf, PageQuery, Roles,
@@ -7,7 +7,7 @@ import { Controller, Get, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiOperation, ApiProduces, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger'; // prettier-ignore
 import { IsNumber, Max, Min, ValidateIf } from 'class-validator';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
-import { evidenceLimits, EvidenceService, evidenceView } from './evidence.service.js';
+import { evidenceLimits, EvidenceService, evidenceView, type Shown } from './evidence.service.js';
 import { Position } from './inspection.controller.js';
 
 const mimes = Object.keys(fileKinds) as FileMime[];
@@ -75,8 +75,22 @@ export class Evidence {
   version: number;
   @ApiProperty({ type: String, format: 'uuid' })
   inspectionId: string;
-  @ApiProperty({ type: String, format: 'uuid' })
-  officialId: string;
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description: '所属整改事项;null:督导时的证据 · of which correction; null: of the visit itself',
+    example: null,
+  })
+  correctiveActionId: string | null;
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description:
+      '督导人;整改的为现在的包保干部,没有则为 null · who made the visit; of a correction, who answers for it now, null where nobody does',
+  })
+  officialId: string | null;
   @ApiProperty({
     type: String,
     description: '文件内容的 SHA-256,十六进制 · SHA-256 of the bytes, in hex',
@@ -139,11 +153,36 @@ export class EvidenceController {
     @Param('id') id: string,
     @Req() request: FastifyRequest,
   ): Promise<Evidence> {
+    return this.keep(caller, request, (tx) => this.evidence.visit(tx, id));
+  }
+
+  @Post('corrective-actions/:id/evidence')
+  @Roles('official', 'office')
+  @ApiOperation({
+    summary: '上传整改照片或材料 · add a photo or paper of what was mended',
+    description: `由包保干部或食安办上传,销号前均可,每项整改最多 ${evidenceLimits.perVisit} 份。同一整改的同一文件视为同一份:重复上传得到原有的一份,也是 201。 · By the official or the office, until the correction is closed; at most ${evidenceLimits.perVisit} a correction. The same file for the same correction is the same evidence: a repeat gets the first one again, with 201 too.`,
+  })
+  @ApiConsumes('multipart/form-data')
+  @ApiBody({ type: EvidenceForm })
+  @ApiResponse({ status: 201, type: Evidence })
+  async attach(
+    @Caller() caller: DatabaseCaller,
+    @Param('id') id: string,
+    @Req() request: FastifyRequest,
+  ): Promise<Evidence> {
+    return this.keep(caller, request, (tx) => this.evidence.openCorrection(tx, id));
+  }
+
+  private async keep(
+    caller: DatabaseCaller,
+    request: FastifyRequest,
+    shownOf: (tx: Tx) => Promise<Shown>,
+  ): Promise<Evidence> {
     const upload = await fileUploadOf(request, caller, evidenceLimits.bytes, EvidenceFields);
     const looking = { ...caller, readOnly: true, idempotency: undefined };
-    const kept = await this.database.within(looking, (tx) => this.evidence.mayAdd(tx, id, upload.sha256)); // prettier-ignore
+    const kept = await this.database.within(looking, async (tx) => this.evidence.mayAdd(tx, await shownOf(tx), upload.sha256)); // prettier-ignore
     if (!kept) await this.files.put(upload.bytes);
-    return this.database.within(upload.caller, (tx) => this.evidence.add(tx, id, upload));
+    return this.database.within(upload.caller, async (tx) => this.evidence.add(tx, await shownOf(tx), upload)); // prettier-ignore
   }
 
   @Get('inspections/:id/evidence')
@@ -155,15 +194,31 @@ export class EvidenceController {
     @Param('id') id: string,
     @Query() query: PageQuery,
   ): Promise<Page<Evidence>> {
-    const found = await this.database.within(caller, async (tx) => {
-      await this.evidence.visitOf(tx, id);
-      return tx.query<Evidence>(
-        `select ${evidenceView} from evidence where inspection_id = $1 and (division, id) > ($2, $3::uuid) order by division, id limit $4`,
-        [id, ...afterOf(query), query.limit + 1],
-      );
-    });
-    return pageOf(found, query, (one) => one.id);
-  } // prettier-ignore
+    return this.list(caller, query, (tx) => this.evidence.visit(tx, id));
+  }
+
+  @Get('corrective-actions/:id/evidence')
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({ summary: '查询整改照片和材料 · photos and papers of a correction' })
+  @ApiResponse({ status: 200, type: EvidencePage })
+  async pageOfCorrection(
+    @Caller() caller: DatabaseCaller,
+    @Param('id') id: string,
+    @Query() query: PageQuery,
+  ): Promise<Page<Evidence>> {
+    return this.list(caller, query, (tx) => this.evidence.correction(tx, id));
+  }
+
+  private async list(
+    caller: DatabaseCaller,
+    query: PageQuery,
+    shownOf: (tx: Tx) => Promise<Shown>,
+  ): Promise<Page<Evidence>> {
+    const [division, id] = afterOf(query);
+    const all = await this.database.within(caller, async (tx) => this.evidence.of(tx, await shownOf(tx))); // prettier-ignore
+    const rest = all.filter((one) => one.division > division || (one.division === division && one.id > id)); // prettier-ignore
+    return pageOf(rest, query, (one) => one.id);
+  }
 
   @Get('evidence/:id')
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')

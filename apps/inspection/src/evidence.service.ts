@@ -1,4 +1,4 @@
-import { EvidenceAdded } from '#contracts';
+import { EvidenceAdded, EvidenceAttached } from '#contracts';
 import { type Tx } from '#database';
 import { FileStore } from '#files';
 import { DomainError, type FileUpload, holdFile, oneOf } from '#platform';
@@ -9,47 +9,70 @@ import { type Evidence, type EvidenceFields } from './evidence.controller.js';
 /** 10 MB hold a photo of any phone; twenty of them, every item of the longest checklist. */
 export const evidenceLimits = { bytes: 10 * 1_048_576, perVisit: 20 } as const;
 
-export const evidenceView = `id, division, version, inspection_id as "inspectionId", official_id as "officialId", sha256, mime,
+export const evidenceView = `id, division, version, inspection_id as "inspectionId", corrective_action_id as "correctiveActionId", official_id as "officialId", sha256, mime,
   size_bytes as "sizeBytes", taken_at as "takenAt", position, added_by as "addedBy", added_at as "addedAt"`;
 
-interface Visit {
+/** What evidence is of: a visit, or the correction of what was found there. */
+export interface Shown {
   division: string;
-  establishment_id: string;
-  official_id: string;
+  inspectionId: string;
+  correctiveActionId: string | null;
+  establishmentId: string;
+  /** Whose it is, and whose the evidence is: nobody answers for some corrections. */
+  officialId: string | null;
 }
 
-/** Photos and papers of a visit, by the official who made it. They are only added: a record is not changed. */
+/** Photos and papers of a visit, and of what was mended after it. They are only added: a record is not changed. */
 @Injectable()
 export class EvidenceService {
   constructor(private readonly files: FileStore) {}
 
-  /** The visit, as far as the caller may see it. @throws DomainError `not-found` */
-  async visitOf(tx: Tx, inspectionId: string): Promise<Visit> {
+  /** A visit, as far as the caller may see it. @throws DomainError `not-found` */
+  async visit(tx: Tx, id: string): Promise<Shown> {
     return oneOf(
-      await tx.query<Visit>(
-        `select division, establishment_id, official_id from inspection where id = $1`,
-        [inspectionId],
+      await tx.query<Shown>(
+        `select division, id as "inspectionId", null::uuid as "correctiveActionId", establishment_id as "establishmentId",
+           official_id as "officialId" from inspection where id = $1`,
+        [id],
       ),
     );
   }
 
+  /** A correction, as far as the caller may see it. @throws DomainError `not-found` */
+  async correction(tx: Tx, id: string): Promise<Shown & { state: string }> {
+    return oneOf(
+      await tx.query<Shown & { state: string }>(
+        `select division, inspection_id as "inspectionId", id as "correctiveActionId", establishment_id as "establishmentId",
+           official_id as "officialId", state from corrective_action where id = $1 ${tx.caller.readOnly ? '' : 'for share'}`,
+        [id],
+      ),
+    );
+  }
+
+  /** A correction that still takes evidence. @throws DomainError `wrong-state` where it is closed */
+  async openCorrection(tx: Tx, id: string): Promise<Shown> {
+    const { state, ...shown } = await this.correction(tx, id);
+    if (state === 'closed')
+      throw new DomainError('wrong-state', '整改已销号,不再接收照片和材料。 · The correction is closed: it takes no more photos and papers.'); // prettier-ignore
+    return shown;
+  }
+
   /**
    * Said before the bytes are kept, so that nothing is kept for what is refused anyway.
-   * @returns whether the visit has these bytes already
+   * @returns whether it has these bytes already
    */
-  async mayAdd(tx: Tx, inspectionId: string, sha256: string): Promise<boolean> {
-    await this.visitOf(tx, inspectionId);
-    const kept = await this.of(tx, inspectionId);
+  async mayAdd(tx: Tx, shown: Shown, sha256: string): Promise<boolean> {
+    const kept = await this.of(tx, shown);
     if (kept.some((one) => one.sha256 === sha256)) return true;
     refuseFull(kept.length);
     return false;
   }
 
-  /** The row of bytes that the store holds by now. The same bytes for the same visit are the same evidence. */
-  async add(tx: Tx, inspectionId: string, file: FileUpload<EvidenceFields>): Promise<Evidence> {
-    const visit = await this.visitOf(tx, inspectionId);
-    await tx.query(`select pg_advisory_xact_lock(hashtextextended($1, 7034))`, [inspectionId]); // one by one, so that they are counted
-    const kept = await this.of(tx, inspectionId);
+  /** The row of bytes that the store holds by now. The same bytes for the same visit or correction are the same evidence. */
+  async add(tx: Tx, shown: Shown, file: FileUpload<EvidenceFields>): Promise<Evidence> {
+    const { inspectionId, correctiveActionId } = shown;
+    await tx.query(`select pg_advisory_xact_lock(hashtextextended($1, 7034))`, [correctiveActionId ?? inspectionId]); // one by one, so that they are counted
+    const kept = await this.of(tx, shown);
     const same = kept.find(({ sha256 }) => sha256 === file.sha256);
     if (same) return same;
     refuseFull(kept.length);
@@ -58,26 +81,33 @@ export class EvidenceService {
     const position =
       latitude === undefined || longitude === undefined ? null : { latitude, longitude, accuracyMetres };
     const added = oneOf(await tx.query<Evidence>(
-      `insert into evidence (id, division, version, inspection_id, official_id, sha256, mime, size_bytes, taken_at, position, added_by, added_at)
-       values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning ${evidenceView}`,
+      `insert into evidence (id, division, version, inspection_id, corrective_action_id, official_id, sha256, mime, size_bytes, taken_at, position, added_by, added_at)
+       values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning ${evidenceView}`,
       [
-        uuidv7(), visit.division, inspectionId, visit.official_id, file.sha256, file.mime, file.bytes.length, takenAt,
+        uuidv7(), shown.division, inspectionId, correctiveActionId, shown.officialId, file.sha256, file.mime, file.bytes.length, takenAt,
         position && JSON.stringify(position), tx.caller.id, tx.now,
       ],
     ));
-    tx.publish(EvidenceAdded, added, {
-      evidenceId: added.id, division: added.division, inspectionId, establishmentId: visit.establishment_id, officialId: added.officialId,
-      sha256: added.sha256, mime: added.mime, sizeBytes: added.sizeBytes, takenAt: added.takenAt.toISOString(), position: added.position,
-    });
+    const { sha256, mime, sizeBytes, position: where } = added;
+    const told = {
+      evidenceId: added.id, division: added.division, inspectionId, sha256, mime, sizeBytes, takenAt: added.takenAt.toISOString(), position: where,
+    };
+    if (correctiveActionId) tx.publish(EvidenceAttached, added, { ...told, correctiveActionId });
+    else if (added.officialId)
+      tx.publish(EvidenceAdded, added, { ...told, establishmentId: shown.establishmentId, officialId: added.officialId });
     return added;
   } // prettier-ignore
 
-  private of(tx: Tx, inspectionId: string): Promise<Evidence[]> {
-    return tx.query<Evidence>(`select ${evidenceView} from evidence where inspection_id = $1`, [inspectionId]); // prettier-ignore
+  /** All of a visit, or all of a correction: they are few. */
+  of(tx: Tx, { inspectionId, correctiveActionId }: Shown): Promise<Evidence[]> {
+    return tx.query<Evidence>(
+      `select ${evidenceView} from evidence where inspection_id = $1 and corrective_action_id is not distinct from $2 order by division, id`,
+      [inspectionId, correctiveActionId],
+    );
   }
 }
 
 function refuseFull(count: number): void {
   if (count >= evidenceLimits.perVisit)
-    throw new DomainError('evidence-full', `一次督导最多 ${evidenceLimits.perVisit} 份照片和材料。 · A visit takes at most ${evidenceLimits.perVisit} photos and papers.`); // prettier-ignore
+    throw new DomainError('evidence-full', `一次督导或一项整改最多 ${evidenceLimits.perVisit} 份照片和材料。 · A visit or a correction takes at most ${evidenceLimits.perVisit} photos and papers.`); // prettier-ignore
 }

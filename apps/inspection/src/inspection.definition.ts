@@ -18,8 +18,11 @@ import { runs } from './migrations/0100-runs.js';
 import { runPlace } from './migrations/0101-run-place.js';
 import { newestRuns } from './migrations/0102-newest.js';
 import { divisions } from './migrations/0103-divisions.js';
+import { reminders } from './migrations/0104-reminders.js';
+import { correctionEvidence } from './migrations/0106-correction-evidence.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
+import { Reminders } from './reminders.js';
 import { VisitService } from './visit.service.js';
 
 @Module({
@@ -41,6 +44,7 @@ import { VisitService } from './visit.service.js';
     CorrectiveActionService,
     ObligationRuns,
     DeadlineSweep,
+    Reminders,
   ],
 })
 class InspectionModule {}
@@ -60,9 +64,11 @@ export const inspection: ServiceDefinition = {
     runPlace,
     newestRuns,
     divisions,
+    reminders,
+    correctionEvidence,
   ],
   events: [InspectionEvents],
   fileTables: ['evidence'],
-  jobs: [ObligationRuns, DeadlineSweep],
+  jobs: [ObligationRuns, DeadlineSweep, Reminders],
   load: loadInspection,
 };

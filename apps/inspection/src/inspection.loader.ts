@@ -11,6 +11,7 @@ import {
   ChecklistBody,
   CorrectionDeadline,
   Induction,
+  ReminderDays,
   VisitFrequency,
 } from './inspection.policies.js';
 
@@ -26,7 +27,7 @@ const ChecklistFile = Type.Object({
 /** What a county starts with: `policies.json`, `checklists.json`. Every version stays: a changed checklist is a new version. @throws FolderError */
 export async function loadInspection(folder: string): Promise<CountyLoad> {
   const [policies, { checklists }] = await allRead([
-    readPolicies(folder, [VisitFrequency, CorrectionDeadline, Induction]),
+    readPolicies(folder, [VisitFrequency, CorrectionDeadline, ReminderDays, Induction]),
     readJson(folder, 'checklists.json', ChecklistFile),
   ]);
   const { division } = policies;

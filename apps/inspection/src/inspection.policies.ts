@@ -31,6 +31,15 @@ export const CorrectionDeadline = definePolicy(
   }),
 );
 
+/** How many calendar days before the last one who is still to act is reminded (no source fixes it). Without it nobody is before; what is late is told all the same. */
+export const ReminderDays = definePolicy(
+  'reminders',
+  Type.Object({
+    visitsDaysBefore: Type.Array(Type.Integer({ minimum: 1, maximum: 90 }), { maxItems: 5 }),
+    correctionDaysBefore: Type.Union([Type.Integer({ minimum: 1, maximum: 90 }), Type.Null()]),
+  }),
+);
+
 export const Induction = definePolicy('official-induction', OfficialInduction);
 
 /** What is looked at in a visit 检查表; a filled record keeps its own version. */

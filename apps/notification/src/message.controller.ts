@@ -46,11 +46,11 @@ export class Message {
     type: String,
     format: 'uuid',
     description:
-      '所涉的包保关系、承诺书、督导任务或整改事项 · the assignment, undertaking, obligation or corrective action it is about',
+      '所涉的包保关系、承诺书、督导任务或整改事项;visits-remaining、visits-missed 为提醒本身 · the assignment, undertaking, obligation or corrective action it is about; of visits-remaining and visits-missed, the reminder itself',
   })
   subjectId: string;
   @ApiProperty({
-    enum: ['official', 'county-admin'],
+    enum: ['official', 'office', 'county-admin'],
     description: '发给谁 · whom it is for',
     example: 'official',
   })
@@ -140,7 +140,7 @@ export class MessageController {
 
   @Post(':id/receipt')
   @HttpCode(200)
-  @Roles('county-admin', 'official')
+  @Roles('county-admin', 'office', 'official')
   @ApiOperation({ summary: '登记已读,以第一次为准 · say that you have read a message; the first time counts' })
   @ApiResponse({ status: 200, type: Message })
   receipt(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Message> {

@@ -10,12 +10,18 @@ export type Language = (typeof languages)[number];
 export const placeholders: Record<MessageKind, readonly string[]> = {
   assigned: ['establishmentName', 'tier'],
   'visit-due': ['establishmentName', 'period', 'dueOn'],
+  'visits-remaining': ['period', 'dueOn', 'visits'],
+  'visits-missed': ['period', 'dueOn', 'visits'],
   'correction-due': ['establishmentName', 'number', 'finding', 'dueOn'],
+  'correction-near': ['establishmentName', 'number', 'finding', 'dueOn'],
+  'correction-overdue': ['establishmentName', 'number', 'finding', 'dueOn'],
+  'correction-answered': ['establishmentName', 'number', 'finding'],
   'correction-rejected': ['establishmentName', 'number', 'finding', 'dueOn'],
   'correction-verified': ['establishmentName', 'number', 'finding'],
   'calendar-missing': ['year'],
   'undertaking-due': ['establishments'],
   'undertaking-stale': ['added', 'removed'],
+  'undertaking-renewal': ['officialName', 'added', 'removed'],
 };
 
 /** Words with `{names}` from the list alone, so that a misspelt one is refused when it is loaded and not when it is sent. */

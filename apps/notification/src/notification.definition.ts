@@ -12,6 +12,7 @@ import { channels } from './migrations/0003-channels.js';
 import { leavers } from './migrations/0004-leavers.js';
 import { newestFirst } from './migrations/0102-newest.js';
 import { divisions } from './migrations/0103-divisions.js';
+import { offices } from './migrations/0104-offices.js';
 import { NotificationConfig } from './notification.config.js';
 import { NotificationEvents } from './notification.events.js';
 import { IndicatorController } from './notification.indicators.js';
@@ -59,6 +60,7 @@ export const notification: ServiceDefinition = {
     retries('notification'),
     newestFirst,
     divisions,
+    offices,
   ],
   events: [NotificationEvents, SubscriberEvents],
   jobs: [DeliveryRun],

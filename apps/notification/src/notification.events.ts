@@ -1,6 +1,7 @@
 import {
-  AssignmentMade, CalendarMissing, CorrectiveActionChanged, CorrectiveActionDue, CorrectiveActionVerified, type DataOf, DivisionsListed,
-  type Envelope, ObligationOpened, ObligationReassigned, UndertakingOpened, UndertakingStale,
+  AssignmentMade, CalendarMissing, CorrectiveActionChanged, CorrectiveActionDue, CorrectiveActionNear, CorrectiveActionOverdue,
+  CorrectiveActionVerified, type DataOf, DivisionsListed, type Envelope, ObligationOpened, ObligationReassigned, UndertakingOpened,
+  UndertakingStale, VisitsReminded,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
 import { OnEvent } from '#messaging';
@@ -10,7 +11,11 @@ import { v7 as uuidv7 } from 'uuid';
 import { queueDeliveries, type Told } from './delivery.service.js';
 import { wordsOf } from './message.templates.js';
 
-export const messageKinds = ['assigned', 'visit-due', 'correction-due', 'correction-rejected', 'correction-verified', 'calendar-missing', 'undertaking-due', 'undertaking-stale'] as const; // prettier-ignore
+export const messageKinds = [
+  'assigned', 'visit-due', 'visits-remaining', 'visits-missed', 'correction-due', 'correction-near', 'correction-overdue',
+  'correction-answered', 'correction-rejected', 'correction-verified', 'calendar-missing', 'undertaking-due', 'undertaking-stale',
+  'undertaking-renewal',
+] as const; // prettier-ignore
 export type MessageKind = (typeof messageKinds)[number];
 
 /**
@@ -45,6 +50,13 @@ export class NotificationEvents {
 
   @OnEvent(CorrectiveActionDue, CorrectiveActionChanged)
   async correctionDue({ sequence, data }: Envelope<DataOf<typeof CorrectiveActionChanged>>, tx: Tx): Promise<void> {
+    if (data.state === 'responded')
+      await tell(tx, 'correction-answered', data.correctiveActionId, sequence, data.division.slice(0, 9), 'office', {
+        zh: `“${data.establishmentName}”的整改已反馈,请复查:${data.finding}`,
+        en: `The correction at ${data.establishmentName} was answered, please verify: ${data.finding}`,
+        about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number },
+        words: { zh: { finding: data.finding }, en: { finding: data.finding } },
+      });
     if (data.state !== 'open') return;
     const { establishmentId, establishmentName, number, finding, dueOn, rejectedAt } = data;
     const words = {
@@ -76,6 +88,42 @@ export class NotificationEvents {
     });
   } // prettier-ignore
 
+  @OnEvent(CorrectiveActionNear)
+  async correctionNear({ sequence, data }: Envelope<DataOf<typeof CorrectiveActionNear>>, tx: Tx): Promise<void> {
+    const { establishmentId, establishmentName, number, finding, dueOn } = data;
+    await tell(tx, 'correction-near', data.correctiveActionId, sequence, data.division, data.officialId, {
+      zh: `“${establishmentName}”的整改期限将至(${dueOn}),尚无反馈:${finding}`,
+      en: `The correction at ${establishmentName} is due by ${dueOn} and is not answered yet: ${finding}`,
+      about: { establishmentId, establishmentName, number, dueOn },
+      words: { zh: { finding }, en: { finding } },
+    });
+  } // prettier-ignore
+
+  /** The official, and the office: who of the two is late, the state of the correction says. */
+  @OnEvent(CorrectiveActionOverdue)
+  async correctionOverdue({ sequence, data }: Envelope<DataOf<typeof CorrectiveActionOverdue>>, tx: Tx): Promise<void> {
+    const { establishmentId, establishmentName, number, finding, dueOn, state } = data;
+    const what = {
+      zh: `“${establishmentName}”的整改已逾期(期限${dueOn}),${state === 'responded' ? '待复查' : '尚无反馈'}:${finding}`,
+      en: `The correction at ${establishmentName} is past its day (${dueOn}) and not ${state === 'responded' ? 'verified' : 'answered'}: ${finding}`,
+      about: { establishmentId, establishmentName, number, dueOn, state },
+      words: { zh: { finding }, en: { finding } },
+    };
+    await tell(tx, 'correction-overdue', data.correctiveActionId, sequence, data.division, data.officialId, what);
+    await tell(tx, 'correction-overdue', data.correctiveActionId, sequence, data.division.slice(0, 9), 'office', what);
+  } // prettier-ignore
+
+  @OnEvent(VisitsReminded)
+  async visitsReminded({ sequence, data }: Envelope<DataOf<typeof VisitsReminded>>, tx: Tx): Promise<void> {
+    const { reminderId, division, officialId, period, dueOn, overdue, visits } = data;
+    await tell(tx, overdue ? 'visits-missed' : 'visits-remaining', reminderId, sequence, division, officialId ?? roleAt(division), {
+      ...(overdue
+        ? { zh: `${period}有${visits}家主体逾期未督导`, en: `Visits of ${period} that were not made: ${visits}` }
+        : { zh: `${period}还有${visits}家主体未督导,请于${dueOn}前完成`, en: `Visits of ${period} still to be made by ${dueOn}: ${visits}` }),
+      about: { period, dueOn, visits },
+    });
+  } // prettier-ignore
+
   @OnEvent(CalendarMissing)
   async calendarMissing({ sequence, subject, data }: Envelope<DataOf<typeof CalendarMissing>>, tx: Tx): Promise<void> {
     await tell(tx, 'calendar-missing', subject, sequence, data.division, 'county-admin', {
@@ -102,11 +150,24 @@ export class NotificationEvents {
       en: `Your list has changed (${added} more, ${removed} fewer): your undertaking is stale; please sign the new one once the office has made it`,
       about: { added, removed, reason: data.staleReason },
     });
+    // An approval opens the next one by itself (ADR 13); officials of the city have no office here.
+    const place = data.division.slice(0, 9);
+    if (data.staleReason === 'proposal-approved' || place.length < 6) return;
+    await tell(tx, 'undertaking-renewal', data.undertakingId, sequence, place, roleAt(place), {
+      zh: `${data.officialName}的包保名单有变化,原承诺书已失效,请为其生成新承诺书`,
+      en: `The list of ${data.officialName} has changed and the undertaking is stale: please open the new one`,
+      about: { officialId: data.officialId, officialName: data.officialName, added, removed },
+    });
   } // prettier-ignore
 }
 
+/** Who is told of a place as a whole: the office of a township, or the county. */
+const roleAt = (division: string): 'office' | 'county-admin' =>
+  division.length === 6 ? 'county-admin' : 'office';
+
 /**
  * Writes the message, and what is to be sent of it to those who subscribed, in the transaction of the fact.
+ * @param division where it belongs; of a role, the very place of its account
  * @param to an official's id, a role, or null: nobody answers for it yet, so nobody is told
  * @param what the built-in words, used where the county has no template; a template's placeholders are filled from
  *   `about` and `words`
@@ -121,7 +182,7 @@ async function tell(
   what: { zh: string; en: string; about: object; words?: Record<'zh' | 'en', Record<string, string>> },
 ): Promise<void> {
   if (to === null) return;
-  const official = to === 'county-admin' ? null : to;
+  const official = to === 'county-admin' || to === 'office' ? null : to;
   const words = await wordsOf(tx, kind, division, what, {
     zh: { ...what.about, ...what.words?.zh },
     en: { ...what.about, ...what.words?.en },

@@ -161,7 +161,7 @@ export class SubscriptionController {
   @Roles('county-admin', 'office', 'official')
   @ApiOperation({
     summary: '订阅消息 · be told by mail or webhook',
-    description: '邮件订阅须用邮件中的验证码确认后生效,只送发给本人的消息(食安办没有,请用 webhook)。镇街和县级还可为其辖区订阅签名的 webhook(CloudEvents 1.0)。 · By mail, once a code proves that the address is yours, come the messages for yourself (an office has none, and takes a webhook); an office or the county also subscribes to a signed webhook (CloudEvents 1.0) for its ground.',
+    description: '邮件订阅须用邮件中的验证码确认后生效,只送发给本人的消息,食安办的为发给本乡镇的。镇街和县级还可为其辖区订阅签名的 webhook(CloudEvents 1.0)。 · By mail, once a code proves that the address is yours, come the messages for yourself, to an office those for its township; an office or the county also subscribes to a signed webhook (CloudEvents 1.0) for its ground.',
   })
   @ApiBody({
     type: Subscribe,

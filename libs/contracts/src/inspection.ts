@@ -55,6 +55,15 @@ export const InspectionSubmitted = defineEvent(
   }),
 );
 
+const Placed = Type.Union([
+  Type.Object({
+    latitude: Type.Number(),
+    longitude: Type.Number(),
+    accuracyMetres: Type.Optional(Type.Number()),
+  }),
+  Type.Null(),
+]);
+
 /** A photo or paper of a visit 证据: the bytes are kept by inspection, under their hash. Position in WGS84. */
 export const EvidenceAdded = defineEvent(
   'inspection.evidence.added.v1',
@@ -71,14 +80,25 @@ export const EvidenceAdded = defineEvent(
     mime: Type.String(),
     sizeBytes: Type.Integer({ minimum: 1 }),
     takenAt: Type.String(),
-    position: Type.Union([
-      Type.Object({
-        latitude: Type.Number(),
-        longitude: Type.Number(),
-        accuracyMetres: Type.Optional(Type.Number()),
-      }),
-      Type.Null(),
-    ]),
+    position: Placed,
+  }),
+);
+/** A photo or paper of what was mended, beside a correction 整改. */
+export const EvidenceAttached = defineEvent(
+  'inspection.evidence.attached.v1',
+  Type.Object({
+    evidenceId: Id,
+    division: Village,
+    inspectionId: Id,
+    correctiveActionId: Id,
+    sha256: Type.String({
+      pattern: '^[0-9a-f]{64}$',
+      examples: ['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
+    }),
+    mime: Type.String(),
+    sizeBytes: Type.Integer({ minimum: 1 }),
+    takenAt: Type.String(),
+    position: Placed,
   }),
 );
 
@@ -120,6 +140,11 @@ export const CorrectiveActionOverdue = defineEvent(
   'inspection.corrective-action.overdue.v1',
   CorrectiveActionState,
 );
+/** Its day is near, and nobody has answered it yet: told once, as the county's policy `reminders` asks. */
+export const CorrectiveActionNear = defineEvent(
+  'inspection.corrective-action.near.v1',
+  CorrectiveActionState,
+);
 export const CorrectiveActionVerified = defineEvent(
   'inspection.corrective-action.verified.v1',
   CorrectiveActionState,
@@ -127,6 +152,24 @@ export const CorrectiveActionVerified = defineEvent(
 export const CorrectiveActionClosed = defineEvent(
   'inspection.corrective-action.closed.v1',
   CorrectiveActionState,
+);
+
+/**
+ * How many visits of a period are still to be made, or were not made: told once to each official (`officialId`), and of
+ * all to the office of a township (`division` of 9 digits) and to the county (6).
+ */
+export const VisitsReminded = defineEvent(
+  'inspection.visits.reminded.v1',
+  Type.Object({
+    reminderId: Id,
+    division: Type.String({ pattern: '^([0-9]{6}|[0-9]{9}|[0-9]{12})$' }),
+    officialId: Nullable({ format: 'uuid' }),
+    period: Type.String({ pattern: '^[0-9]{4}-Q[1-4]$' }),
+    dueOn: Type.String(),
+    /** The last day is over. */
+    overdue: Type.Boolean(),
+    visits: Type.Integer({ minimum: 1 }),
+  }),
 );
 
 /** A deadline reaches a year whose calendar is not announced: told once for a county and year. */

@@ -11,10 +11,13 @@ import {
   CalendarMissing,
   CorrectiveActionChanged,
   CorrectiveActionDue,
+  CorrectiveActionNear,
+  CorrectiveActionOverdue,
   CorrectiveActionVerified,
   InspectionSubmitted,
   ObligationOpened,
   ObligationReassigned,
+  VisitsReminded,
 } from './inspection.js';
 import {
   CalendarAnnounced,
@@ -60,6 +63,9 @@ export const listeners: Partial<Record<Service, readonly EventContract[]>> = {
     CorrectiveActionDue,
     CorrectiveActionChanged,
     CorrectiveActionVerified,
+    CorrectiveActionNear,
+    CorrectiveActionOverdue,
+    VisitsReminded,
     CalendarMissing,
     DivisionsListed,
     AccountChanged,
