@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { County, eventually } from '#testing';
+import { type Answer, County, eventually, png } from '#testing';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
 import { inspection } from '../apps/inspection/src/inspection.definition.js';
 import { registry } from '../apps/registry/src/registry.definition.js';
@@ -110,6 +110,13 @@ it('that moves to another township is nobody’s until one is proposed there; wh
   const seen = await county.call('inspection', 'POST', '/v1/inspections', { token: before.token, body: visit('video', '2026-11-23T08:30:00+08:00', true) });
   expect([seen.status, seen.body]).toMatchObject([201, { counts: false }]);
 
+  // What was photographed of the correction goes with it, and what of the visit stays.
+  const [wrong] = await county.every<{ id: string }>('inspection', '/v1/corrective-actions', before.token);
+  const shown = (path: string, token: string): Promise<Answer> => county.upload('inspection', `/v1/${path}/evidence`, token, png(), 'a.png', {}, { takenAt: '2026-11-23T08:40:00+08:00' });
+  const mended = await shown(`corrective-actions/${wrong!.id}`, before.token);
+  expect([mended.status, mended.body]).toMatchObject([201, { correctiveActionId: wrong!.id, officialId: before.id, division: here }]);
+  expect((await shown(`inspections/${(seen.body as { id: string }).id}`, before.token)).status).toBe(201);
+
   const move = { token: admin, body: { division: there, reason: '迁址' }, headers: { 'if-match': '"1"' } };
   expect((await county.call('registry', 'PATCH', `/v1/establishments/${id}`, move)).status).toBe(200);
   const offices = [office, await county.token('office', '371425102')];
@@ -120,11 +127,15 @@ it('that moves to another township is nobody’s until one is proposed there; wh
   expect(await due()).toMatchObject([[], [{ division: there, state: 'open', officialId: null }]]);
   expect(await each('inspection', `/v1/corrective-actions${query}`)).toMatchObject([[], [{ division: there, state: 'open', officialId: null }]]);
   expect((await county.every<{ establishmentId: string }>('assignment', '/v1/gaps?reason=not-proposed', offices[1]!)).map((one) => one.establishmentId)).toEqual([id]);
+  const photo = `/v1/evidence/${(mended.body as { id: string }).id}`;
+  expect(await Promise.all([...offices, before.token].map(async (token) => (await county.call('inspection', 'GET', photo, { token })).status))).toEqual([404, 200, 404]);
   const ended = await county.rows('assignment', `select end_reason as reason from assignment where establishment_id = $1`, [id]);
   expect(ended).toEqual([{ reason: 'establishment-moved' }]);
 
   const after = await answered('371425102');
   expect(after.id).not.toBe(before.id);
+  const [his] = await county.every<object>('inspection', `/v1/corrective-actions/${wrong!.id}/evidence`, after.token);
+  expect(his).toEqual({ ...(mended.body as object), division: there, officialId: after.id });
   const visited = await county.call('inspection', 'POST', '/v1/inspections', { token: after.token, body: visit('on-site', '2026-11-23T08:45:00+08:00', false) });
   expect([visited.status, visited.body]).toMatchObject([201, { counts: true, notice: null }]);
   expect(await due()).toMatchObject([[], [{ state: 'settled', officialId: after.id }]]);

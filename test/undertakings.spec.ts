@@ -277,6 +277,9 @@ it('is stale by a closure however often and late it is told, and by a new establ
     { kind: 'undertaking-stale', subject: two!.id, times: 1 },
     { kind: 'undertaking-due', subject: three!.id, times: 1 },
   ]);
+  // The office is asked to make the next one where nobody else does: after an approval it is there.
+  const asked = await county.every<{ subjectId: string; title: { zh: string }; audience: string; division: string }>('notification', '/v1/messages?kind=undertaking-renewal&mine=true', office); // prettier-ignore
+  expect(asked).toMatchObject([{ subjectId: one!.id, audience: 'office', division: town.code, title: { zh: expect.stringContaining('请为其生成新承诺书') as unknown } }]); // prettier-ignore
   const own = await county.every<{ kind: string; title: { zh: string; en: string } }>('notification', '/v1/messages?kind=undertaking-due', await as(first)); // prettier-ignore
   expect(own.map(({ title }) => title.zh)).toEqual(['请签署承诺书(包保主体2户)', '请签署承诺书(包保主体1户)', '请签署承诺书(包保主体3户)']); // prettier-ignore
   expect(own[1]!.title.en).toBe('Please sign your undertaking (establishments: 1)');

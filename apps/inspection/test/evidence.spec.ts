@@ -210,6 +210,40 @@ describe('evidence', () => {
     expect(await desk.count(visit)).toBe(20);
   }, 30_000);
 
+  it('of what was mended stands beside its correction, from the official or the office, until that is closed', async () => {
+    const { county } = desk;
+    const establishment = await answeredFor(county, village, desk.official);
+    const { body } = await county.call('inspection', 'POST', '/v1/inspections', { token: desk.token, body: visitTo(establishment, 1) });
+    const visit = (body as { id: string; findings: { correctiveActionId: string }[] });
+    const action = visit.findings[0]!.correctiveActionId;
+    const [office, second, stranger] = await Promise.all(['371425101', '371425101', '371425102'].map((town) => county.token('office', town)));
+    const attach = (file: Uint8Array, token: string): Promise<Answer> =>
+      county.upload('inspection', `/v1/corrective-actions/${action}/evidence`, token, file, 'a.jpg', {}, taken);
+    const photo = png();
+    const own = await desk.add(visit.id, photo);
+    const mended = await attach(photo, desk.token);
+    expect(mended).toMatchObject({ status: 201, body: { inspectionId: visit.id, correctiveActionId: action, officialId: desk.official, takenAt: '2026-11-23T00:31:00.000Z' } });
+    expect((own.body as object)).toMatchObject({ correctiveActionId: null });
+    expect((await attach(photo, desk.token)).body).toEqual(mended.body);
+    const seen = await attach(pdf(), office!);
+    expect(seen).toMatchObject({ status: 201, body: { mime: 'application/pdf', officialId: desk.official } });
+    expect(await county.every('inspection', `/v1/corrective-actions/${action}/evidence`, second!)).toEqual([mended.body, seen.body]);
+    expect(await county.every('inspection', `/v1/inspections/${visit.id}/evidence`, second!)).toEqual([own.body]);
+    for (const token of [stranger!, await county.official(randomUUID(), '371425101')]) {
+      expect(await attach(png(), token)).toMatchObject({ status: 404 });
+      expect((await desk.get(`/v1/corrective-actions/${action}/evidence`, token)).status).toBe(404);
+      expect((await desk.download((mended.body as EvidenceBody).id, token)).status).toBe(404);
+    }
+    const facts = await county.rows<{ type: string; data: { correctiveActionId: string } }>('inspection', `select type, event->'data' as data from journal where aggregate_id = $1`, [(mended.body as EvidenceBody).id]);
+    expect(facts).toMatchObject([{ type: 'inspection.evidence.attached.v1', data: { correctiveActionId: action } }]);
+    const full = await Promise.all(Array.from({ length: 20 }, () => attach(png(), office!)));
+    expect(full.filter(({ status }) => status === 201)).toHaveLength(18);
+    const act = (path: string, token: string, what: object): Promise<Answer> => county.call('inspection', 'POST', `/v1/corrective-actions/${action}/${path}`, { token, body: what });
+    for (const answer of [await act('response', desk.token, { text: '已修' }), await act('verification', office!, { outcome: 'corrected' }), await act('closure', office!, {})])
+      expect(answer.status).toBe(200);
+    expect(await attach(png(), office!)).toMatchObject({ status: 409, body: { code: 'wrong-state' } });
+  }, 30_000); // prettier-ignore
+
   it('whose row never came is taken away, old enough; what a row names stays', async () => {
     const { county } = desk;
     const visit = await desk.visit();
