@@ -337,6 +337,7 @@ const honest: Record<string, unknown[]> = {
   'POST /api/notification/v1/subscriptions/{id}/confirmation': [{ code: 'its:code' }],
   'POST /api/notification/v1/subscriptions': [{ channel: 'webhook', url: 'https://127.0.0.1:9/new:' }, { channel: 'email', address: 'new:@county.example' }],
   'POST /api/inspection/v1/corrective-actions/{id}/response': [{ text: '已更换' }],
+  'POST /api/inspection/v1/inspections/{id}/withdrawal': [{ reason: '误记' }],
   'POST /api/assignment/v1/proposals/{id}/rejection': [{ reason: '请重排' }],
   'PATCH /api/identity/v1/accounts/{id}': [{ displayName: '王秀兰' }],
   'POST /api/identity/v1/accounts': [

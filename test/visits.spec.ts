@@ -424,6 +424,63 @@ describe('the induction', () => {
   });
 });
 
+describe('a visit that should not have been entered', () => {
+  const withdraw = (id: string, token = office): Promise<Answer> =>
+    call('inspection', 'POST', `/v1/inspections/${id}/withdrawal`, token, { reason: '误记到同名的另一家店' });
+  const settledBy = async (name: string): Promise<[string, string | null]> => {
+    const [now] = await obligations(`?establishment=${shop(name)}&period=2026-Q4`);
+    return [now!.state, now!.inspectionId];
+  };
+
+  it('is withdrawn by the office: what it settled is due again, what it demanded is closed, the official is told', async () => {
+    const [, first] = await settledBy('乙店');
+    expect(await withdraw(first!, official.token)).toMatchObject({ status: 403 });
+    expect(await withdraw(first!, await county.token('office', '371425102'))).toMatchObject({ status: 404 });
+    const stood = (await call('inspection', 'GET', `/v1/inspections/${first!}`, office)).body as object;
+    const withdrawn = await withdraw(first!);
+    expect(withdrawn).toMatchObject({ status: 200, body: { id: first, withdrawalReason: '误记到同名的另一家店', withdrawnAt: expect.any(String) as unknown } });
+    // What was written stays as it was.
+    expect(withdrawn.body).toEqual({
+      ...stood, version: 2, obligationId: null, withdrawnAt: (withdrawn.body as { withdrawnAt: string }).withdrawnAt, withdrawalReason: '误记到同名的另一家店',
+      withdrawnBy: expect.any(String) as unknown, notice: expect.stringContaining('已撤回') as unknown,
+    });
+    expect(await withdraw(first!)).toMatchObject({ status: 409, body: { code: 'wrong-state' } });
+    expect(await settledBy('乙店')).toEqual(['open', null]);
+
+    // At the very time of the one that does not stand any more.
+    const rate = async (): Promise<unknown> => {
+      const { body } = await call('inspection', 'GET', '/v1/indicators?division=371425101&period=2026-Q4', office);
+      return (body as { items: { code: string; denominator: number; numerator: number }[] }).items
+        .filter(({ code }) => code !== 'visits-done').map(({ denominator, numerator }) => [denominator, numerator]);
+    };
+    const before = await rate();
+    const [{ code }] = checklists.find(({ kinds }) => kinds.includes('stall'))!.items as [{ code: string }];
+    const again = (await submit(visit('乙店', {}, [code]))).body as { id: string; obligationId: string | null };
+    expect([await settledBy('乙店'), again.obligationId]).toEqual([['settled', again.id], expect.any(String)]);
+    expect(await rate()).not.toEqual(before);
+    expect((await withdraw(again.id)).status).toBe(200);
+    const [demanded] = await county.every<Action>('inspection', `/v1/corrective-actions?establishment=${shop('乙店')}`, office);
+    expect([demanded!.state, demanded!.steps]).toMatchObject(['closed', [{ act: 'withdrawal', text: '误记到同名的另一家店' }]]);
+    expect(await rate()).toEqual(before);
+    expect(await county.every('inspection', `/v1/inspections?establishment=${shop('乙店')}&withdrawn=true`, official.token)).toHaveLength(2);
+    const told = await eventually(() => messages(official.token, '?mine=true&kind=visit-withdrawn'), ({ length }) => length === 2);
+    expect(told[0]!.title.zh).toBe('您对“乙店”的督导记录已被撤回:误记到同名的另一家店');
+    expect((await submit(visit('乙店', { visitedAt: '2026-11-23T08:50:00+08:00' }))).body).toMatchObject({ obligationId: again.obligationId });
+  });
+
+  it('leaves to another visit of the quarter what it had settled', async () => {
+    const [, first] = await settledBy('甲店');
+    const others = await county.every<{ id: string; counts: boolean; visitedAt: string; obligationId: string | null }>('inspection', `/v1/inspections?establishment=${shop('甲店')}`, office);
+    const next = others.filter(({ id, counts }) => counts && id !== first).sort((a, b) => (a.visitedAt < b.visitedAt ? -1 : 1))[0]!;
+    expect(next.obligationId).toBeNull();
+    expect((await withdraw(first!)).status).toBe(200);
+    expect(await settledBy('甲店')).toEqual(['settled', next.id]);
+    expect((await call('inspection', 'GET', `/v1/inspections/${next.id}`, office)).body).toMatchObject({ notice: null, obligationId: expect.any(String) as unknown });
+    const [kept] = await county.every<Action>('inspection', `/v1/corrective-actions?establishment=${shop('甲店')}`, office);
+    expect(kept!.steps.at(-1)!.act).toBe('closure'); // what was closed before stays as it was closed
+  });
+}); // prettier-ignore
+
 describe('as days pass', () => {
   const told = async (token: string, kind: string): Promise<[string, object][]> =>
     (await messages(token, `?mine=true&kind=${kind}`)).map(({ title, about }) => [title.zh, about]);

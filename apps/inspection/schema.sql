@@ -118,6 +118,7 @@ create table corrective_action (
 );
 CREATE INDEX corrective_action_due ON public.corrective_action USING btree (due_on) WHERE ((state = ANY (ARRAY['open'::text, 'responded'::text])) AND (NOT overdue));
 CREATE INDEX corrective_action_establishment ON public.corrective_action USING btree (establishment_id);
+CREATE INDEX corrective_action_inspection ON public.corrective_action USING btree (inspection_id);
 CREATE INDEX corrective_action_place ON public.corrective_action USING btree (division, id);
 CREATE INDEX corrective_action_waiting ON public.corrective_action USING btree (id) WHERE (due_state = 'calendar-missing'::text);
 alter table corrective_action enable row level security;
@@ -259,6 +260,9 @@ create table inspection (
   warning text,
   submitted_by text not null,
   submitted_at timestamp with time zone not null,
+  withdrawn_at timestamp with time zone,
+  withdrawn_by text,
+  withdrawal_reason text,
   constraint inspection_pkey PRIMARY KEY (id, submitted_at)
 ) partition by RANGE (submitted_at);
 CREATE INDEX inspection_establishment ON public.inspection USING btree (establishment_id, visited_at);
@@ -341,6 +345,7 @@ create table obligation (
   constraint obligation_establishment_id_period_key UNIQUE (establishment_id, period),
   constraint obligation_state_check CHECK ((state = ANY (ARRAY['open'::text, 'overdue'::text, 'settled'::text, 'withdrawn'::text])))
 );
+CREATE INDEX obligation_inspection ON public.obligation USING btree (inspection_id) WHERE (inspection_id IS NOT NULL);
 CREATE INDEX obligation_official ON public.obligation USING btree (official_id, division, id);
 CREATE INDEX obligation_open ON public.obligation USING btree (due_on) WHERE (state = 'open'::text);
 CREATE INDEX obligation_period ON public.obligation USING btree (period, division, id);
@@ -591,3 +596,8 @@ grant insert, select, update on watermark to inspection_app;
 grant select on watermark to inspection_relay;
 grant update (division) on evidence to inspection_app;
 grant update (official_id) on evidence to inspection_app;
+grant update (obligation_id) on inspection to inspection_app;
+grant update (version) on inspection to inspection_app;
+grant update (withdrawal_reason) on inspection to inspection_app;
+grant update (withdrawn_at) on inspection to inspection_app;
+grant update (withdrawn_by) on inspection to inspection_app;

@@ -1016,6 +1016,7 @@ const tellings = [
   [/^inspection\.corrective-action\.changed\./, 'correction-rejected', ({ data }) => (data.rejectedAt ? data.officialId : null)],
   [/^inspection\.corrective-action\.verified\./, 'correction-verified', ({ data }) => data.officialId],
   [/^inspection\.corrective-action\.changed\./, 'correction-answered', ({ data }) => (data.state === 'responded' ? 'office' : null)],
+  [/^inspection\.inspection\.withdrawn\./, 'visit-withdrawn', ({ data }) => data.officialId],
   [/^inspection\.corrective-action\.near\./, 'correction-near', ({ data }) => data.officialId],
   [/^inspection\.corrective-action\.overdue\./, 'correction-overdue', ({ data }) => data.officialId],
   [/^inspection\.corrective-action\.overdue\./, 'correction-overdue', () => 'office'],

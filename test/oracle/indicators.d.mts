@@ -15,7 +15,12 @@ export interface CountedRows {
   })[];
   undertakings: (Placed & { officialId: string; state: string; establishments: string[] })[];
   obligations: (Placed & { period: string; state: string })[];
-  actions: (Placed & { startOn: string; state: string; overdue: boolean })[];
+  actions: (Placed & {
+    startOn: string;
+    state: string;
+    overdue: boolean;
+    steps: { act: string }[];
+  })[];
   certificates: (Placed & { officialId: string })[];
   messages: (Placed & { audience: string; readAt: string | Date | null })[];
 }

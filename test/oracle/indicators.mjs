@@ -53,7 +53,10 @@ export function recount(rows, division, period) {
     (one) => one.period === period && one.state !== 'withdrawn',
   );
   numbers['visits-done'] = share(due, ({ state }) => state === 'settled');
-  const demanded = here(rows.actions).filter(({ startOn }) => startOn >= from && startOn <= to);
+  const demanded = here(rows.actions).filter(
+    ({ startOn, steps }) =>
+      startOn >= from && startOn <= to && !steps.some(({ act }) => act === 'withdrawal'),
+  );
   numbers['corrections-closed'] = share(demanded, ({ state }) => state === 'closed');
   numbers['corrections-in-time'] = share(
     demanded.filter(({ state }) => state === 'closed'),

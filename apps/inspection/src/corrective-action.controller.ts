@@ -60,7 +60,7 @@ export class Close {
 }
 
 class ActStep implements Step {
-  @ApiProperty({ enum: ['response', 'verification', 'closure'] })
+  @ApiProperty({ enum: ['response', 'verification', 'closure', 'withdrawal'] })
   act: Step['act'];
   @ApiProperty({
     type: String,

@@ -17,7 +17,7 @@ export type State = 'open' | 'responded' | 'verified' | 'closed';
 
 /** One act on a correction: who, when, what was said. They are kept in order, and never changed. */
 export interface Step {
-  act: 'response' | 'verification' | 'closure';
+  act: 'response' | 'verification' | 'closure' | 'withdrawal';
   by: string;
   role: string;
   at: string;
@@ -161,6 +161,15 @@ export class CorrectiveActionService {
     if (action.state !== 'verified') throw wrongState(action, 'a closure', 'verified');
     return this.act(tx, action, 'closed', { act: 'closure', text, outcome: null });
   }
+
+  /** The visit was withdrawn: what it demanded is closed with its reason, whatever its state. */
+  async withdraw(tx: Tx, inspectionId: string, reason: string): Promise<void> {
+    const demanded = await tx.query<CorrectiveAction>(
+      `select ${actionView} from corrective_action where inspection_id = $1 and state <> 'closed' order by id for update`,
+      [inspectionId],
+    );
+    for (const action of demanded) await this.act(tx, action, 'closed', { act: 'withdrawal', text: reason, outcome: null });
+  } // prettier-ignore
 
   private async act(tx: Tx, { id }: CorrectiveAction, state: State, step: Pick<Step, 'act' | 'text' | 'outcome'>): Promise<CorrectiveAction> {
     const whole: Step = { ...step, by: tx.caller.id, role: tx.caller.role ?? 'service', at: tx.now.toISOString() };

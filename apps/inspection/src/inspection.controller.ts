@@ -10,11 +10,11 @@ import {
   PageQuery,
   Prose,
   Roles,
-  oneOf,
+  Flag,
   IdFilter,
   PlaceFilter,
 } from '#platform';
-import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiExtraModels,
   ApiOperation,
@@ -290,7 +290,8 @@ export class Inspection {
   division: string;
   @ApiProperty({
     type: Number,
-    description: '总是 1:记录不可更改 · always 1: a record is not changed',
+    description:
+      '1;撤回后为 2:内容不可更改 · 1, and 2 once it was withdrawn: what was written is not changed',
     example: 1,
   })
   version: number;
@@ -358,6 +359,38 @@ export class Inspection {
   submittedBy: string;
   @ApiProperty({ type: String, format: 'date-time', description: '服务器时间 · the server’s time' })
   submittedAt: Date;
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: '撤回时间;null:有效 · when it was withdrawn; null: it stands',
+    example: null,
+  })
+  withdrawnAt: Date | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: '撤回人的账号编号 · id of the account that withdrew it',
+    example: null,
+  })
+  withdrawnBy: string | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: '撤回原因 · why it was withdrawn',
+    example: null,
+  })
+  withdrawalReason: string | null;
+}
+
+export class Withdraw {
+  @ApiProperty({
+    type: String,
+    description: '撤回原因 · why it is withdrawn',
+    example: '误记到同名的另一家店',
+  })
+  @Prose(1000)
+  reason: string;
 }
 
 class InspectionQuery extends PageQuery {
@@ -378,6 +411,11 @@ class InspectionQuery extends PageQuery {
   @IsOptional()
   @IsIn(handlings)
   handling?: (typeof handlings)[number];
+
+  @Flag(
+    'true:只看已撤回的,false:只看有效的 · true: those that were withdrawn; false: those that stand',
+  )
+  withdrawn?: 'true' | 'false';
 }
 
 class InspectionPage extends PageOf(Inspection) {}
@@ -396,7 +434,7 @@ export class InspectionController {
   @ApiOperation({
     summary: '提交督导记录 · submit the record of a visit',
     description:
-      '由包保该主体的干部提交。所用方式按政策计入的,完成当季任务。请带 `Idempotency-Key`:重发得到第一次的答复。提交后的记录是证据,不能修改或删除:有误的,以另一次督导时间再交一份,并在检查项的 `note` 中说明;误记的整改照常答复、复查、销号,并写明原因;记到别家主体的,那家当季的任务即已完成,不会重新到期,请对其照常再督导一次并提交。 · By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gets the first answer again. A record that was submitted is evidence and is neither changed nor deleted: where it is wrong, submit another with its own time and say so in the `note` of an item; an action that should not be there is answered, verified and closed as any other, with the reason. A visit entered for another establishment has settled what was due there in that quarter, and it does not become due again: visit that one all the same, and submit it.',
+      '由包保该主体的干部提交。所用方式按政策计入的,完成当季任务。请带 `Idempotency-Key`:重发得到第一次的答复。提交后的记录是证据,不能修改或删除:有误的(如记到别家主体),请食安办撤回(`POST /inspections/{id}/withdrawal`)后重新提交;误记的个别整改照常答复、复查、销号,并写明原因。 · By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gets the first answer again. A record that was submitted is evidence and is neither changed nor deleted: where it is wrong (entered for another establishment, say), the office withdraws it (`POST /inspections/{id}/withdrawal`), and the right one is submitted. A single action that should not be there is answered, verified and closed as any other, with the reason.',
   })
   @ApiResponse({ status: 201, type: Inspection })
   submit(@Caller() caller: DatabaseCaller, @Body() body: SubmitInspection): Promise<object> {
@@ -413,14 +451,27 @@ export class InspectionController {
         `select ${inspectionView} from inspection where (division, id) > ($1, $2::uuid) and ($3::uuid is null or establishment_id = $3)
            and ($4::text is null or findings @> jsonb_build_array(jsonb_build_object('handling', $4::text)))
            and ($5::text is null or starts_with(division, $5)) and ($6::uuid is null or official_id = $6)
-         order by division, id limit $7`,
+           and ($7::boolean is null or (withdrawn_at is not null) = $7)
+         order by division, id limit $8`,
         [
           ...afterOf(query), query.establishment ?? null, query.handling ?? null, query.division ?? null, query.official ?? null,
-          query.limit + 1,
+          query.withdrawn === undefined ? null : query.withdrawn === 'true', query.limit + 1,
         ],
       ),
     );
     return pageOf(found, query, ({ id }) => id);
+  }
+
+  @Post(':id/withdrawal')
+  @HttpCode(200)
+  @Roles('county-admin', 'office')
+  @ApiOperation({
+    summary: '撤回误记的督导记录 · withdraw a visit that should not have been entered',
+    description: '由食安办(县级干部的由县级)办理,须写明原因;包保干部收到消息 `visit-withdrawn`。记录和照片照原样保留,注明撤回的人、时间和原因;它完成的任务重新到期(同季另有计入的督导则由其完成),它提出的整改随之销号(步骤 `withdrawal`,不计入整改率)。撤回不能再撤回:请重新提交。 · By the office (for the county’s own officials, the county), with the reason; the official is told (message `visit-withdrawn`). The record and its photos stay as they are, with who withdrew it, when and why. What it settled is due again (or settled by another visit of the quarter that counts), and what it demanded is closed with it (step `withdrawal`, in no rate of corrections). A withdrawal is not taken back: submit the visit anew.',
+  })
+  @ApiResponse({ status: 200, type: Inspection })
+  withdraw(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() { reason }: Withdraw): Promise<Inspection> {
+    return this.database.within(caller, (tx) => this.visits.withdraw(tx, id, reason));
   }
 
   @Get(':id')
@@ -428,8 +479,6 @@ export class InspectionController {
   @ApiOperation({ summary: '查看督导记录 · one visit, as it was filled' })
   @ApiResponse({ status: 200, type: Inspection })
   async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Inspection> {
-    return oneOf(await this.database.within(caller, (tx) =>
-      tx.query<Inspection>(`select ${inspectionView} from inspection where id = $1`, [id]),
-    ));
+    return this.database.within(caller, (tx) => this.visits.one(tx, id));
   }
 } // prettier-ignore

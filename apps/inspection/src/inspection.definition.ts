@@ -19,6 +19,7 @@ import { runPlace } from './migrations/0101-run-place.js';
 import { newestRuns } from './migrations/0102-newest.js';
 import { divisions } from './migrations/0103-divisions.js';
 import { reminders } from './migrations/0104-reminders.js';
+import { withdrawals } from './migrations/0107-withdrawals.js';
 import { correctionEvidence } from './migrations/0106-correction-evidence.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
@@ -66,6 +67,7 @@ export const inspection: ServiceDefinition = {
     divisions,
     reminders,
     correctionEvidence,
+    withdrawals,
   ],
   events: [InspectionEvents],
   fileTables: ['evidence'],

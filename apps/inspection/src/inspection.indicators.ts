@@ -17,7 +17,7 @@ const started: Counted = {
   division: 'division',
   name: 'establishment_name',
   detail: 'number',
-  where: 'start_on between $from::date and $to::date',
+  where: `start_on between $from::date and $to::date and not steps @> '[{"act": "withdrawal"}]'`,
 };
 const finished: Counted = { ...started, where: `${started.where} and state = 'closed'` };
 
@@ -38,7 +38,7 @@ export const inspectionIndicators: readonly Indicator[] = [
     title: { zh: '整改销号率', en: 'Corrections closed' },
     denominator: { zh: '本季度开始的整改数', en: 'Corrections that start in the quarter' },
     numerator: { zh: '其中已销号的', en: 'Those that are closed' },
-    exclusions: { zh: '无', en: 'None' },
+    exclusions: { zh: '所属督导已撤回的整改不计', en: 'Those of a visit that was withdrawn' },
     of: started,
     counts: `state = 'closed'`,
   },
@@ -51,7 +51,10 @@ export const inspectionIndicators: readonly Indicator[] = [
       en: 'Corrections that start in the quarter and are closed',
     },
     numerator: { zh: '其中从未逾期的', en: 'Those that were never overdue' },
-    exclusions: { zh: '尚未销号的整改不计', en: 'Corrections that are not closed yet' },
+    exclusions: {
+      zh: '尚未销号的,以及所属督导已撤回的整改不计',
+      en: 'Corrections that are not closed yet, and those of a visit that was withdrawn',
+    },
     of: finished,
     counts: 'not overdue',
   },

@@ -192,6 +192,39 @@ export class ObligationService {
     return settled.id;
   } // prettier-ignore
 
+  /**
+   * The visit that settled it was withdrawn: it is due again, where and to whom it is now, or settled by another visit of
+   * the period. @throws DomainError `out-of-scope` where the establishment is not on the caller's ground any more
+   */
+  async reopen(tx: Tx, establishmentId: string, inspectionId: string): Promise<void> {
+    const [place] = await tx.query<{ division: string; name: string; tier: string; status: string; official_id: string | null; official_name: string | null }>(
+      `select p.division, p.name, p.tier, p.status, r.official_id, r.official_name
+       from premises p left join ${answersNow('p.establishment_id')} r on true where p.establishment_id = $1`,
+      [establishmentId],
+    );
+    if (!place)
+      throw new DomainError('out-of-scope', '该主体已迁出本辖区,请由县级撤回。 · The establishment has moved to another township: the county withdraws the visit.');
+    await taking(tx, place.division, establishmentId);
+    const [open] = await tx.query<ObligationRow>(
+      `update obligation set inspection_id = null, settled_at = null, version = version + 1, division = $2, establishment_name = $3, tier = $4,
+         official_id = $5, official_name = $6,
+         state = case when $7 <> 'open' and period >= $8 then 'withdrawn' when due_on < $9 then 'overdue' else 'open' end
+       where inspection_id = $1 returning ${columns}`,
+      [
+        inspectionId, place.division, place.name, place.tier, place.official_id, place.official_name, place.status, periodOf(tx.now), dateOf(tx.now),
+      ],
+    );
+    if (!open) return;
+    tx.publish(open.state === 'open' ? ObligationOpened : open.state === 'overdue' ? ObligationOverdue : ObligationWithdrawn, open, stateOf(open));
+    const [other] = await tx.query<{ id: string }>(
+      `select id from inspection where establishment_id = $1 and counts and withdrawn_at is null
+         and to_char(visited_at at time zone 'Asia/Shanghai', 'YYYY"-Q"Q') = $2 order by visited_at, id limit 1`,
+      [establishmentId, open.period],
+    );
+    const settled = other && (await this.settle(tx, establishmentId, open.period, other.id));
+    if (settled) await tx.query(`update inspection set obligation_id = $2 where id = $1`, [other.id, settled]);
+  } // prettier-ignore
+
   /** What is past its day. @returns how many */
   async overdue(tx: Tx, limit: number): Promise<number> {
     const late = await tx.query<ObligationRow>(

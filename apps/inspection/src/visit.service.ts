@@ -1,12 +1,12 @@
-import { InspectionSubmitted } from '#contracts';
+import { InspectionSubmitted, InspectionWithdrawn } from '#contracts';
 import { type Tx } from '#database';
-import { type Bilingual, DomainError, type FieldError, policyOf } from '#platform';
+import { type Bilingual, DomainError, type FieldError, oneOf, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
 import { CorrectiveActionService } from './corrective-action.service.js';
 import { type ChecklistBody, Induction, VisitFrequency } from './inspection.policies.js';
-import { type SubmitInspection } from './inspection.controller.js';
+import { type Inspection, type SubmitInspection } from './inspection.controller.js';
 import { answersNow, ObligationService, taking } from './obligation.service.js';
 import { dateOf, periodOf } from './period.js';
 
@@ -32,11 +32,12 @@ interface Place {
 export const inspectionView = `id, division, version, establishment_id as "establishmentId", establishment, official_id as "officialId",
   official_name as "officialName", official_post as "officialPost", official_level as "officialLevel", method, visited_at as "visitedAt",
   position, checklist, checklist_version as "checklistVersion", results, findings, operator, obligation_id as "obligationId", counts,
-  warning, case when obligation_id is not null then null
+  warning, case when withdrawn_at is not null then '督导记录已撤回,不计入 · This visit was withdrawn and counts for nothing' when obligation_id is not null then null
     when counts then format('%1$s 没有待完成的督导任务(尚未生成或已完成),本次督导未完成任何任务 · No obligation of %1$s was due (not opened, or settled before): this visit settled none',
       to_char(visited_at at time zone 'Asia/Shanghai', 'YYYY"-Q"Q'))
     else '此督导方式不计入应完成的督导,本次督导未完成任何任务 · This method is not the visit that is due: it settled no obligation' end as notice,
-  submitted_by as "submittedBy", submitted_at as "submittedAt"`;
+  submitted_by as "submittedBy", submitted_at as "submittedAt", withdrawn_at as "withdrawnAt", withdrawn_by as "withdrawnBy",
+  withdrawal_reason as "withdrawalReason"`;
 
 /**
  * How old a visit may be that is submitted now: the longest quarter, so that papers which come late still meet the quarter
@@ -66,7 +67,7 @@ export class VisitService {
         { pointer: '/visitedAt', rule: 'visited-long-ago', value: wanted.visitedAt, remedy: `请填写实际督导时间;${lateDays} 天以前的督导不再补录 · Give the time of the visit; one of more than ${lateDays} days ago is not taken any more.` },
       ]);
     const [before] = await tx.query<{ id: string }>(
-      `select id from inspection where establishment_id = $1 and visited_at = $2 and official_id = $3 and method = $4`,
+      `select id from inspection where establishment_id = $1 and visited_at = $2 and official_id = $3 and method = $4 and withdrawn_at is null`,
       [wanted.establishmentId, visitedAt, place.official_id, wanted.method],
     );
     if (before)
@@ -119,6 +120,32 @@ export class VisitService {
     if (!kept) throw new Error('The inspection is not there after it was written.');
     return kept;
   } // prettier-ignore
+
+  /**
+   * The record stays, and counts for nothing: what it settled is due again, what it demanded is closed.
+   * @throws DomainError `not-found`, `wrong-state` (withdrawn before), `out-of-scope`
+   */
+  async withdraw(tx: Tx, id: string, reason: string): Promise<Inspection> {
+    const { establishmentId } = await this.one(tx, id);
+    const [withdrawn] = await tx.query<Inspection>(
+      `update inspection set withdrawn_at = $2, withdrawn_by = $3, withdrawal_reason = $4, obligation_id = null, version = version + 1
+       where id = $1 and withdrawn_at is null returning ${inspectionView}`,
+      [id, tx.now, tx.caller.id, reason],
+    );
+    if (!withdrawn) throw new DomainError('wrong-state', '该督导记录此前已撤回。 · This visit was withdrawn before.');
+    await this.obligations.reopen(tx, establishmentId, id);
+    await this.actions.withdraw(tx, id, reason);
+    const { division, establishment, officialId, visitedAt } = withdrawn;
+    tx.publish(InspectionWithdrawn, withdrawn, {
+      inspectionId: id, division, establishmentId, establishmentName: establishment.name, officialId, visitedAt: visitedAt.toISOString(), reason,
+    });
+    return withdrawn;
+  } // prettier-ignore
+
+  /** @throws DomainError `not-found`, alike for what is absent and what is another's */
+  async one(tx: Tx, id: string): Promise<Inspection> {
+    return oneOf(await tx.query<Inspection>(`select ${inspectionView} from inspection where id = $1`, [id])); // prettier-ignore
+  }
 
   /** The establishment, if the caller answers for it now; anything else is not there for him. */
   private async place(tx: Tx, establishmentId: string): Promise<Place> {

@@ -12,6 +12,7 @@ export const placeholders: Record<MessageKind, readonly string[]> = {
   'visit-due': ['establishmentName', 'period', 'dueOn'],
   'visits-remaining': ['period', 'dueOn', 'visits'],
   'visits-missed': ['period', 'dueOn', 'visits'],
+  'visit-withdrawn': ['establishmentName', 'reason'],
   'correction-due': ['establishmentName', 'number', 'finding', 'dueOn'],
   'correction-near': ['establishmentName', 'number', 'finding', 'dueOn'],
   'correction-overdue': ['establishmentName', 'number', 'finding', 'dueOn'],

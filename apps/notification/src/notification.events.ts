@@ -1,6 +1,6 @@
 import {
   AssignmentMade, CalendarMissing, CorrectiveActionChanged, CorrectiveActionDue, CorrectiveActionNear, CorrectiveActionOverdue,
-  CorrectiveActionVerified, type DataOf, DivisionsListed, type Envelope, ObligationOpened, ObligationReassigned, UndertakingOpened,
+  CorrectiveActionVerified, type DataOf, DivisionsListed, type Envelope, InspectionWithdrawn, ObligationOpened, ObligationReassigned, UndertakingOpened,
   UndertakingStale, VisitsReminded,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
@@ -12,7 +12,7 @@ import { queueDeliveries, type Told } from './delivery.service.js';
 import { wordsOf } from './message.templates.js';
 
 export const messageKinds = [
-  'assigned', 'visit-due', 'visits-remaining', 'visits-missed', 'correction-due', 'correction-near', 'correction-overdue',
+  'assigned', 'visit-due', 'visits-remaining', 'visits-missed', 'visit-withdrawn', 'correction-due', 'correction-near', 'correction-overdue',
   'correction-answered', 'correction-rejected', 'correction-verified', 'calendar-missing', 'undertaking-due', 'undertaking-stale',
   'undertaking-renewal',
 ] as const; // prettier-ignore
@@ -45,6 +45,17 @@ export class NotificationEvents {
       zh: `请于${data.dueOn}前督导“${data.establishmentName}”`,
       en: `A visit to ${data.establishmentName} is due by ${data.dueOn}`,
       about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, period: data.period, dueOn: data.dueOn },
+    });
+  } // prettier-ignore
+
+  @OnEvent(InspectionWithdrawn)
+  async visitWithdrawn({ sequence, data }: Envelope<DataOf<typeof InspectionWithdrawn>>, tx: Tx): Promise<void> {
+    const { inspectionId, establishmentId, establishmentName, visitedAt, reason } = data;
+    await tell(tx, 'visit-withdrawn', inspectionId, sequence, data.division, data.officialId, {
+      zh: `您对“${establishmentName}”的督导记录已被撤回:${reason}`,
+      en: `Your visit to ${establishmentName} was withdrawn: ${reason}`,
+      about: { establishmentId, establishmentName, visitedAt },
+      words: { zh: { reason }, en: { reason } },
     });
   } // prettier-ignore
 

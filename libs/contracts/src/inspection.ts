@@ -55,6 +55,20 @@ export const InspectionSubmitted = defineEvent(
   }),
 );
 
+/** The office says that this visit should not have been entered (the wrong establishment, say): it counts for nothing. */
+export const InspectionWithdrawn = defineEvent(
+  'inspection.inspection.withdrawn.v1',
+  Type.Object({
+    inspectionId: Id,
+    division: Village,
+    establishmentId: Id,
+    establishmentName: Type.String(),
+    officialId: Id,
+    visitedAt: Type.String(),
+    reason: Type.String(),
+  }),
+);
+
 const Placed = Type.Union([
   Type.Object({
     latitude: Type.Number(),
