@@ -54,6 +54,7 @@ export default tseslint.config(
       'apps/inspection/src/obligation.service.ts', // looks for queued runs, and for a quarter that has begun
       'apps/notification/src/delivery.run.ts', // claims what is to be sent, of any county
       'apps/inspection/src/deadline.sweep.ts', // marks what is past its day in every county
+      'apps/inspection/src/reminders.ts', // looks whether a day has begun, and for which counties
       '**/*.spec.ts',
     ],
     rules: {
