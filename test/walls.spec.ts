@@ -66,7 +66,7 @@ const nouns: Record<string, string> = {
   ), // prettier-ignore
 };
 /** Rows that belong to one official: nobody else among the officials sees them. */
-const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message', 'notification.subscription', 'notification.delivery']); // prettier-ignore
+const owned = new Set(['assignment.assignment', 'assignment.undertaking', 'assignment.undertaking_copy', 'inspection.responsibility', 'inspection.obligation', 'inspection.inspection', 'inspection.corrective_action', 'inspection.reminder', 'inspection.evidence', 'training.official', 'training.attendance', 'training.certificate', 'notification.message', 'notification.subscription', 'notification.delivery']); // prettier-ignore
 /** Kept by the county for all below it, and to be read from below. */
 const standing = new Set(['registry.division', 'registry.calendar_year', 'registry.policy', 'assignment.policy', 'assignment.division_list', 'identity.division_list', 'inspection.division_list', 'training.division_list', 'notification.division_list', 'inspection.policy', 'inspection.checklist', 'inspection.calendar_year', 'inspection.calendar_gap', 'inspection.obligation_run', 'training.policy', 'notification.policy']); // prettier-ignore
 /** Lists of what happened, by the field that says when. */

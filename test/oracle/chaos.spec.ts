@@ -155,6 +155,8 @@ function good(): ChaosRun {
   };
   const told = (kind: string, subject: string, official: string, sequence: number, about: Row): void =>
     put('notification', 'message', { id: uuid(), division: village, version: 1, kind, subject_id: subject, sequence, audience: 'official', official_id: official, about, read_at: null }); // prettier-ignore
+  const toldOffice = (kind: string, subject: string, sequence: number, about: Row): void =>
+    put('notification', 'message', { id: uuid(), division: village.slice(0, 9), version: 1, kind, subject_id: subject, sequence, audience: 'office', official_id: null, about, read_at: null }); // prettier-ignore
   const obligationOf = (row: Row): Row => {
     const id = uuid();
     const due = { id, division: village, version: 1, establishment_id: row['id'], establishment_name: row['name'], tier: row['tier'], period: '2026-Q4', due_on: '2026-12-31', state: 'open', official_id: null, inspection_id: null }; // prettier-ignore
@@ -307,6 +309,18 @@ function good(): ChaosRun {
     rejectedAt,
   });
   told('correction-verified', action, second, 5, { number: 'ZG-1' });
+  toldOffice('correction-answered', action, 4, { number: 'ZG-1' });
+  for (const [division, official] of [
+    [village, second],
+    [village.slice(0, 9), null],
+  ] as const) {
+    const reminder = uuid();
+    put('inspection', 'reminder', { id: reminder, division, official_id: official, period: '2026-Q4', days_before: 21, visits: 2 }); // prettier-ignore
+    ground.fact('inspection.visits.reminded.v1', reminder, 1, division, { reminderId: reminder, division, officialId: official, period: '2026-Q4', dueOn: '2026-12-31', daysBefore: 21, visits: 2 }); // prettier-ignore
+    const about = { period: '2026-Q4', dueOn: '2026-12-31', visits: 2 };
+    if (official) told('visits-remaining', reminder, official, 1, about);
+    else toldOffice('visits-remaining', reminder, 1, about);
+  }
   const message = ground.table('notification', 'message')[0]!;
   Object.assign(message, { read_at: at(ground.tick()), version: 2 });
   ground.fact('notification.message.read.v1', message['id'] as string, 2, village, { messageId: message['id'], division: village, readAt: message['read_at'] }); // prettier-ignore
@@ -473,6 +487,8 @@ const damages: Damage[] = [
   ['message', 'somebody is told twice', (run) => copyOf(run, 'notification', 'message', { id: 'twice' })],
   ['message', 'nobody is told of what is not mended', (run) => drop(run, 'notification', 'message', ({ kind }) => kind === 'correction-rejected')],
   ['message', 'somebody is not told', (run) => drop(run, 'notification', 'message', ({ kind }) => kind === 'correction-verified')],
+  ['message', 'an office is not told that an answer waits', (run) => drop(run, 'notification', 'message', ({ kind }) => kind === 'correction-answered')],
+  ['message', 'an office is not reminded', (run) => drop(run, 'notification', 'message', ({ kind, audience }) => kind === 'visits-remaining' && audience === 'office')],
   ['message', 'somebody is told of nothing', (run) => copyOf(run, 'notification', 'message', { id: 'other', subject_id: 'none' })],
   ['message', 'somebody is told the old day', (run) => Object.assign(run.final['notification']!['message']!.find(({ kind }) => kind === 'visit-due')!, { about: { dueOn: '2026-09-30' } })],
   ['message', 'sent twice to one subscriber', (run) => {

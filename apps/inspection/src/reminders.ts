@@ -52,7 +52,7 @@ export class Reminders implements Job {
    * What was missed longer ago than a month is no news.
    */
   private async visits(tx: Tx, today: string, daysBefore: number[]): Promise<number> {
-    const made = await tx.query<{ id: string; division: string; officialId: string | null; period: string; dueOn: string; overdue: boolean; visits: number }>(
+    const made = await tx.query<{ id: string; division: string; officialId: string | null; period: string; dueOn: string; daysBefore: number; visits: number }>(
       `with due as (
          select official_id, division, period, due_on, case when state = 'overdue' then 0
              else (select min(days) from unnest($3::int[]) as days where days >= due_on - $1::date) end as days_before
@@ -73,7 +73,7 @@ export class Reminders implements Job {
          limit $4 on conflict do nothing returning id, division, official_id, period, days_before, visits)
        select id, division, official_id as "officialId", period,
          ((left(period, 4) || '-01-01')::date + right(period, 1)::int * interval '3 months' - interval '1 day')::date::text as "dueOn",
-         days_before = 0 as overdue, visits
+         days_before as "daysBefore", visits
        from made`,
       [today, tx.now, daysBefore, batch],
     );

@@ -126,7 +126,8 @@ export class NotificationEvents {
 
   @OnEvent(VisitsReminded)
   async visitsReminded({ sequence, data }: Envelope<DataOf<typeof VisitsReminded>>, tx: Tx): Promise<void> {
-    const { reminderId, division, officialId, period, dueOn, overdue, visits } = data;
+    const { reminderId, division, officialId, period, dueOn, daysBefore, visits } = data;
+    const overdue = daysBefore === 0;
     await tell(tx, overdue ? 'visits-missed' : 'visits-remaining', reminderId, sequence, division, officialId ?? roleAt(division), {
       ...(overdue
         ? { zh: `${period}有${visits}家主体逾期未督导`, en: `Visits of ${period} that were not made: ${visits}` }

@@ -180,8 +180,8 @@ export const VisitsReminded = defineEvent(
     officialId: Nullable({ format: 'uuid' }),
     period: Type.String({ pattern: '^[0-9]{4}-Q[1-4]$' }),
     dueOn: Type.String(),
-    /** The last day is over. */
-    overdue: Type.Boolean(),
+    /** At most so many days before the last one; 0: it is over. */
+    daysBefore: Type.Integer({ minimum: 0 }),
     visits: Type.Integer({ minimum: 1 }),
   }),
 );
