@@ -381,7 +381,10 @@ function bodies(target: Target): fc.Arbitrary<Pick<Draft, 'body' | 'raw' | 'head
           { weight: 1, arbitrary: csv },
         );
     const fields = target.path.endsWith('/evidence')
-      ? fc.subarray(Object.entries(visitEvidence), { minLength: 1 })
+      ? fc.oneof(
+          fc.constant(Object.entries(visitEvidence)),
+          fc.subarray(Object.entries(visitEvidence), { minLength: 1 }),
+        )
       : fc.constant([]);
     const name = fc.oneof(
       { weight: 3, arbitrary: fc.constant('file') },

@@ -306,6 +306,13 @@ beforeAll(async () => {
       const photo = await county.upload('inspection', `/v1/inspections/${(answer.body as { id: string }).id}/evidence`, await county.official(official, town), png(), 'x.png', {}, formOf); // prettier-ignore
       expect(photo.status).toBe(201);
     }
+    // Nobody is reminded while the clock stands far from the quarter's end: one row for an official, one for the office.
+    for (const official of [visited[0]!.official, null])
+      await county.rows(
+        'inspection',
+        `insert into reminder values (gen_random_uuid(), $1, $2, '2026-Q4', 21, 1, now())`,
+        [town, official],
+      );
     const session = await call('training', 'POST', '/v1/sessions', office, { title: secret, place: secret, heldAt: '2026-11-20T14:00:00+08:00' }); // prettier-ignore
     const attended = await call('training', 'POST', `/v1/sessions/${(session.body as { id: string }).id}/attendances`, office, { officials: visited.map(({ official }) => official) }); // prettier-ignore
     expect(attended.body).toMatchObject({ certified: visited.length });
