@@ -336,6 +336,7 @@ const honest: Record<string, unknown[]> = {
   'PATCH /api/assignment/v1/officials/{id}': [{ name: 'new:', reason: '更名' }, { phone: '19900000001' }, { post: '书记' }],
   'POST /api/notification/v1/subscriptions/{id}/confirmation': [{ code: 'its:code' }],
   'POST /api/notification/v1/subscriptions': [{ channel: 'webhook', url: 'https://127.0.0.1:9/new:' }, { channel: 'email', address: 'new:@county.example' }],
+  'POST /api/notification/v1/receipts': [{ messageIds: ['pick:messageIds'] }],
   'POST /api/inspection/v1/corrective-actions/{id}/response': [{ text: '已更换' }],
   'POST /api/assignment/v1/proposals/{id}/rejection': [{ reason: '请重排' }],
   'PATCH /api/identity/v1/accounts/{id}': [{ displayName: '王秀兰' }],
@@ -459,7 +460,7 @@ function drafts(target: Target): fc.Arbitrary<Draft> {
 let picks = 0;
 /** An id that was seen by now: by this person himself, every other time. */
 function picked({ who }: Person, what: string, n: number): string {
-  const alike = { official: 'officialId', officials: 'officialId', establishment: 'establishmentId', account: 'accountId' }[what] ?? what; // prettier-ignore
+  const alike = { official: 'officialId', officials: 'officialId', establishment: 'establishmentId', account: 'accountId', messageIds: 'notification/messages' }[what] ?? what; // prettier-ignore
   const own = n % 2 === 0 ? pools.get(`${alike}@${who}`) : undefined;
   const pool = own ?? pools.get(alike) ?? [];
   return pool[Math.floor(n / 2) % Math.max(1, pool.length)] ?? randomUUID();

@@ -147,7 +147,7 @@ function validBody(route: Route): Record<string, unknown> {
   return body;
 } // prettier-ignore
 const tokenFor = (route: Route): string =>
-  route.path === '/v1/inspections' || /\/(receipt|signature)$/.test(route.path) ? official.token
+  route.path === '/v1/inspections' || /\/(receipts?|signature)$/.test(route.path) ? official.token
     : /^\/v1\/(obligation-runs|dead-letters|accounts)/.test(route.path) || /\/(approval|rejection)$/.test(route.path) ? admin : office; // prettier-ignore
 const pathOf = (route: Route, id?: string): string =>
   route.path.replace('{code}', route.code ?? '').replace('{id}', id ?? ids[`${route.service}/${route.path.split('/')[2] ?? ''}`] ?? randomUUID()); // prettier-ignore

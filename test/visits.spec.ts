@@ -392,6 +392,34 @@ describe('those concerned', () => {
     expect((await receipt(official.token)).body).toEqual(read.body);
     expect((await messages(official.token, '?mine=true&read=true')).map(({ id }) => id)).toEqual([first!.id]); // prettier-ignore
   });
+
+  it('say it of several at once, each once, whatever else they name', async () => {
+    const receipts = (messageIds: string[], token = official.token): Promise<Answer> =>
+      call('notification', 'POST', '/v1/receipts', token, { messageIds });
+    const [[other], [before], unread] = await Promise.all([
+      messages(colleague.token, '?mine=true'), messages(official.token, '?mine=true&read=true'), messages(official.token, '?mine=true&read=false'),
+    ]);
+    const ids = unread.map(({ id }) => id);
+    expect(ids.length).toBeGreaterThan(6);
+    const absent = randomUUID();
+    const told = await receipts([ids[0]!.toUpperCase(), other!.id, before!.id, absent, ids[1]!]);
+    expect([told.status, told.body]).toEqual([200, { read: 2, alreadyRead: 1, notFound: [other!.id, absent] }]);
+    expect((await messages(official.token, '?mine=true&read=true')).find(({ id }) => id === before!.id)).toEqual(before);
+    // The same from both ends at once: nobody waits for the other's other end.
+    const all = await Promise.all(Array.from({ length: 12 }, (_, n) => receipts(n % 2 === 0 ? ids : [...ids].reverse())));
+    expect(all.map(({ status }) => status)).toEqual(all.map(() => 200));
+    const counts = all.map(({ body }) => body as { read: number; alreadyRead: number; notFound: string[] });
+    expect(counts.map(({ read }) => read).sort((one, next) => next - one)).toEqual([ids.length - 2, ...Array.from({ length: 11 }, () => 0)]);
+    expect(counts.every(({ read, alreadyRead, notFound }) => read + alreadyRead === ids.length && notFound.length === 0)).toBe(true);
+    const facts = await county.rows('notification', `select 1 as one from journal where type = 'notification.message.read.v1' and aggregate_id = any($1)`, [ids]);
+    expect(facts).toHaveLength(ids.length);
+    expect(await messages(official.token, '?mine=true&read=false')).toEqual([]);
+    // Seen by the county, and not for it.
+    expect((await receipts([other!.id], admin)).body).toEqual({ read: 0, alreadyRead: 0, notFound: [other!.id] });
+    expect(await receipts([other!.id], office)).toMatchObject({ status: 403 });
+    for (const [wrong, rule] of [[[], 'arrayMinSize'], [[absent, absent], 'arrayUnique'], [['x'], 'isUuid'], [Array.from({ length: 501 }, () => randomUUID()), 'arrayMaxSize']] as const)
+      expect(await receipts([...wrong])).toMatchObject({ status: 422, body: { errors: [{ pointer: '/messageIds', rule }] } });
+  }); // prettier-ignore
 });
 
 describe('the induction', () => {
