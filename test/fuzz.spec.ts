@@ -575,6 +575,7 @@ const conditionalRules = new Set([
   'place-of-role',
   'place-of-official',
   'coordinate-alone',
+  'to-before-from',
 ]);
 /** What a description says of a field of a body and no pattern without the flag `u` can. */
 const described: Record<string, Record<string, RegExp>> = {

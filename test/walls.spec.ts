@@ -597,6 +597,8 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
       ];
     case 'uscc': return free('91371425MA3CM4AM88');
     case 'period': return free('2026-Q4', '2026-Q3');
+    case 'from': return free('2026-01-01', '2026-11-23');
+    case 'to': return free('2026-11-23', '2099-12-31');
     default: throw new Error(`${route.method} ${route.path}: the matrix does not know the query parameter ${name}.`);
   }
 } // prettier-ignore
