@@ -423,6 +423,15 @@ describe('those concerned', () => {
 });
 
 describe('the induction', () => {
+  it('is held within a year from now, and was since 2019', async () => {
+    const hold = (heldAt: string): Promise<Answer> =>
+      call('training', 'POST', '/v1/sessions', office, { title: '岗前培训', place: '会议室', heldAt });
+    for (const heldAt of ['2027-11-24T09:00:00+08:00', '2019-01-01T00:00:00+08:00'])
+      expect((await hold(heldAt)).status).toBe(201);
+    for (const [heldAt, code] of [['2027-11-24T09:00:01+08:00', 'held-far-ahead'], ['2062-11-23T09:00:00+08:00', 'held-far-ahead'], ['2018-12-31T23:59:59+08:00', 'held-long-ago']])
+      expect(await hold(heldAt!)).toMatchObject({ status: 422, body: { code, errors: [{ pointer: '/heldAt', rule: code, remedy: expect.stringMatching(/年.* · Give/) as unknown }] } });
+  }); // prettier-ignore
+
   it('is certified once by attendance, and then nobody is warned', async () => {
     const held = await call('training', 'POST', '/v1/sessions', office, { title: '岗前培训', place: '会议室', heldAt: '2026-11-22T14:00:00+08:00' }); // prettier-ignore
     expect(held.status).toBe(201);
