@@ -305,6 +305,21 @@ describe('a visit', () => {
     const answer = await submit(visit('乙店', { operator: { answer: 'refused', reason: '不在', witness: '李某' } })); // prettier-ignore
     expect(answer).toMatchObject({ status: 201, body: { operator: { answer: 'refused', reason: '不在', witness: '李某' } } }); // prettier-ignore
   });
+
+  it('on site within five minutes of another elsewhere is taken, and both say so', async () => {
+    const at = async (name: string, visitedAt: string, more: object = {}): Promise<string> =>
+      ((await submit(visit(name, { visitedAt: `2026-11-20T${visitedAt}+08:00`, ...more }))).body as { id: string }).id;
+    const those = [
+      await at('甲店', '10:00:00'), await at('乙店', '10:05:00'), await at('丙坊', '10:10:01'), await at('丙坊', '10:02:00', { method: 'video' }),
+      await at('乙店', '10:05:01'),
+    ];
+    const [own, near] = ['official-untrained', 'another-visit-near'];
+    const shown = await county.every<{ id: string; warning: string; warnings: string[] }>('inspection', '/v1/inspections', office);
+    expect(those.map((id) => shown.find((one) => one.id === id)?.warnings)).toEqual([[own, near], [own, near], [own, near], [own], [own, near]]);
+    expect(those.map((id) => shown.find((one) => one.id === id)?.warning)).toEqual(those.map(() => own));
+    const alone = await at('甲店', '10:15:02');
+    expect((await call('inspection', 'GET', `/v1/inspections/${alone}`, official.token)).body).toMatchObject({ warnings: [own] });
+  }); // prettier-ignore
 });
 
 describe('a correction', () => {
@@ -452,10 +467,19 @@ describe('the induction', () => {
     expect(await submit(visit('甲店', { visitedAt: '2026-11-23T08:32:00+08:00' }))).toMatchObject({ status: 201, body: { warning: null } }); // prettier-ignore
   });
 
+  it('counts from the day of its session, not from the day of the certificate', async () => {
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-22T00:10:00+08:00' }))).toMatchObject({ status: 201, body: { warning: null, warnings: [] } }); // prettier-ignore
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-21T23:50:00+08:00' }))).toMatchObject({ status: 201, body: { warning: 'official-untrained', warnings: ['official-untrained'] } }); // prettier-ignore
+    await county.rows('inspection', `update qualification set qualified_at = '2026-11-22T16:00:00Z' where official_id = $1`, [official.id]); // prettier-ignore
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-22T23:50:00+08:00' }))).toMatchObject({ status: 201, body: { warning: 'official-untrained' } }); // prettier-ignore
+  });
+
   it('is a condition of the visit where the county says so', async () => {
     await county.rows('inspection', `insert into policy select division, code, 2, jsonb_set(body, '{refuseAtSubmission}', 'true'), source, note from policy where code = 'official-induction'`); // prettier-ignore
     expect(await submit(visit('丁店'), colleague.token)).toMatchObject({ status: 403, body: { code: 'official-untrained' } }); // prettier-ignore
     expect(await submit(visit('甲店', { visitedAt: '2026-11-23T08:33:00+08:00' }))).toMatchObject({ status: 201 }); // prettier-ignore
+    // He has the certificate by now: a paper of before is taken, and says that he had not.
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-20T08:33:00+08:00' }))).toMatchObject({ status: 201, body: { warning: 'official-untrained' } }); // prettier-ignore
   });
 });
 

@@ -18,6 +18,7 @@ import { runs } from './migrations/0100-runs.js';
 import { runPlace } from './migrations/0101-run-place.js';
 import { newestRuns } from './migrations/0102-newest.js';
 import { divisions } from './migrations/0103-divisions.js';
+import { visitsNear } from './migrations/0105-visits-near.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { VisitService } from './visit.service.js';
@@ -60,6 +61,7 @@ export const inspection: ServiceDefinition = {
     runPlace,
     newestRuns,
     divisions,
+    visitsNear,
   ],
   events: [InspectionEvents],
   fileTables: ['evidence'],

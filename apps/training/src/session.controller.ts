@@ -198,6 +198,7 @@ export class SessionController {
     for (const one of issued)
       tx.publish(CertificateIssued, one, {
         certificateId: one.id, division: one.division, officialId: one.official_id, requirement: requirement.code, issuedAt: tx.now.toISOString(),
+        heldAt: session.heldAt.toISOString(),
       });
     return issued.length;
   }
