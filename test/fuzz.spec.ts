@@ -336,6 +336,7 @@ const honest: Record<string, unknown[]> = {
   'PATCH /api/assignment/v1/officials/{id}': [{ name: 'new:', reason: '更名' }, { phone: '19900000001' }, { post: '书记' }],
   'POST /api/notification/v1/subscriptions/{id}/confirmation': [{ code: 'its:code' }],
   'POST /api/notification/v1/subscriptions': [{ channel: 'webhook', url: 'https://127.0.0.1:9/new:' }, { channel: 'email', address: 'new:@county.example' }],
+  'POST /api/notification/v1/receipts': [{ messageIds: ['pick:messageIds'] }],
   'POST /api/inspection/v1/corrective-actions/{id}/response': [{ text: '已更换' }],
   'POST /api/inspection/v1/inspections/{id}/withdrawal': [{ reason: '误记' }],
   'POST /api/assignment/v1/proposals/{id}/rejection': [{ reason: '请重排' }],
@@ -463,7 +464,7 @@ function drafts(target: Target): fc.Arbitrary<Draft> {
 let picks = 0;
 /** An id that was seen by now: by this person himself, every other time. */
 function picked({ who }: Person, what: string, n: number): string {
-  const alike = { official: 'officialId', officials: 'officialId', establishment: 'establishmentId', account: 'accountId' }[what] ?? what; // prettier-ignore
+  const alike = { official: 'officialId', officials: 'officialId', establishment: 'establishmentId', account: 'accountId', messageIds: 'notification/messages' }[what] ?? what; // prettier-ignore
   const own = n % 2 === 0 ? pools.get(`${alike}@${who}`) : undefined;
   const pool = own ?? pools.get(alike) ?? [];
   return pool[Math.floor(n / 2) % Math.max(1, pool.length)] ?? randomUUID();
@@ -578,6 +579,7 @@ const conditionalRules = new Set([
   'place-of-role',
   'place-of-official',
   'coordinate-alone',
+  'to-before-from',
 ]);
 /** What a description says of a field of a body and no pattern without the flag `u` can. */
 const described: Record<string, Record<string, RegExp>> = {

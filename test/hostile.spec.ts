@@ -147,7 +147,7 @@ function validBody(route: Route): Record<string, unknown> {
   return body;
 } // prettier-ignore
 const tokenFor = (route: Route): string =>
-  route.path === '/v1/inspections' || /\/(receipt|signature)$/.test(route.path) ? official.token
+  route.path === '/v1/inspections' || /\/(receipts?|signature)$/.test(route.path) ? official.token
     : /^\/v1\/(obligation-runs|dead-letters|accounts)/.test(route.path) || /\/(approval|rejection)$/.test(route.path) ? admin : office; // prettier-ignore
 const pathOf = (route: Route, id?: string): string =>
   route.path.replace('{code}', route.code ?? '').replace('{id}', id ?? ids[`${route.service}/${route.path.split('/')[2] ?? ''}`] ?? randomUUID()); // prettier-ignore
@@ -393,6 +393,8 @@ it('refuses bad values in every query, path and header', async () => {
         if (name === 'after') values.push('x', '371425', '0.0', '99999999.99999', `371425.${randomUUID()}'`, '371425.x'); // prettier-ignore
         if (['division', 'parent'].includes(name)) values.push('37142', '3714251012011', 'x', '%EF%BC%93'); // prettier-ignore
         if (name === 'period') values.push('2026', '2026-Q5');
+        if (schema.format === 'date')
+          values.push('2026', '2026-02-30', '2026-11-23T09:00:00Z', '20261123', '1999-12-31');
         for (const value of values)
           ask(`${what}?${name}=${value.slice(0, 30)}`, [400, 422], () => post(route, `${pathOf(route)}?${name}=${value}`, token, undefined, {})); // prettier-ignore
         ask(`${what}?${name} twice`, [422], () => post(route, `${pathOf(route)}?${name}=1&${name}=1`, token, undefined, {})); // prettier-ignore

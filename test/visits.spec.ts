@@ -307,6 +307,21 @@ describe('a visit', () => {
     const answer = await submit(visit('乙店', { operator: { answer: 'refused', reason: '不在', witness: '李某' } })); // prettier-ignore
     expect(answer).toMatchObject({ status: 201, body: { operator: { answer: 'refused', reason: '不在', witness: '李某' } } }); // prettier-ignore
   });
+
+  it('on site within five minutes of another elsewhere is taken, and both say so', async () => {
+    const at = async (name: string, visitedAt: string, more: object = {}): Promise<string> =>
+      ((await submit(visit(name, { visitedAt: `2026-11-20T${visitedAt}+08:00`, ...more }))).body as { id: string }).id;
+    const those = [
+      await at('甲店', '10:00:00'), await at('乙店', '10:05:00'), await at('丙坊', '10:10:01'), await at('丙坊', '10:02:00', { method: 'video' }),
+      await at('乙店', '10:05:01'),
+    ];
+    const [own, near] = ['official-untrained', 'another-visit-near'];
+    const shown = await county.every<{ id: string; warning: string; warnings: string[] }>('inspection', '/v1/inspections', office);
+    expect(those.map((id) => shown.find((one) => one.id === id)?.warnings)).toEqual([[own, near], [own, near], [own, near], [own], [own, near]]);
+    expect(those.map((id) => shown.find((one) => one.id === id)?.warning)).toEqual(those.map(() => own));
+    const alone = await at('甲店', '10:15:02');
+    expect((await call('inspection', 'GET', `/v1/inspections/${alone}`, official.token)).body).toMatchObject({ warnings: [own] });
+  }); // prettier-ignore
 });
 
 describe('a correction', () => {
@@ -394,9 +409,46 @@ describe('those concerned', () => {
     expect((await receipt(official.token)).body).toEqual(read.body);
     expect((await messages(official.token, '?mine=true&read=true')).map(({ id }) => id)).toEqual([first!.id]); // prettier-ignore
   });
+
+  it('say it of several at once, each once, whatever else they name', async () => {
+    const receipts = (messageIds: string[], token = official.token): Promise<Answer> =>
+      call('notification', 'POST', '/v1/receipts', token, { messageIds });
+    const [[other], [before], unread] = await Promise.all([
+      messages(colleague.token, '?mine=true'), messages(official.token, '?mine=true&read=true'), messages(official.token, '?mine=true&read=false'),
+    ]);
+    const ids = unread.map(({ id }) => id);
+    expect(ids.length).toBeGreaterThan(6);
+    const absent = randomUUID();
+    const told = await receipts([ids[0]!.toUpperCase(), other!.id, before!.id, absent, ids[1]!]);
+    expect([told.status, told.body]).toEqual([200, { read: 2, alreadyRead: 1, notFound: [other!.id, absent] }]);
+    expect((await messages(official.token, '?mine=true&read=true')).find(({ id }) => id === before!.id)).toEqual(before);
+    // The same from both ends at once: nobody waits for the other's other end.
+    const all = await Promise.all(Array.from({ length: 12 }, (_, n) => receipts(n % 2 === 0 ? ids : [...ids].reverse())));
+    expect(all.map(({ status }) => status)).toEqual(all.map(() => 200));
+    const counts = all.map(({ body }) => body as { read: number; alreadyRead: number; notFound: string[] });
+    expect(counts.map(({ read }) => read).sort((one, next) => next - one)).toEqual([ids.length - 2, ...Array.from({ length: 11 }, () => 0)]);
+    expect(counts.every(({ read, alreadyRead, notFound }) => read + alreadyRead === ids.length && notFound.length === 0)).toBe(true);
+    const facts = await county.rows('notification', `select 1 as one from journal where type = 'notification.message.read.v1' and aggregate_id = any($1)`, [ids]);
+    expect(facts).toHaveLength(ids.length);
+    expect(await messages(official.token, '?mine=true&read=false')).toEqual([]);
+    // Seen by the county, and not for it.
+    expect((await receipts([other!.id], admin)).body).toEqual({ read: 0, alreadyRead: 0, notFound: [other!.id] });
+    expect(await receipts([other!.id], office)).toMatchObject({ status: 403 });
+    for (const [wrong, rule] of [[[], 'arrayMinSize'], [[absent, absent], 'arrayUnique'], [['x'], 'isUuid'], [Array.from({ length: 501 }, () => randomUUID()), 'arrayMaxSize']] as const)
+      expect(await receipts([...wrong])).toMatchObject({ status: 422, body: { errors: [{ pointer: '/messageIds', rule }] } });
+  }); // prettier-ignore
 });
 
 describe('the induction', () => {
+  it('is held within a year from now, and was since 2019', async () => {
+    const hold = (heldAt: string): Promise<Answer> =>
+      call('training', 'POST', '/v1/sessions', office, { title: '岗前培训', place: '会议室', heldAt });
+    for (const heldAt of ['2027-11-24T09:00:00+08:00', '2019-01-01T00:00:00+08:00'])
+      expect((await hold(heldAt)).status).toBe(201);
+    for (const [heldAt, code] of [['2027-11-24T09:00:01+08:00', 'held-far-ahead'], ['2062-11-23T09:00:00+08:00', 'held-far-ahead'], ['2018-12-31T23:59:59+08:00', 'held-long-ago']])
+      expect(await hold(heldAt!)).toMatchObject({ status: 422, body: { code, errors: [{ pointer: '/heldAt', rule: code, remedy: expect.stringMatching(/年.* · Give/) as unknown }] } });
+  }); // prettier-ignore
+
   it('is certified once by attendance, and then nobody is warned', async () => {
     const held = await call('training', 'POST', '/v1/sessions', office, { title: '岗前培训', place: '会议室', heldAt: '2026-11-22T14:00:00+08:00' }); // prettier-ignore
     expect(held.status).toBe(201);
@@ -417,10 +469,19 @@ describe('the induction', () => {
     expect(await submit(visit('甲店', { visitedAt: '2026-11-23T08:32:00+08:00' }))).toMatchObject({ status: 201, body: { warning: null } }); // prettier-ignore
   });
 
+  it('counts from the day of its session, not from the day of the certificate', async () => {
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-22T00:10:00+08:00' }))).toMatchObject({ status: 201, body: { warning: null, warnings: [] } }); // prettier-ignore
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-21T23:50:00+08:00' }))).toMatchObject({ status: 201, body: { warning: 'official-untrained', warnings: ['official-untrained'] } }); // prettier-ignore
+    await county.rows('inspection', `update qualification set qualified_at = '2026-11-22T16:00:00Z' where official_id = $1`, [official.id]); // prettier-ignore
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-22T23:50:00+08:00' }))).toMatchObject({ status: 201, body: { warning: 'official-untrained' } }); // prettier-ignore
+  });
+
   it('is a condition of the visit where the county says so', async () => {
     await county.rows('inspection', `insert into policy select division, code, 2, jsonb_set(body, '{refuseAtSubmission}', 'true'), source, note from policy where code = 'official-induction'`); // prettier-ignore
     expect(await submit(visit('丁店'), colleague.token)).toMatchObject({ status: 403, body: { code: 'official-untrained' } }); // prettier-ignore
     expect(await submit(visit('甲店', { visitedAt: '2026-11-23T08:33:00+08:00' }))).toMatchObject({ status: 201 }); // prettier-ignore
+    // He has the certificate by now: a paper of before is taken, and says that he had not.
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-20T08:33:00+08:00' }))).toMatchObject({ status: 201, body: { warning: 'official-untrained' } }); // prettier-ignore
   });
 });
 

@@ -604,12 +604,14 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
       ];
     case 'uscc': return free('91371425MA3CM4AM88');
     case 'period': return free('2026-Q4', '2026-Q3');
+    case 'from': return free('2026-01-01', '2026-11-23');
+    case 'to': return free('2026-11-23', '2099-12-31');
     default: throw new Error(`${route.method} ${route.path}: the matrix does not know the query parameter ${name}.`);
   }
 } // prettier-ignore
 
 /** A body from the schema's examples, with `reference` for every id and place. */
-function bodyOf(route: Route, schema: Schema, reference: { division: string; establishment: string; official: string }): unknown {
+function bodyOf(route: Route, schema: Schema, reference: { division: string; establishment: string; official: string; message: string }): unknown {
   const full = schema.$ref ? schemas[route.service][schema.$ref.split('/').at(-1)!]! : schema;
   const body: Record<string, unknown> = {};
   for (const [name, one] of Object.entries(full.properties ?? {})) {
@@ -618,6 +620,7 @@ function bodyOf(route: Route, schema: Schema, reference: { division: string; est
     else if (name === 'establishmentId' || name === 'establishment') body[name] = reference.establishment;
     else if (name === 'official') body[name] = reference.official;
     else if (name === 'officials') body[name] = [reference.official];
+    else if (name === 'messageIds') body[name] = [reference.message];
     else if (name === 'officialId') body[name] = reference.official;
     else if (one.format === 'uuid') throw new Error(`${route.method} ${route.path}: the matrix does not know the field ${name}.`);
     else if (inner) {
@@ -634,7 +637,7 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
   const tasks: (() => Promise<void>)[] = [];
   const body = (reference: Parameters<typeof bodyOf>[2]): unknown =>
     route.body ? bodyOf(route, route.body, reference) : undefined;
-  const absent = { division: '371499101201'.slice(0, route.path.startsWith('/v1/proposals') ? 9 : 12), establishment: randomUUID(), official: randomUUID() };
+  const absent = { division: '371499101201'.slice(0, route.path.startsWith('/v1/proposals') ? 9 : 12), establishment: randomUUID(), official: randomUUID(), message: randomUUID() };
   const what = `${route.method} ${route.service}${route.path}`;
 
   if (route.hasId) {
@@ -755,6 +758,7 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
     const tried = [
       ...villages.map((code) => ({ ...absent, division: code.slice(0, length) })),
       ...shops.map(({ id }) => ({ ...absent, establishment: id })),
+      ...picked('notification.message', 6).filter(({ id }) => !eyes.ids.has(id)).map(({ id }) => ({ ...absent, message: id })),
     ];
     const names_ = JSON.stringify(body(absent));
     if (names_.includes(absent.official)) {
@@ -773,12 +777,12 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
         }
       }
     }
-    if (![absent.division, absent.establishment, absent.official].some((one) => names_.includes(one))) return; // it names nobody
+    if (!Object.values(absent).some((one) => names_.includes(one))) return; // it names nobody
     const refused = basis.status === 401 || basis.status === 403;
     for (const reference of refused && !all ? some(tried, 3) : tried) {
       const answer = await send(person, eyes, route, route.path, body(reference));
-      if (plain(answer, reference.division, reference.establishment) !== plain(basis, absent.division, absent.establishment))
-        say(person, what, `tells ${JSON.stringify(reference)} from nobody’s: ${parting(plain(answer, reference.division, reference.establishment), plain(basis, absent.division, absent.establishment))}`);
+      const [told, nobodys] = [plain(answer, ...Object.values(reference)), plain(basis, ...Object.values(absent))];
+      if (told !== nobodys) say(person, what, `tells ${JSON.stringify(reference)} from nobody’s: ${parting(told, nobodys)}`);
     }
   });
   return tasks;

@@ -266,6 +266,7 @@ create table inspection (
   constraint inspection_pkey PRIMARY KEY (id, submitted_at)
 ) partition by RANGE (submitted_at);
 CREATE INDEX inspection_establishment ON public.inspection USING btree (establishment_id, visited_at);
+CREATE INDEX inspection_official ON public.inspection USING btree (official_id, visited_at);
 CREATE INDEX inspection_place ON public.inspection USING btree (division, id);
 alter table inspection enable row level security;
 alter table inspection force row level security;

@@ -134,7 +134,7 @@ const nouns = {
   'inspection.corrective-action': { table: 'corrective_action', first: ['due'], only: ['due'], dense: true },
   'inspection.calendar': { table: 'calendar_gap', once: true },
   'inspection.visits': { table: 'reminder', once: true, apart: ['dueOn'] },
-  'training.certificate': { table: 'certificate', dense: true },
+  'training.certificate': { table: 'certificate', dense: true, apart: ['heldAt'] },
   'notification.message': { table: 'message', apart: ['readAt'] },
   'notification.delivery': { table: 'delivery', apart: ['deliveredAt', 'failedAt', 'attempts', 'cause', 'messageVersion'] },
   'identity.account': { table: 'account_cutoff', keyIn: ['accountId', 'account_id'], dense: true },
@@ -758,7 +758,7 @@ function accountsOf({ steps }) {
     .map(({ aggregate, sequence, data }) => ({ ...data, id: aggregate, version: sequence }));
 }
 
-/** Copies that are a sum of many facts: the newest visit, the earliest certificate. */
+/** Copies that are a sum of many facts: the newest visit, the earliest certificate; inspection keeps when its session was held. */
 function* earliest(world) {
   const visits = groups(world.inspections.values(), (row) => row.establishment_id);
   const visited = world.rows('registry', 'establishment_visit', 'establishment_id');
@@ -783,14 +783,16 @@ function* earliest(world) {
   }
   if (!world.services.includes('training')) return;
   const certified = groups(world.table('training', 'certificate'), (row) => row.official_id);
+  const heldAt = new Map(world.facts.filter(({ noun }) => noun === 'training.certificate').map(({ aggregate, data }) => [aggregate, data.heldAt])); // prettier-ignore
   const qualified = world.rows('inspection', 'qualification', 'official_id');
   const officials = world.rows('assignment', 'official');
   for (const id of new Set([...certified.keys(), ...qualified.keys(), ...officials.keys()])) {
     const all = certified.get(id) ?? [];
     const first = all.length > 0 ? Math.min(...all.map((row) => ms(row.issued_at))) : null;
+    const held = all.length > 0 ? Math.min(...all.map((row) => ms(heldAt.get(row.id) ?? row.issued_at))) : null; // prettier-ignore
     const copy = qualified.get(id);
-    if (ms(copy?.qualified_at) !== first || (copy && !all.some(({ division }) => division === copy.division))) // prettier-ignore
-      yield { where: `inspection.qualification ${id}`, say: `says ${told(copy?.qualified_at)}, the first certificate ${told(first)}` }; // prettier-ignore
+    if (ms(copy?.qualified_at) !== held || (copy && !all.some(({ division }) => division === copy.division))) // prettier-ignore
+      yield { where: `inspection.qualification ${id}`, say: `says ${told(copy?.qualified_at)}, the first session ${told(held)}` }; // prettier-ignore
     if (officials.has(id) && ms(officials.get(id).qualified_at) !== first)
       yield { where: `assignment.official ${id}`, say: `qualified at ${told(officials.get(id).qualified_at)}, the first certificate ${told(first)}` }; // prettier-ignore
   }

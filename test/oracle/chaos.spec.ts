@@ -133,10 +133,10 @@ function good(): ChaosRun {
   put('inspection', 'qualification', {
     official_id: first,
     division: village,
-    qualified_at: at(0),
+    qualified_at: at(-3600),
   });
   ground.table('assignment', 'official')[0]!['qualified_at'] = at(0);
-  ground.fact('training.certificate.issued.v1', certificate, 1, village, { certificateId: certificate, division: village, officialId: first, requirement: 'official-induction', issuedAt: at(0) }); // prettier-ignore
+  ground.fact('training.certificate.issued.v1', certificate, 1, village, { certificateId: certificate, division: village, officialId: first, requirement: 'official-induction', issuedAt: at(0), heldAt: at(-3600) }); // prettier-ignore
   put('inspection', 'obligation_run', { id: uuid(), division: county, period: '2026-Q4', state: 'done', opened: 0 }); // prettier-ignore
   const startedAt = start + (ground.tick() + 1) * 1000;
   ground.tick();

@@ -22,7 +22,7 @@ export class EvidenceFields {
     type: String,
     format: 'date-time',
     description:
-      '拍摄时间,以设备时钟为准;`addedAt` 为服务器时间 · when it was taken, by the device’s clock; `addedAt` is the server’s time',
+      '拍摄时间,以设备时钟为准,不作判断;`addedAt` 为服务器时间,与督导时间相差过大的见 `warning` · when it was taken, by the device’s clock, which nobody judges; `addedAt` is the server’s time, and `warning` tells what lies far from the visit',
     example: '2026-11-23T09:31:00+08:00',
   })
   @IsInstant()
@@ -126,6 +126,15 @@ export class Evidence {
   addedBy: string;
   @ApiProperty({ type: String, format: 'date-time', description: '服务器时间 · the server’s time' })
   addedAt: Date;
+  @ApiProperty({
+    enum: ['taken-far-from-visit'],
+    type: String,
+    nullable: true,
+    description:
+      '提示复核:拍摄时间与督导时间(visitedAt)相差 24 小时以上,可能是设备时钟不准,或不是此次督导的照片;null:没有提示 · to be looked at: it was taken more than 24 hours from the visit (visitedAt): the device’s clock may be wrong, or the photo another visit’s; null: nothing to say',
+    example: null,
+  })
+  warning: string | null;
 }
 
 class EvidencePage extends PageOf(Evidence) {}

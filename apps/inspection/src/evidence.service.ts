@@ -10,7 +10,10 @@ import { type Evidence, type EvidenceFields } from './evidence.controller.js';
 export const evidenceLimits = { bytes: 10 * 1_048_576, perVisit: 20 } as const;
 
 export const evidenceView = `id, division, version, inspection_id as "inspectionId", corrective_action_id as "correctiveActionId", official_id as "officialId", sha256, mime,
-  size_bytes as "sizeBytes", taken_at as "takenAt", position, added_by as "addedBy", added_at as "addedAt"`;
+  size_bytes as "sizeBytes", taken_at as "takenAt", position, added_by as "addedBy", added_at as "addedAt",
+  case when corrective_action_id is null
+      and abs(extract(epoch from taken_at - (select visited_at from inspection visit where visit.id = inspection_id))) > 86400
+    then 'taken-far-from-visit' end as warning`;
 
 /** What evidence is of: a visit, or the correction of what was found there. */
 export interface Shown {

@@ -341,8 +341,22 @@ export class Inspection {
     example: true,
   })
   counts: boolean;
-  @ApiProperty({ enum: ['official-untrained'], type: String, nullable: true })
+  @ApiProperty({
+    enum: ['official-untrained'],
+    type: String,
+    nullable: true,
+    description:
+      '提交时:督导当日(北京时间)该干部尚未完成岗前培训(以培训举办的日期为准);null:没有提示。其他提示见 warnings · as it was submitted: the official had not been trained by the day of the visit, in Asia/Shanghai, which goes by the day of the session; null: nothing to say. What else there is stands in warnings',
+  })
   warning: string | null;
+  @ApiProperty({
+    enum: ['official-untrained', 'another-visit-near'],
+    isArray: true,
+    description:
+      '全部提示,供复核,不影响记录:warning 中的一项,以及 another-visit-near(同一干部五分钟内在另一主体另有一次现场督导,以您可见的记录为准;五分钟由本系统自定,没有依据规定) · everything to be looked at; none of it changes what the record counts for: that of warning, and another-visit-near: within five minutes the same official was on site at another establishment, as far as you see both records; the five minutes are ours, no source fixes them',
+    example: [],
+  })
+  warnings: string[];
   @ApiProperty({
     type: String,
     nullable: true,

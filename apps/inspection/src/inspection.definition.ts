@@ -21,6 +21,7 @@ import { divisions } from './migrations/0103-divisions.js';
 import { reminders } from './migrations/0104-reminders.js';
 import { withdrawals } from './migrations/0107-withdrawals.js';
 import { correctionEvidence } from './migrations/0106-correction-evidence.js';
+import { visitsNear } from './migrations/0105-visits-near.js';
 import { ObligationController, ObligationRunController } from './obligation.controller.js';
 import { ObligationRuns, ObligationService } from './obligation.service.js';
 import { Reminders } from './reminders.js';
@@ -66,6 +67,7 @@ export const inspection: ServiceDefinition = {
     newestRuns,
     divisions,
     reminders,
+    visitsNear,
     correctionEvidence,
     withdrawals,
   ],

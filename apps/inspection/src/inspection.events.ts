@@ -76,11 +76,11 @@ export class InspectionEvents {
 
   @OnEvent(CertificateIssued)
   async qualify(event: Envelope<DataOf<typeof CertificateIssued>>, tx: Tx): Promise<void> {
-    const { officialId, division, issuedAt } = event.data;
+    const { officialId, division, issuedAt, heldAt } = event.data;
     await tx.query(
       `insert into qualification (official_id, division, qualified_at) values ($1, $2, $3)
        on conflict (official_id) do update set qualified_at = least(qualification.qualified_at, excluded.qualified_at)`,
-      [officialId, division, issuedAt],
+      [officialId, division, heldAt ?? issuedAt],
     );
   }
 }

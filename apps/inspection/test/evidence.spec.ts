@@ -202,6 +202,22 @@ describe('evidence', () => {
     expect(await desk.count(visit)).toBe(0);
   }); // prettier-ignore
 
+  it('taken more than a day from the visit is taken as the device says it, and says so', async () => {
+    const visit = await desk.visit(); // of 2026-11-23T08:30
+    const far = 'taken-far-from-visit';
+    const told: [string, string | null][] = [
+      ['2026-11-22T08:30:00+08:00', null], ['2026-11-22T08:29:59+08:00', far], ['2026-11-24T08:30:00+08:00', null], ['2026-11-24T08:30:01+08:00', far],
+      ['2025-11-23T08:31:00+08:00', far],
+    ];
+    for (const [takenAt, warning] of told) {
+      const added = await desk.add(visit, png(), { fields: { takenAt } });
+      expect([added.status, added.body]).toMatchObject([201, { takenAt: new Date(takenAt).toISOString(), warning }]);
+      expect((await desk.get(`/v1/evidence/${(added.body as EvidenceBody).id}`)).body).toEqual(added.body);
+    }
+    const all = await desk.county.every<{ warning: string | null }>('inspection', `/v1/inspections/${visit}/evidence`, desk.token);
+    expect(all.map(({ warning }) => warning)).toEqual(told.map(([, warning]) => warning));
+  }, 30_000); // prettier-ignore
+
   it('is at most twenty for a visit, also when they come at once', async () => {
     const visit = await desk.visit();
     const all = await Promise.all(Array.from({ length: 24 }, () => desk.add(visit, png())));

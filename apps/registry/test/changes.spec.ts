@@ -149,3 +149,27 @@ it('tells each township who read the personal data of its own people, from a GET
   ]);
   expect(await get('/personal-reads?actor=somebody', auditor)).toEqual([]);
 });
+
+it('tells of the days that are asked for, first and last with them, by the clock of the county', async () => {
+  const { code } = freshTownship();
+  const office = await county.token('office', code);
+  const instants = ['2026-11-22T23:59:59.999', '2026-11-23T00:00:00.000', '2026-11-23T23:59:59.999', '2026-11-24T00:00:00.000'].map((at) => new Date(`${at}+08:00`).toISOString());
+  for (const at of instants) {
+    await county.rows('registry', `insert into change (division, actor, changed_at, noun, subject_id, version) values ($1, 'x', $2, 'establishment', $3, 1)`, [code, at, randomUUID()]);
+    await county.rows('registry', `insert into personal_read (division, actor, role, read_at, noun, subject_ids, fields, purpose) values ($1, 'x', 'office', $2, 'official', $3, '{phone}', 'x')`, [code, at, [randomUUID()]]);
+  }
+  for (const [path, field] of [['/changes', 'changedAt'], ['/personal-reads', 'readAt']] as const) {
+    const told = async (query: string): Promise<unknown[]> => (await get<Record<string, unknown>>(`${path}?${query}`, office)).map((one) => one[field]);
+    expect(await told('from=2026-11-23&to=2026-11-23')).toEqual(instants.slice(1, 3));
+    expect([await told('from=2026-11-23'), await told('to=2026-11-23')]).toEqual([instants.slice(1), instants.slice(0, 3)]);
+    expect(await told('from=2026-11-24&to=2026-12-31&actor=x')).toEqual(instants.slice(3));
+    for (const [query, pointer, rule] of [
+      ['from=2026-11-24&to=2026-11-23', '/to', 'to-before-from'], ['from=2026-02-30', '/from', 'day'], ['to=2026-11-31', '/to', 'day'],
+      ['from=2026-11-23T09:00:00Z', '/from', 'matches'], ['to=23.11.2026', '/to', 'matches'],
+    ] as const) {
+      const remedy = expect.stringMatching(/[\u4e00-\u9fff].* · /) as unknown;
+      const refused = await county.call('registry', 'GET', `/v1${path}?${query}`, { token: office });
+      expect([refused.status, refused.body]).toMatchObject([422, { code: 'validation-failed', errors: [{ pointer, rule, remedy }] }]);
+    }
+  }
+}, 30_000); // prettier-ignore

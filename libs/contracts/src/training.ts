@@ -9,6 +9,8 @@ export const CertificateIssued = defineEvent(
     officialId: Type.String({ format: 'uuid' }),
     requirement: Type.String(),
     issuedAt: Type.String(),
+    /** When the session was held, which may be recorded later; facts of before do not say it. */
+    heldAt: Type.Optional(Type.String()),
   }),
 );
 

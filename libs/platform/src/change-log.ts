@@ -12,7 +12,7 @@ import {
 } from '@nestjs/swagger'; // prettier-ignore
 import { IsOptional, IsUUID } from 'class-validator';
 import { Caller, Roles } from './auth.js';
-import { Form, afterOf, Line, type Page, PageOf, pageOf, PageQuery } from './fields.js';
+import { afterOf, boundsOf, DayFilter, Form, Line, type Page, PageOf, pageOf, PageQuery } from './fields.js'; // prettier-ignore
 
 /**
  * Two ground tables of a service's migration: who changed which field of what, when and why; and who read whose personal
@@ -228,21 +228,27 @@ class LogQuery extends PageQuery {
   @IsOptional()
   @Line(200)
   actor?: string;
+
+  @DayFilter()
+  from?: string;
+
+  @DayFilter()
+  to?: string;
 } // prettier-ignore
 
 /** A page of the change log of what the caller may see, oldest first within a place. */
 export async function changesOf(
   tx: Tx,
-  query: PageQuery & { subject?: string; noun?: string; actor?: string },
+  query: PageQuery & { subject?: string; noun?: string; actor?: string; from?: string; to?: string },
 ): Promise<Page<Change>> {
   const found = await tx.query<Change>(
     `select id, division, actor, changed_at as "changedAt", why, noun, subject_id as "subjectId", version, field,
             old_value as "from", new_value as "to"
      from change
      where (division, id) > ($1, $2::uuid) and ($4::uuid is null or subject_id = $4) and ($5::text is null or noun = $5)
-       and ($6::text is null or actor = $6)
+       and ($6::text is null or actor = $6) and ($7::timestamptz is null or changed_at >= $7) and ($8::timestamptz is null or changed_at < $8)
      order by division, id limit $3`,
-    [...afterOf(query), query.limit + 1, query.subject ?? null, query.noun ?? null, query.actor ?? null],
+    [...afterOf(query), query.limit + 1, query.subject ?? null, query.noun ?? null, query.actor ?? null, ...boundsOf(query)],
   );
   return pageOf(found, query, ({ id }) => id);
 } // prettier-ignore
@@ -275,8 +281,9 @@ export class ChangeController {
          from personal_read
          where (division, id) > ($1, $2::uuid) and ($4::uuid is null or $4 = any(subject_ids))
            and ($5::text is null or noun = $5) and ($6::text is null or actor = $6)
+           and ($7::timestamptz is null or read_at >= $7) and ($8::timestamptz is null or read_at < $8)
          order by division, id limit $3`,
-        [...afterOf(query), query.limit + 1, query.subject ?? null, query.noun ?? null, query.actor ?? null],
+        [...afterOf(query), query.limit + 1, query.subject ?? null, query.noun ?? null, query.actor ?? null, ...boundsOf(query)],
       ),
     );
     return pageOf(found, query, ({ id }) => id);

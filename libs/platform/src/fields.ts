@@ -1,9 +1,9 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsIn, IsInt, IsISO8601, IsOptional, IsString, IsUUID, Length, Matches, Max, Min } from 'class-validator'; // prettier-ignore
+import { IsIn, IsInt, IsISO8601, IsOptional, IsString, IsUUID, Length, Matches, Max, Min, ValidateBy } from 'class-validator'; // prettier-ignore
 
-import { type Bilingual } from './problem.js';
+import { type Bilingual, DomainError } from './problem.js';
 
 /** A text of this form; what is wrong otherwise is said in both languages. */
 export const Form = (form: RegExp, message: Bilingual): PropertyDecorator =>
@@ -64,6 +64,34 @@ export const Flag = (description: Bilingual): PropertyDecorator =>
     IsOptional(),
     IsIn(['true', 'false']),
   );
+
+/** A query's filter: a day of the county's calendar. Its words are those of its name, `from` or `to` (openapi.ts). */
+export const DayFilter = (): PropertyDecorator =>
+  applyDecorators(
+    ApiPropertyOptional({ type: String, format: 'date', example: '2026-11-23' }),
+    IsOptional(),
+    Form(/^20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/, '须为日期,如 2026-11-23 · $property must be a day, like 2026-11-23'),
+    ValidateBy({ name: 'day', validator: { validate: isDay } }, { message: '没有这一天,请核对 · there is no such day: check it' }),
+  ); // prettier-ignore
+
+/** The thirtieth of February is read as another day, and nothing as none. */
+const isDay = (value: unknown): boolean => {
+  const at = new Date(`${String(value)}T00:00:00Z`);
+  return !Number.isNaN(at.getTime()) && at.toISOString().slice(0, 10) === value;
+};
+
+/**
+ * When these days begin and have ended in Asia/Shanghai, which has no summer time; null where none is named.
+ * @throws DomainError where the last lies before the first
+ */
+export function boundsOf({ from, to }: { from?: string; to?: string }): [from: Date | null, before: Date | null] {
+  if (from !== undefined && to !== undefined && to < from)
+    throw new DomainError('validation-failed', `结束日期 ${to} 早于开始日期 ${from}。 · The last day, ${to}, lies before the first, ${from}.`, [
+      { pointer: '/to', rule: 'to-before-from', value: to, remedy: `请填写 ${from} 或之后的日期 · give ${from} or a later day` },
+    ]);
+  const begin = (day: string, after = 0): Date => new Date(Date.parse(`${day}T00:00:00+08:00`) + after * 86_400_000);
+  return [from === undefined ? null : begin(from), to === undefined ? null : begin(to, 1)];
+} // prettier-ignore
 
 /** An instant with its offset; of the many forms of ISO 8601 the one that every reader takes. */
 export const IsInstant = (): PropertyDecorator =>

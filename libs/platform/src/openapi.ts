@@ -77,6 +77,8 @@ const parameters: Record<string, { description: string; example?: unknown }> = {
   division: { description: '只看该地区及其下级:6、9 或 12 位行政区划代码;不存在或不在您辖区的地区没有内容 · this place and what lies in it: a code of 6, 9 or 12 digits; a place that is none, or not of your ground, holds nothing', example: '371425101' },
   establishment: { description: '主体编号 · id of an establishment (registry, GET /establishments)' },
   official: { description: '包保干部编号 · id of an official (assignment, GET /officials)' },
+  from: { description: '从这一天起,含当天(北京时间) · from this day on, in Asia/Shanghai' },
+  to: { description: '到这一天为止,含当天(北京时间) · up to this day, and with it, in Asia/Shanghai' },
   kind: { description: '主体业态 · kind of business' },
   tier: { description: '包保等级,A 最高 · responsibility tier; A is the highest' },
   level: { description: '包保干部层级 · level of the official’s post' },

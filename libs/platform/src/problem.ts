@@ -38,6 +38,8 @@ export const problems = {
   'deadline-beyond-cap': [422, '整改期限超过上限', 'The deadline is beyond the cap'],
   'visited-in-future': [422, '督导时间不能晚于现在', 'The visit lies in the future'],
   'visited-long-ago': [422, '督导时间过早', 'The visit lies too long ago'],
+  'held-far-ahead': [422, '培训时间过远', 'The session lies too far ahead'],
+  'held-long-ago': [422, '培训时间过早', 'The session lies too long ago'],
   'already-registered': [409, '该主体已登记', 'This establishment is registered already'],
   'already-submitted': [409, '该督导已提交', 'This visit was submitted before'],
   'evidence-full': [409, '该督导的证据已达上限', 'The visit takes no more evidence'],
