@@ -176,7 +176,7 @@ export class MessageController {
 
   @Post('receipts')
   @HttpCode(200)
-  @Roles('county-admin', 'official')
+  @Roles('county-admin', 'office', 'official')
   @ApiOperation({
     summary: '一次登记多条消息已读,以第一次为准 · say that you have read several messages; the first time of each counts',
     description: '不存在的和不是发给本人的列在 `notFound`,不影响其他消息。 · What is not there or not for you stands in `notFound`, and the others are read all the same.',
