@@ -1,12 +1,24 @@
 import { InspectionSubmitted } from '#contracts';
 import { type Tx } from '#database';
-import { type Bilingual, DomainError, type FieldError, policyOf } from '#platform';
+import {
+  afterOf,
+  type Bilingual,
+  DomainError,
+  type FieldError,
+  type Page,
+  pageOf,
+  policyOf,
+} from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
 import { CorrectiveActionService } from './corrective-action.service.js';
 import { type ChecklistBody, Induction, VisitFrequency } from './inspection.policies.js';
-import { type SubmitInspection } from './inspection.controller.js';
+import {
+  type Inspection,
+  type InspectionQuery,
+  type SubmitInspection,
+} from './inspection.controller.js';
 import { answersNow, ObligationService, taking } from './obligation.service.js';
 import { dateOf, periodOf } from './period.js';
 
@@ -52,6 +64,23 @@ export class VisitService {
     private readonly obligations: ObligationService,
     private readonly actions: CorrectiveActionService,
   ) {}
+
+  /** A keyset page in `(division, id)` order. */
+  async page(tx: Tx, query: InspectionQuery): Promise<Page<Inspection>> {
+    const found = await tx.query<Inspection>(
+      `select ${inspectionView} from inspection where (division, id) > ($1, $2::uuid) and ($3::uuid is null or establishment_id = $3)
+         and ($4::text is null or findings @> jsonb_build_array(jsonb_build_object('handling', $4::text)))
+         and ($5::text is null or starts_with(division, $5)) and ($6::uuid is null or official_id = $6)
+         and ($7::date is null or visited_at >= $7::date::timestamp at time zone 'Asia/Shanghai')
+         and ($8::date is null or visited_at < ($8::date + 1)::timestamp at time zone 'Asia/Shanghai')
+       order by division, id limit $9`,
+      [
+        ...afterOf(query), query.establishment ?? null, query.handling ?? null, query.division ?? null, query.official ?? null,
+        query.from ?? null, query.to ?? null, query.limit + 1,
+      ],
+    );
+    return pageOf(found, query, ({ id }) => id);
+  } // prettier-ignore
 
   /** The record with its findings; settles what is due in the visit's quarter, if the policy counts the method. */
   async submit(tx: Tx, wanted: SubmitInspection): Promise<object> {

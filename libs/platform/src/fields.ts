@@ -57,6 +57,18 @@ export const IdFilter = (description?: Bilingual): PropertyDecorator =>
     IsUUID(),
   );
 
+/** A day that there is: 30 or 31 days, February with its leap years; so that the document says all of it. */
+const day =
+  /^20\d\d-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))$|^20(?:[02468][048]|[13579][26])-02-29$/;
+
+/** A query's filter: a calendar day in Asia/Shanghai. */
+export const DayFilter = (description: Bilingual): PropertyDecorator =>
+  applyDecorators(
+    ApiPropertyOptional({ type: String, format: 'date', example: '2026-11-23', description }),
+    IsOptional(),
+    Form(day, '须为日期,如 2026-11-23 · $property must be a day that there is, like 2026-11-23'),
+  );
+
 /** A query's filter: yes or no, as the text that it is there. */
 export const Flag = (description: Bilingual): PropertyDecorator =>
   applyDecorators(
