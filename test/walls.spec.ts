@@ -508,8 +508,9 @@ async function opened(service: Service, path: string, token = ''): Promise<Answe
     await county.judge(service, 'GET', path, refusal);
     return refusal;
   }
-  const rows = rowsOf(bytes).filter((texts) => texts.length > 0);
-  return { status, headers, body: { items: rows.slice(path.startsWith('/v1/establishments') ? 2 : 1) } };
+  const rows = rowsOf(bytes).filter((texts) => texts.length > 0).slice(path.startsWith('/v1/establishments') ? 2 : 1);
+  const number = (texts: string[]): object => ({ texts, numerator: Number(texts[4]), denominator: Number(texts[5]) });
+  return { status, headers, body: { items: path.startsWith('/v1/indicators') ? rows.map(number) : rows } };
 } // prettier-ignore
 
 /** The answer without what differs by nature: the time, the trace, and the ids and codes that were given. */

@@ -1,7 +1,6 @@
 import { kindNames, kinds, tiers } from '#contracts';
 import { type Counted, type Indicator, indicatorRoutes, type PlaceNames } from '#platform';
 import { Controller } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 
 /** 在营主体: what is open. Who is suspended or closed is in no number. */
 const open: Counted = {
@@ -46,8 +45,7 @@ const names: PlaceNames = async (tx, codes) => {
   return new Map(places.map(({ division, name }) => [division, name]));
 };
 
-@ApiTags('indicators')
-@Controller('indicators')
+@Controller()
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   registryIndicators,

@@ -1,10 +1,13 @@
 import { type Caller as DatabaseCaller, Database, type Scope, scopeOf, type Tx } from '#database';
-import { Get, Injectable, Param, Query } from '@nestjs/common';
+import { workbookType } from '#sheet';
+import { Get, Injectable, Param, Query, Res } from '@nestjs/common';
 import {
-  ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiResponse,
+  ApiOperation, ApiParam, ApiProduces, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
 import { IsIn, IsOptional } from 'class-validator';
+import { type FastifyReply } from 'fastify';
 import { Caller, type Role, Roles } from './auth.js';
+import { type Column, inShanghai, listWorkbook, sendWorkbook, workbookResponse } from './download.js'; // prettier-ignore
 import { Form, afterOf, IsDivision, type Page, PageOf, pageOf, PageQuery } from './fields.js';
 import { DomainError } from './problem.js';
 
@@ -173,9 +176,10 @@ class PeriodRowsQuery extends RowsQuery {
 /** What places of these codes are called, as far as a service knows: in one statement. */
 export type PlaceNames = (tx: Tx, codes: string[]) => Promise<Map<string, string>>;
 
-/** The routes of a service's indicators; the class that extends it names the path. */
+/** The routes of a service's indicators; the class that extends it is a controller without a path of its own. */
 export interface IndicatorRoutes {
   numbers(caller: DatabaseCaller, query: PeriodNumbersQuery): Promise<IndicatorNumbers>;
+  sheet(caller: DatabaseCaller, query: PeriodNumbersQuery, reply: FastifyReply): Promise<void>;
   definition(code: string): IndicatorDefinition;
   rows(caller: DatabaseCaller, code: string, query: PeriodRowsQuery): Promise<Page<IndicatorRow>>;
 }
@@ -207,20 +211,38 @@ export function indicatorRoutes(
     return { period, ...periods.daysOf(period) };
   };
   const instant = periods
-    ? '按季度统计,不填 `period` 为本季度。 · By the quarter; without `period`, the present one.'
-    : '数字截至查询时(`asOf`),没有 `period`:仅督导服务(inspection)的指标按季度统计。 · As of now (`asOf`), and without `period`: the indicators of inspection alone go by the quarter.';
+    ? { zh: '按季度统计,不填 `period` 为本季度。', en: 'By the quarter; without `period`, the present one.' }
+    : {
+        zh: '数字截至查询时(`asOf`),没有 `period`:仅督导服务(inspection)的指标按季度统计。',
+        en: 'As of now (`asOf`), and without `period`: the indicators of inspection alone go by the quarter.',
+      };
+  const columns: Column<IndicatorNumber>[] = [
+    ['指标', 28, ({ title }) => title.zh],
+    ['英文名称', 44, ({ title }) => title.en],
+    ['行政区划代码', 16, ({ division }) => division],
+    ['地区', 18, ({ name }) => name],
+    ['分子', 10, ({ numerator }) => numerator],
+    ['分母', 10, ({ denominator }) => denominator],
+    ['百分比(%)', 10, ({ value }) => value && Math.round(value * 10_000) / 100],
+    ['季度', 10, ({ period }) => period],
+    ['截至(北京时间)', 20, ({ asOf }) => inShanghai(asOf)],
+    ['口径', 120, ({ code }) => inWords(one(code))],
+    ['指标代码', 26, ({ code }) => code],
+    ['口径版本', 10, ({ version }) => version],
+  ];
   class Numbers extends (periods ? PeriodNumbersQuery : (NumbersQuery as new () => PeriodNumbersQuery)) {}
   class Rows extends (periods ? PeriodRowsQuery : (RowsQuery as new () => PeriodRowsQuery)) {}
 
   // Decorated, so that Nest knows what to construct the class that extends it with.
   @Injectable()
+  @ApiTags('indicators')
   class Routes implements IndicatorRoutes {
     constructor(private readonly database: Database) {}
 
     /** Counted when asked, all in one statement: every number is of the same instant, and equal to a recount. */
-    @Get()
+    @Get('indicators')
     @Roles(...may)
-    @ApiOperation({ summary: '查询考核指标,可按下级地区分列 · the numbers you are scored on, also for each place below', description: instant })
+    @ApiOperation({ summary: '查询考核指标,可按下级地区分列 · the numbers you are scored on, also for each place below', description: `${instant.zh} · ${instant.en}` })
     @ApiResponse({ status: 200, type: IndicatorNumbers })
     numbers(@Caller() caller: DatabaseCaller, @Query() query: Numbers): Promise<IndicatorNumbers> {
       const division = query.division ?? caller.division;
@@ -261,7 +283,20 @@ export function indicatorRoutes(
       });
     }
 
-    @Get(':code')
+    @Get('indicators.xlsx')
+    @Roles(...may)
+    @ApiOperation({
+      summary: '导出考核指标,可按下级地区分列 · export the numbers you are scored on, also for each place below',
+      description: `XLSX,每个地区的每项指标一行,查询方式同 \`GET /indicators\`。${instant.zh} · XLSX, a row for each indicator of each place, asked for as \`GET /indicators\` is. ${instant.en}`,
+    })
+    @ApiProduces(workbookType)
+    @ApiResponse(workbookResponse)
+    async sheet(@Caller() caller: DatabaseCaller, @Query() query: Numbers, @Res() reply: FastifyReply): Promise<void> {
+      const numbers = await this.numbers(caller, query);
+      sendWorkbook(reply, '考核指标', await listWorkbook({ sheet: '考核指标' }, columns, () => Promise.resolve(numbers)));
+    }
+
+    @Get('indicators/:code')
     @Roles(...may)
     @ApiParam({ name: 'code', enum: codes, description: '指标代码 · code of the indicator' })
     @ApiOperation({ summary: '查看指标口径 · what an indicator counts, in words, and whose definition it is' })
@@ -271,10 +306,10 @@ export function indicatorRoutes(
       return { code, version, title, denominator, numerator, exclusions, source: 'sample' };
     }
 
-    @Get(':code/rows')
+    @Get('indicators/:code/rows')
     @Roles(...may)
     @ApiParam({ name: 'code', enum: codes, description: '指标代码 · code of the indicator' })
-    @ApiOperation({ summary: '查看指标明细 · the rows that a number counts', description: instant })
+    @ApiOperation({ summary: '查看指标明细 · the rows that a number counts', description: `${instant.zh} · ${instant.en}` })
     @ApiResponse({ status: 200, type: IndicatorRowPage })
     async rows(@Caller() caller: DatabaseCaller, @Param('code') code: string, @Query() query: Rows): Promise<Page<IndicatorRow>> {
       const { of, counts } = one(code);
@@ -294,6 +329,10 @@ export function indicatorRoutes(
   }
   return Routes;
 } // prettier-ignore
+
+/** `分母:…;分子:…;不计:… · denominator: …; numerator: …; left out: …` */
+const inWords = ({ denominator, numerator, exclusions }: Indicator): string =>
+  `分母:${denominator.zh};分子:${numerator.zh};不计:${exclusions.zh} · denominator: ${denominator.en}; numerator: ${numerator.en}; left out: ${exclusions.en}`;
 
 /** The one place that says which rows are counted. */
 const within = ({ from, where, division }: Counted): string =>
