@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Service } from '#contracts';
 import { type Answer, County, eventually, rowsOf } from '#testing';
+import pg from 'pg';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
 import { inspection } from '../apps/inspection/src/inspection.definition.js';
 import { notification } from '../apps/notification/src/notification.definition.js';
@@ -419,13 +420,13 @@ describe('the numbers as a workbook', () => {
           expect([service, query, status]).toEqual([service, query, answer.status]);
           if (status === 403) continue;
           const [titles, ...rows] = rowsOf(bytes);
-          expect(titles).toEqual(['指标', '英文名称', '行政区划代码', '地区', '分子', '分母', '百分比(%)', '季度', '截至(北京时间)', '口径', '指标代码', '口径版本']);
+          expect(titles).toEqual(['指标', '英文名称', '行政区划代码', '地区', '分子', '分母', '百分比(%)', '季度', '截至(北京时间)', '口径', '指标代码', '口径版本', '资料仍在同步']);
           const { items } = answer.body as { items: Indicator[] };
           const told = items.map(({ code, version, title, division, name, period, asOf, numerator, denominator }) => [
             title.zh, title.en, division, name ?? '', `${numerator}`, `${denominator}`,
             denominator === 0 ? '' : `${Number(((100 * numerator) / denominator).toFixed(2))}`, period ?? '', local(asOf), code, `${version}`,
           ]);
-          expect([service, query, rows.map((texts) => texts.filter((_, at) => at !== 9))]).toEqual([service, query, told]);
+          expect([service, query, rows.map((texts) => texts.filter((_, at) => at !== 9 && at !== 12))]).toEqual([service, query, told]);
           percents += rows.filter((texts) => texts[6]!.includes('.')).length;
         }
     expect(percents).toBeGreaterThan(10);
@@ -484,3 +485,33 @@ it('counts numerator and denominator at one instant, whatever is written meanwhi
   expect(reads).toBeGreaterThan(5);
   expect(seen.size).toBeGreaterThan(3);
 }, 60_000);
+
+it('says whether facts are still on their way, in every service, and counts all the same while the broker is away', async () => {
+  const told = async (service: Service): Promise<unknown> =>
+    ((await call(service, 'GET', '/v1/indicators', admin)).body as { catchingUp: unknown }).catchingUp;
+  const sheet = async (service: Service): Promise<string | undefined> =>
+    rowsOf((await county.download(service, '/v1/indicators.xlsx', admin)).bytes)[1]!.at(-1);
+  for (const service of services) expect([service, await eventually(() => told(service), (said) => said === false)]).toEqual([service, false]);
+  const holders = services.map((service) => new pg.Client({ connectionString: county.url(service, 'owner') }));
+  try {
+    // What arrives is neither applied nor set aside to be tried again.
+    for (const holder of holders) {
+      await holder.connect();
+      await holder.query('begin; lock table inbox, waiting_fact in share row exclusive mode');
+    }
+    await done('registry', 'PATCH', `/v1/establishments/${shops['壬摊']!.id}`, admin, { address: '二号' }, { 'if-match': '"1"' });
+    const [official] = await county.every<{ id: string; version: number }>('assignment', '/v1/officials', officeB);
+    await done('assignment', 'PATCH', `/v1/officials/${official!.id}`, officeB, { post: '委员' }, { 'if-match': `"${official!.version}"` });
+    await visit('丙坊', '乙');
+    for (const service of services) {
+      expect([service, await eventually(() => told(service), (said) => said === true)]).toEqual([service, true]);
+      expect([service, await sheet(service)]).toEqual([service, '是']);
+    }
+  } finally {
+    for (const holder of holders) await holder.end();
+  }
+  await county.quiet();
+  for (const service of services) expect([service, await eventually(() => told(service), (said) => said === false)]).toEqual([service, false]);
+  await county.nats.stop();
+  for (const service of services) expect([service, await told(service), await sheet(service)]).toEqual([service, null, '无法判断']);
+}, 60_000); // prettier-ignore

@@ -509,16 +509,19 @@ async function opened(service: Service, path: string, token = ''): Promise<Answe
     return refusal;
   }
   const rows = rowsOf(bytes).filter((texts) => texts.length > 0).slice(path.startsWith('/v1/establishments') ? 2 : 1);
-  const number = (texts: string[]): object => ({ texts, numerator: Number(texts[4]), denominator: Number(texts[5]) });
+  const number = (texts: string[]): object => ({ texts: texts.slice(0, 12), numerator: Number(texts[4]), denominator: Number(texts[5]) });
   return { status, headers, body: { items: path.startsWith('/v1/indicators') ? rows.map(number) : rows } };
 } // prettier-ignore
 
-/** The answer without what differs by nature: the time, the trace, and the ids and codes that were given. */
+/** The answer without what differs by nature: the time, the trace, facts on their way, and the ids and codes that were given. */
 function plain({ status, headers, body }: Answer, ...given: string[]): string {
   const said = [...headers].filter(
     ([name]) => !['date', 'content-length', 'x-trace-id'].includes(name),
   );
-  let text = JSON.stringify([said, typeof body === 'object' ? { ...body, traceId: '' } : body]);
+  let text = JSON.stringify([
+    said,
+    typeof body === 'object' ? { ...body, traceId: '', catchingUp: null } : body,
+  ]);
   for (const one of given) text = text.replaceAll(one, '<given>');
   return `${status} ${text}`;
 }

@@ -6,6 +6,7 @@ import {
 } from '@nestjs/swagger'; // prettier-ignore
 import { IsIn, IsOptional } from 'class-validator';
 import { type FastifyReply } from 'fastify';
+import { Arrivals } from './arrivals.js';
 import { Caller, type Role, Roles } from './auth.js';
 import { type Column, inShanghai, listWorkbook, sendWorkbook, workbookResponse } from './download.js'; // prettier-ignore
 import { Form, afterOf, IsDivision, type Page, PageOf, pageOf, PageQuery } from './fields.js';
@@ -89,6 +90,8 @@ class IndicatorNumbers {
   items: IndicatorNumber[];
   @ApiProperty({ type: String, nullable: true, description: '总是 null:一次全部返回 · always null: all of them are here', example: null })
   next: null;
+  @ApiProperty({ type: Boolean, nullable: true, description: '其他服务的资料仍在同步途中,数字可能还会变化,稍后请重新查询;null 表示消息服务无响应,无法判断 · facts of other services are still arriving here, so the numbers may still move: ask again in a moment; null: the message service does not answer, so nobody knows', example: false })
+  catchingUp: boolean | null;
 } // prettier-ignore
 
 class IndicatorDefinition {
@@ -194,7 +197,7 @@ export function indicatorRoutes(
   indicators: readonly Indicator[],
   names: PlaceNames,
   periods?: Periods,
-): new (database: Database) => IndicatorRoutes {
+): new (database: Database, arrivals: Arrivals) => IndicatorRoutes {
   const codes = indicators.map(({ code }) => code);
   const sources = [...new Set(indicators.map((one) => one.of))];
   const one = (code: string): Indicator => {
@@ -237,14 +240,18 @@ export function indicatorRoutes(
   @Injectable()
   @ApiTags('indicators')
   class Routes implements IndicatorRoutes {
-    constructor(private readonly database: Database) {}
+    constructor(
+      private readonly database: Database,
+      private readonly arrivals: Arrivals,
+    ) {}
 
     /** Counted when asked, all in one statement: every number is of the same instant, and equal to a recount. */
     @Get('indicators')
     @Roles(...may)
     @ApiOperation({ summary: '查询考核指标,可按下级地区分列 · the numbers you are scored on, also for each place below', description: `${instant.zh} · ${instant.en}` })
     @ApiResponse({ status: 200, type: IndicatorNumbers })
-    numbers(@Caller() caller: DatabaseCaller, @Query() query: Numbers): Promise<IndicatorNumbers> {
+    async numbers(@Caller() caller: DatabaseCaller, @Query() query: Numbers): Promise<IndicatorNumbers> {
+      const catchingUp = await this.arrivals.underWay(); // before: what arrives meanwhile is counted, or told of
       const division = query.division ?? caller.division;
       // By division: the codes of the next level. What lies at the place itself (a county's own officials) has no line then.
       const width = query.by ? division.length + 3 : division.length;
@@ -279,7 +286,7 @@ export function indicatorRoutes(
             };
           }),
         );
-        return { items, next: null };
+        return { items, next: null, catchingUp };
       });
     }
 
@@ -293,7 +300,9 @@ export function indicatorRoutes(
     @ApiResponse(workbookResponse)
     async sheet(@Caller() caller: DatabaseCaller, @Query() query: Numbers, @Res() reply: FastifyReply): Promise<void> {
       const numbers = await this.numbers(caller, query);
-      sendWorkbook(reply, '考核指标', await listWorkbook({ sheet: '考核指标' }, columns, () => Promise.resolve(numbers)));
+      const moving = numbers.catchingUp === null ? '无法判断' : numbers.catchingUp ? '是' : '否';
+      const all: Column<IndicatorNumber>[] = [...columns, ['资料仍在同步', 12, () => moving]];
+      sendWorkbook(reply, '考核指标', await listWorkbook({ sheet: '考核指标' }, all, () => Promise.resolve(numbers)));
     }
 
     @Get('indicators/:code')
