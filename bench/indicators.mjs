@@ -10,6 +10,7 @@ import 'reflect-metadata';
 const load = (path) => import(resolve('dist', path));
 const { startPostgres, removePostgres } = await load('libs/servers/src/index.js');
 const { provision, migrate, Database } = await load('libs/database/src/index.js');
+const { Arrivals } = await load('libs/platform/src/index.js');
 
 const calls = Number(process.argv[2] ?? 30);
 const password = 'only-here';
@@ -88,7 +89,7 @@ try {
     await superuser.end();
     const database = new Database({ service, url: url('app'), entities: [] });
     await database.open();
-    const indicators = new IndicatorController(database);
+    const indicators = new IndicatorController(database, new Arrivals());
     const asking = (division) => ({ id: 'x', division, role: 'auditor', correlationId: 'bench', readOnly: true }); // prettier-ignore
     const period = service === 'inspection' ? { period: quarter } : {};
     const page = { ...period, part: 'numerator', limit: 50 };

@@ -169,6 +169,8 @@ beforeAll(async () => {
     for (const { who, token } of [office, official])
       await done('notification', '/v1/subscriptions', token!, { channel: 'email', address: `${who.replaceAll(' ', '-')}@county.example` });
   } // prettier-ignore
+  await county.land('registry', '/v1/ledger-imports', admin, Buffer.from('主体名称,统一社会信用代码,经营场所,所属乡镇(街道),所属村(社区),主体业态\n旧店,,九号,表白寺镇,刁家村委会,食品摊点\n'), 'l.csv'); // prettier-ignore
+  await done('identity', '/v1/accounts', admin, { name: 'clerk', displayName: '王秀英', role: 'office', division: '371425101' }); // prettier-ignore
   await setAside();
   for (const { service } of definitions) {
     const contract = await county.contract(service);

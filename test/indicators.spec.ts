@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Service } from '#contracts';
-import { type Answer, County, eventually } from '#testing';
+import { type Answer, County, eventually, rowsOf } from '#testing';
+import pg from 'pg';
 import { assignment } from '../apps/assignment/src/assignment.definition.js';
 import { inspection } from '../apps/inspection/src/inspection.definition.js';
 import { notification } from '../apps/notification/src/notification.definition.js';
@@ -382,7 +383,7 @@ describe('each number', () => {
       for (const service of services) {
         const token = role === 'official' ? officials['甲']!.token : await county.token(role as 'office', townA); // prettier-ignore
         const { code } = (await numbers(service, ''))[0]!;
-        for (const path of ['', `/${code}`, `/${code}/rows`]) {
+        for (const path of ['', '.xlsx', `/${code}`, `/${code}/rows`]) {
           const { status } = await call(service, 'GET', `/v1/indicators${path}`, token);
           expect([role, service, path, status]).toEqual([role, service, path, seen.includes(service) ? 200 : 403]); // prettier-ignore
         }
@@ -394,6 +395,8 @@ describe('each number', () => {
       ['registry', '?division=3714'],
       ['registry', '?by=kind'],
       ['registry', '?period=2026-Q4'],
+      ['registry', '.xlsx?period=2026-Q4'],
+      ['inspection', '.xlsx?period=2026-Q5'],
       ['inspection', '?period=2026-Q5'],
       ['inspection', '/visits-done/rows?period=2026'],
       ['registry', '/establishments-tier-a/rows?part=all'],
@@ -401,6 +404,41 @@ describe('each number', () => {
     ] as const)
       expect([query, (await call(service, 'GET', `/v1/indicators${query}`, admin)).status]).toEqual([query, 422]); // prettier-ignore
   });
+});
+
+describe('the numbers as a workbook', () => {
+  it('are those of the answer, a row for each, for everybody who sees them', async () => {
+    const local = (instant: string): string =>
+      new Intl.DateTimeFormat('sv-SE', { timeZone: 'Asia/Shanghai', dateStyle: 'short', timeStyle: 'medium' }).format(new Date(instant));
+    const people = [admin, office, await county.token('auditor', townB), officials['甲']!.token];
+    let percents = 0;
+    for (const service of services)
+      for (const query of ['', '?by=division', `?division=${townA}201`, `?division=${townB}`, ...(service === 'inspection' ? ['?by=division&period=2026-Q4'] : [])])
+        for (const token of people) {
+          const answer = await call(service, 'GET', `/v1/indicators${query}`, token);
+          const { status, bytes } = await county.download(service, `/v1/indicators.xlsx${query}`, token);
+          expect([service, query, status]).toEqual([service, query, answer.status]);
+          if (status === 403) continue;
+          const [titles, ...rows] = rowsOf(bytes);
+          expect(titles).toEqual(['指标', '英文名称', '行政区划代码', '地区', '分子', '分母', '百分比(%)', '季度', '截至(北京时间)', '口径', '指标代码', '口径版本', '资料仍在同步']);
+          const { items } = answer.body as { items: Indicator[] };
+          const told = items.map(({ code, version, title, division, name, period, asOf, numerator, denominator }) => [
+            title.zh, title.en, division, name ?? '', `${numerator}`, `${denominator}`,
+            denominator === 0 ? '' : `${Number(((100 * numerator) / denominator).toFixed(2))}`, period ?? '', local(asOf), code, `${version}`,
+          ]);
+          expect([service, query, rows.map((texts) => texts.filter((_, at) => at !== 9 && at !== 12))]).toEqual([service, query, told]);
+          percents += rows.filter((texts) => texts[6]!.includes('.')).length;
+        }
+    expect(percents).toBeGreaterThan(10);
+  }, 60_000); // prettier-ignore
+
+  it('say what each of them counts', async () => {
+    for (const service of services)
+      for (const texts of rowsOf((await county.download(service, '/v1/indicators.xlsx', admin)).bytes).slice(1)) {
+        const { denominator, numerator, exclusions } = (await call(service, 'GET', `/v1/indicators/${texts[10]}`, admin)).body as Record<string, { zh: string; en: string }>;
+        expect(texts[9]).toBe(`分母:${denominator!.zh};分子:${numerator!.zh};不计:${exclusions!.zh} · denominator: ${denominator!.en}; numerator: ${numerator!.en}; left out: ${exclusions!.en}`);
+      }
+  }); // prettier-ignore
 });
 
 describe('the league table', () => {
@@ -447,3 +485,33 @@ it('counts numerator and denominator at one instant, whatever is written meanwhi
   expect(reads).toBeGreaterThan(5);
   expect(seen.size).toBeGreaterThan(3);
 }, 60_000);
+
+it('says whether facts are still on their way, in every service, and counts all the same while the broker is away', async () => {
+  const told = async (service: Service): Promise<unknown> =>
+    ((await call(service, 'GET', '/v1/indicators', admin)).body as { catchingUp: unknown }).catchingUp;
+  const sheet = async (service: Service): Promise<string | undefined> =>
+    rowsOf((await county.download(service, '/v1/indicators.xlsx', admin)).bytes)[1]!.at(-1);
+  for (const service of services) expect([service, await eventually(() => told(service), (said) => said === false)]).toEqual([service, false]);
+  const holders = services.map((service) => new pg.Client({ connectionString: county.url(service, 'owner') }));
+  try {
+    // What arrives is neither applied nor set aside to be tried again.
+    for (const holder of holders) {
+      await holder.connect();
+      await holder.query('begin; lock table inbox, waiting_fact in share row exclusive mode');
+    }
+    await done('registry', 'PATCH', `/v1/establishments/${shops['壬摊']!.id}`, admin, { address: '二号' }, { 'if-match': '"1"' });
+    const [official] = await county.every<{ id: string; version: number }>('assignment', '/v1/officials', officeB);
+    await done('assignment', 'PATCH', `/v1/officials/${official!.id}`, officeB, { post: '委员' }, { 'if-match': `"${official!.version}"` });
+    await visit('丙坊', '乙');
+    for (const service of services) {
+      expect([service, await eventually(() => told(service), (said) => said === true)]).toEqual([service, true]);
+      expect([service, await sheet(service)]).toEqual([service, '是']);
+    }
+  } finally {
+    for (const holder of holders) await holder.end();
+  }
+  await county.quiet();
+  for (const service of services) expect([service, await eventually(() => told(service), (said) => said === false)]).toEqual([service, false]);
+  await county.nats.stop();
+  for (const service of services) expect([service, await told(service), await sheet(service)]).toEqual([service, null, '无法判断']);
+}, 60_000); // prettier-ignore

@@ -515,16 +515,20 @@ async function opened(service: Service, path: string, token = ''): Promise<Answe
     await county.judge(service, 'GET', path, refusal);
     return refusal;
   }
-  const items = rowsOf(bytes).filter((texts) => texts.length > 0 && !texts.includes('主体名称'));
-  return { status, headers, body: { items: path.includes('/findings') ? items : items.slice(1) } };
+  const rows = rowsOf(bytes).filter((texts) => texts.length > 0).slice(path.startsWith('/v1/establishments') ? 2 : 1);
+  const number = (texts: string[]): object => ({ texts: texts.slice(0, 12), numerator: Number(texts[4]), denominator: Number(texts[5]) });
+  return { status, headers, body: { items: path.startsWith('/v1/indicators') ? rows.map(number) : rows } };
 } // prettier-ignore
 
-/** The answer without what differs by nature: the time, the trace, and the ids and codes that were given. */
+/** The answer without what differs by nature: the time, the trace, facts on their way, and the ids and codes that were given. */
 function plain({ status, headers, body }: Answer, ...given: string[]): string {
   const said = [...headers].filter(
     ([name]) => !['date', 'content-length', 'x-trace-id'].includes(name),
   );
-  let text = JSON.stringify([said, typeof body === 'object' ? { ...body, traceId: '' } : body]);
+  let text = JSON.stringify([
+    said,
+    typeof body === 'object' ? { ...body, traceId: '', catchingUp: null } : body,
+  ]);
   for (const one of given) text = text.replaceAll(one, '<given>');
   return `${status} ${text}`;
 }
@@ -603,6 +607,7 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
         ...free('%', '#371425102'),
       ];
     case 'uscc': return free('91371425MA3CM4AM88');
+    case 'from': case 'to': return free('2026-11-23', '2026-11-24');
     case 'period': return free('2026-Q4', '2026-Q3');
     case 'from': return free('2026-01-01', '2026-11-23');
     case 'to': return free('2026-11-23', '2099-12-31');
@@ -695,7 +700,7 @@ function asked(person: Person, eyes: Eyes, route: Route): (() => Promise<void>)[
       // What a service's indicators share is asked of one of them; every one of them is asked for places.
       const shared = routes.find(({ service, code }) => service === route.service && code)?.code;
       const queries = refused ? some(single, 4)
-        : sheet ? [...narrow, ...single.filter(({ name }) => name === 'name')]
+        : sheet ? [...narrow, ...single.filter(({ name }) => ['name', 'official', 'establishment'].includes(name))]
         : route.code === undefined || route.code === shared ? [...single, ...drawn]
         : eitherOf(narrow);
       const absents = new Map<string, string>();

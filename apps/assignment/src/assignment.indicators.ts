@@ -1,7 +1,6 @@
 import { levelOfTier, tiers } from '#contracts';
 import { type Counted, type Indicator, indicatorRoutes, placeNames } from '#platform';
 import { Controller } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 
 /**
  * Open establishments, each with who answers for it now, if anybody does. Lateral with a limit, so that a page of rows
@@ -66,8 +65,7 @@ export const assignmentIndicators: readonly Indicator[] = [
   },
 ];
 
-@ApiTags('indicators')
-@Controller('indicators')
+@Controller()
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   assignmentIndicators,

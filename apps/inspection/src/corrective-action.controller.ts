@@ -1,33 +1,38 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import {
-  afterOf,
   Caller,
+  listWords,
   type Page,
   PageOf,
-  pageOf,
   PageQuery,
   Prose,
   Roles,
   Flag,
   IdFilter,
   PlaceFilter,
+  sendWorkbook,
+  workbookResponse,
 } from '#platform';
-import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { workbookType } from '#sheet';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import {
   ApiOperation,
+  ApiProduces,
   ApiProperty,
   ApiPropertyOptional,
   ApiResponse,
   ApiTags,
+  OmitType,
 } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
+import { type FastifyReply } from 'fastify';
 import {
-  actionView,
   type CorrectiveAction as Action,
   CorrectiveActionService,
   type State,
   type Step,
 } from './corrective-action.service.js';
+import { actionSheet } from './inspection.workbook.js';
 
 const states = ['open', 'responded', 'verified', 'closed'] as const;
 
@@ -190,7 +195,7 @@ export class CorrectiveAction implements Action {
   changedAt: Date;
 }
 
-class ActionQuery extends PageQuery {
+export class ActionQuery extends PageQuery {
   @PlaceFilter()
   division?: string;
 
@@ -210,6 +215,8 @@ class ActionQuery extends PageQuery {
   establishment?: string;
 }
 
+export class ActionFilters extends OmitType(ActionQuery, ['after', 'limit'] as const) {}
+
 class ActionPage extends PageOf(CorrectiveAction) {}
 
 @ApiTags('corrective-actions')
@@ -224,20 +231,8 @@ export class CorrectiveActionController {
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
   @ApiOperation({ summary: '查询整改事项,包保干部只见所包保主体的 · corrections; an official sees those of the establishments he answers for' })
   @ApiResponse({ status: 200, type: ActionPage })
-  async page(@Caller() caller: DatabaseCaller, @Query() query: ActionQuery): Promise<Page<Action>> {
-    const found = await this.database.within(caller, (tx) =>
-      tx.query<Action>(
-        `select ${actionView} from corrective_action
-         where (division, id) > ($1, $2::uuid) and ($3::text is null or state = $3) and ($4::boolean is null or overdue = $4)
-           and ($5::uuid is null or establishment_id = $5) and ($6::text is null or starts_with(division, $6))
-         order by division, id limit $7`,
-        [
-          ...afterOf(query), query.state ?? null, query.overdue === undefined ? null : query.overdue === 'true',
-          query.establishment ?? null, query.division ?? null, query.limit + 1,
-        ],
-      ),
-    );
-    return pageOf(found, query, ({ id }) => id);
+  page(@Caller() caller: DatabaseCaller, @Query() query: ActionQuery): Promise<Page<Action>> {
+    return this.database.within(caller, (tx) => this.actions.page(tx, query));
   }
 
   @Get(':id')
@@ -279,5 +274,30 @@ export class CorrectiveActionController {
   @ApiResponse({ status: 200, type: CorrectiveAction })
   close(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() body: Close): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.close(tx, id, body.text ?? null));
+  }
+} // prettier-ignore
+
+@ApiTags('corrective-actions')
+@Controller('corrective-actions.xlsx')
+export class CorrectiveActionSheetController {
+  constructor(
+    private readonly database: Database,
+    private readonly actions: CorrectiveActionService,
+  ) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({
+    summary: '导出整改事项,包保干部只有所包保主体的 · export the corrections; an official gets those of the establishments he answers for',
+    description: `XLSX,每项整改一行,时间为北京时间,筛选同 \`GET /corrective-actions\`。${listWords.zh} · XLSX, a row for each correction, times in Asia/Shanghai, with the filters of \`GET /corrective-actions\`. ${listWords.en}`,
+  })
+  @ApiProduces(workbookType)
+  @ApiResponse(workbookResponse)
+  async sheet(
+    @Caller() caller: DatabaseCaller,
+    @Query() query: ActionFilters,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendWorkbook(reply, '整改事项', await actionSheet(this.database, caller, this.actions, query));
   }
 } // prettier-ignore

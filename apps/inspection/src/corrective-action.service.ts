@@ -3,10 +3,11 @@ import {
   type CorrectiveActionState, CorrectiveActionVerified,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
-import { DomainError, policyOf, oneOf } from '#platform';
+import { afterOf, DomainError, oneOf, type Page, pageOf, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
+import { type ActionQuery } from './corrective-action.controller.js';
 import { CorrectionDeadline } from './inspection.policies.js';
 import { type Finding } from './inspection.controller.js';
 import { answersNow } from './obligation.service.js';
@@ -59,7 +60,7 @@ export interface CorrectiveAction {
   changedAt: Date;
 }
 
-export const actionView = `id, division, version, number, inspection_id as "inspectionId", establishment_id as "establishmentId",
+const actionView = `id, division, version, number, inspection_id as "inspectionId", establishment_id as "establishmentId",
   establishment_name as "establishmentName", official_id as "officialId", item, key_item as "keyItem", finding, demand, state,
   start_on::text as "startOn", working_days as "workingDays", due_on::text as "dueOn", due_state as "dueState", deadline, overdue, steps,
   created_at as "createdAt", changed_at as "changedAt"`;
@@ -127,6 +128,21 @@ export class CorrectiveActionService {
       tx.publish(CalendarMissing, { id, division, version: 1 }, { division, year });
     return gaps.length;
   }
+
+  /** A keyset page in `(division, id)` order. */
+  async page(tx: Tx, query: ActionQuery): Promise<Page<CorrectiveAction>> {
+    const found = await tx.query<CorrectiveAction>(
+      `select ${actionView} from corrective_action
+       where (division, id) > ($1, $2::uuid) and ($3::text is null or state = $3) and ($4::boolean is null or overdue = $4)
+         and ($5::uuid is null or establishment_id = $5) and ($6::text is null or starts_with(division, $6))
+       order by division, id limit $7`,
+      [
+        ...afterOf(query), query.state ?? null, query.overdue === undefined ? null : query.overdue === 'true',
+        query.establishment ?? null, query.division ?? null, query.limit + 1,
+      ],
+    );
+    return pageOf(found, query, ({ id }) => id);
+  } // prettier-ignore
 
   /** @throws DomainError `not-found`, alike for what is absent and what is another's. */
   async one(tx: Tx, id: string, lock = false): Promise<CorrectiveAction> {

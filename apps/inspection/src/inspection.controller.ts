@@ -1,27 +1,32 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
 import {
-  afterOf,
   Caller,
+  DayFilter,
   IsInstant,
   Line,
+  listWords,
   type Page,
   PageOf,
-  pageOf,
   PageQuery,
   Prose,
   Roles,
   Flag,
   IdFilter,
   PlaceFilter,
+  sendWorkbook,
+  workbookResponse,
 } from '#platform';
-import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { workbookType } from '#sheet';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import {
   ApiExtraModels,
   ApiOperation,
+  ApiProduces,
   ApiProperty,
   ApiPropertyOptional,
   ApiResponse,
   ApiTags,
+  OmitType,
 } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import {
@@ -39,7 +44,9 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
+import { type FastifyReply } from 'fastify';
 import { type Method, methods } from './inspection.policies.js';
+import { visitSheet } from './inspection.workbook.js';
 import { inspectionView, VisitService } from './visit.service.js';
 
 const results = ['pass', 'fail', 'not-applicable'] as const;
@@ -407,7 +414,7 @@ export class Withdraw {
   reason: string;
 }
 
-class InspectionQuery extends PageQuery {
+export class InspectionQuery extends PageQuery {
   @PlaceFilter()
   division?: string;
 
@@ -430,7 +437,18 @@ class InspectionQuery extends PageQuery {
     'true:只看已撤回的,false:只看有效的 · true: those that were withdrawn; false: those that stand',
   )
   withdrawn?: 'true' | 'false';
+
+  @DayFilter(
+    '督导时间不早于该日(北京时间) · visits of this day or later, by `visitedAt` in Asia/Shanghai',
+  )
+  from?: string;
+
+  @DayFilter(
+    '督导时间不晚于该日(北京时间,含当天) · visits of this day or earlier, by `visitedAt` in Asia/Shanghai',
+  )
+  to?: string;
 }
+export class InspectionFilters extends OmitType(InspectionQuery, ['after', 'limit'] as const) {}
 
 class InspectionPage extends PageOf(Inspection) {}
 
@@ -459,21 +477,8 @@ export class InspectionController {
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
   @ApiOperation({ summary: '查询督导记录,包保干部只见本人的 · visits of your ground; an official sees his own' })
   @ApiResponse({ status: 200, type: InspectionPage })
-  async page(@Caller() caller: DatabaseCaller, @Query() query: InspectionQuery): Promise<Page<Inspection>> {
-    const found = await this.database.within(caller, (tx) =>
-      tx.query<Inspection>(
-        `select ${inspectionView} from inspection where (division, id) > ($1, $2::uuid) and ($3::uuid is null or establishment_id = $3)
-           and ($4::text is null or findings @> jsonb_build_array(jsonb_build_object('handling', $4::text)))
-           and ($5::text is null or starts_with(division, $5)) and ($6::uuid is null or official_id = $6)
-           and ($7::boolean is null or (withdrawn_at is not null) = $7)
-         order by division, id limit $8`,
-        [
-          ...afterOf(query), query.establishment ?? null, query.handling ?? null, query.division ?? null, query.official ?? null,
-          query.withdrawn === undefined ? null : query.withdrawn === 'true', query.limit + 1,
-        ],
-      ),
-    );
-    return pageOf(found, query, ({ id }) => id);
+  page(@Caller() caller: DatabaseCaller, @Query() query: InspectionQuery): Promise<Page<Inspection>> {
+    return this.database.within(caller, (tx) => this.visits.page(tx, query));
   }
 
   @Post(':id/withdrawal')
@@ -494,5 +499,30 @@ export class InspectionController {
   @ApiResponse({ status: 200, type: Inspection })
   async one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Inspection> {
     return this.database.within(caller, (tx) => this.visits.one(tx, id));
+  }
+} // prettier-ignore
+
+@ApiTags('inspections')
+@Controller('inspections.xlsx')
+export class InspectionSheetController {
+  constructor(
+    private readonly database: Database,
+    private readonly visits: VisitService,
+  ) {}
+
+  @Get()
+  @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
+  @ApiOperation({
+    summary: '导出督导记录,包保干部只有本人的 · export the visits of your ground; an official gets his own',
+    description: `XLSX,每次督导一行,时间为北京时间,筛选同 \`GET /inspections\`。${listWords.zh} · XLSX, a row for each visit, times in Asia/Shanghai, with the filters of \`GET /inspections\`. ${listWords.en}`,
+  })
+  @ApiProduces(workbookType)
+  @ApiResponse(workbookResponse)
+  async sheet(
+    @Caller() caller: DatabaseCaller,
+    @Query() query: InspectionFilters,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendWorkbook(reply, '督导记录', await visitSheet(this.database, caller, this.visits, query));
   }
 } // prettier-ignore

@@ -2,12 +2,15 @@ import { foundationOf, retries } from '#database';
 import { PolicyController, type ServiceDefinition } from '#platform';
 import { Module } from '@nestjs/common';
 import { ChecklistController } from './checklist.controller.js';
-import { CorrectiveActionController } from './corrective-action.controller.js';
+import {
+  CorrectiveActionController,
+  CorrectiveActionSheetController,
+} from './corrective-action.controller.js';
 import { CorrectiveActionService } from './corrective-action.service.js';
 import { DeadlineSweep } from './deadline.sweep.js';
 import { EvidenceController } from './evidence.controller.js';
 import { EvidenceService } from './evidence.service.js';
-import { InspectionController } from './inspection.controller.js';
+import { InspectionController, InspectionSheetController } from './inspection.controller.js';
 import { InspectionEvents } from './inspection.events.js';
 import { IndicatorController } from './inspection.indicators.js';
 import { loadInspection } from './inspection.loader.js';
@@ -33,8 +36,10 @@ import { VisitService } from './visit.service.js';
     ObligationRunController,
     ObligationController,
     InspectionController,
+    InspectionSheetController,
     EvidenceController,
     CorrectiveActionController,
+    CorrectiveActionSheetController,
     IndicatorController,
     PolicyController,
   ],

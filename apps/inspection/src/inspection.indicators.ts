@@ -1,6 +1,5 @@
 import { type Counted, type Indicator, indicatorRoutes, placeNames } from '#platform';
 import { Controller } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import { daysOf, periodOf } from './period.js';
 
 const due: Counted = {
@@ -60,8 +59,7 @@ export const inspectionIndicators: readonly Indicator[] = [
   },
 ];
 
-@ApiTags('indicators')
-@Controller('indicators')
+@Controller()
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'official', 'authority', 'auditor'],
   inspectionIndicators,

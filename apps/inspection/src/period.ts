@@ -1,9 +1,7 @@
-import { DomainError } from '#platform';
+import { DomainError, inShanghai } from '#platform';
 
-/** The calendar date of an instant in Asia/Shanghai, which has no summer time: UTC+8. */
-export function dateOf(instant: Date): string {
-  return new Date(instant.getTime() + 8 * 3_600_000).toISOString().slice(0, 10);
-}
+/** The calendar date of an instant in Asia/Shanghai. */
+export const dateOf = (instant: Date): string => inShanghai(instant).slice(0, 10);
 
 /** The calendar quarter of an instant in Asia/Shanghai, e.g. `2026-Q4`. */
 export function periodOf(instant: Date): string {

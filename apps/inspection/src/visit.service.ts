@@ -1,12 +1,26 @@
 import { InspectionSubmitted, InspectionWithdrawn } from '#contracts';
 import { type Tx } from '#database';
-import { type Bilingual, DomainError, type FieldError, oneOf, policyOf } from '#platform';
+import {
+  afterOf,
+  boundsOf,
+  type Bilingual,
+  DomainError,
+  type FieldError,
+  oneOf,
+  type Page,
+  pageOf,
+  policyOf,
+} from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
 import { CorrectiveActionService } from './corrective-action.service.js';
 import { type ChecklistBody, Induction, VisitFrequency } from './inspection.policies.js';
-import { type Inspection, type SubmitInspection } from './inspection.controller.js';
+import {
+  type Inspection,
+  type InspectionQuery,
+  type SubmitInspection,
+} from './inspection.controller.js';
 import { answersNow, ObligationService, taking } from './obligation.service.js';
 import { dateOf, periodOf } from './period.js';
 
@@ -60,6 +74,23 @@ export class VisitService {
     private readonly obligations: ObligationService,
     private readonly actions: CorrectiveActionService,
   ) {}
+
+  /** A keyset page in `(division, id)` order. */
+  async page(tx: Tx, query: InspectionQuery): Promise<Page<Inspection>> {
+    const found = await tx.query<Inspection>(
+      `select ${inspectionView} from inspection where (division, id) > ($1, $2::uuid) and ($3::uuid is null or establishment_id = $3)
+         and ($4::text is null or findings @> jsonb_build_array(jsonb_build_object('handling', $4::text)))
+         and ($5::text is null or starts_with(division, $5)) and ($6::uuid is null or official_id = $6)
+         and ($7::timestamptz is null or visited_at >= $7) and ($8::timestamptz is null or visited_at < $8)
+         and ($9::boolean is null or (withdrawn_at is not null) = $9)
+       order by division, id limit $10`,
+      [
+        ...afterOf(query), query.establishment ?? null, query.handling ?? null, query.division ?? null, query.official ?? null,
+        ...boundsOf(query), query.withdrawn === undefined ? null : query.withdrawn === 'true', query.limit + 1,
+      ],
+    );
+    return pageOf(found, query, ({ id }) => id);
+  } // prettier-ignore
 
   /** The record with its findings; settles what is due in the visit's quarter, if the policy counts the method. */
   async submit(tx: Tx, wanted: SubmitInspection): Promise<object> {

@@ -1,6 +1,5 @@
 import { type Indicator, indicatorRoutes, placeNames } from '#platform';
 import { Controller } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 
 export const notificationIndicators: readonly Indicator[] = [
   {
@@ -26,8 +25,7 @@ export const notificationIndicators: readonly Indicator[] = [
 ];
 
 /** The roles that see messages: their titles are among the rows. */
-@ApiTags('indicators')
-@Controller('indicators')
+@Controller()
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'official', 'auditor'],
   notificationIndicators,

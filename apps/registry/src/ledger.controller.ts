@@ -1,6 +1,6 @@
 import { type Caller as DatabaseCaller, Database } from '#database';
-import { Caller, Roles, sendWorkbook, workbookResponse } from '#platform';
-import { sheetLimits, workbookType } from '#sheet';
+import { Caller, listWords, Roles, sendWorkbook, workbookResponse } from '#platform';
+import { workbookType } from '#sheet';
 import { Controller, Get, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiResponse, ApiTags, PickType } from '@nestjs/swagger';
 import { type FastifyReply } from 'fastify';
@@ -29,7 +29,7 @@ export class LedgerController {
   @Roles('county-admin', 'office', 'authority', 'auditor')
   @ApiOperation({
     summary: '导出台账 · export the establishments of your ground as a ledger',
-    description: `XLSX,与台账同一版式,不含已关闭的主体;最多 ${sheetLimits.rows.toLocaleString('en')} 行,超出则文件中断,请用 \`division\` 缩小范围。原样再导入时,每行都是 \`unchanged\`。可能被当作公式的文字前加了单引号。 · XLSX in the layout of the ledger, without those that are closed; at most ${sheetLimits.rows.toLocaleString('en')} rows: beyond that the file breaks off, so narrow it by \`division\`. Imported again as it is, every row is \`unchanged\`. Texts that a program may take for a formula have an apostrophe before them.`,
+    description: `XLSX,与台账同一版式,不含已关闭的主体;原样再导入时,每行都是 \`unchanged\`。${listWords.zh} · XLSX in the layout of the ledger, without those that are closed; imported again as it is, every row is \`unchanged\`. ${listWords.en}`,
   })
   @ApiProduces(workbookType)
   @ApiResponse(workbookResponse)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { EstablishmentChanged, EstablishmentRegistered, type Kind } from '#contracts';
+import { EstablishmentChanged, EstablishmentRegistered, type Kind, kindNames } from '#contracts';
 import { Database, newId, type Tx } from '#database';
 import {
   type Bilingual, definePolicy, differences, type Finding, type Judged, type Outcome, type Policy, policyOf, type RowRules, type RowTaker, Served,
@@ -22,7 +22,6 @@ import {
   NearNames,
   takeTownships,
 } from './identity.js';
-import { kindNames, kindOf } from './kind-names.js';
 import { type Effect, recordEffects } from './ledger-undo.js';
 import { licenceFits, normaliseLicence, saysNone } from './licence.js';
 import { keepNames, renamed } from './name-search.js';
@@ -63,6 +62,9 @@ export const shape: SheetShape = {
 };
 
 /** The kinds as the sheet takes them. */
+const kindOf: Record<string, Kind> = Object.fromEntries(
+  Object.entries(kindNames).map(([kind, name]) => [name, kind as Kind]),
+);
 const kindWords = Object.keys(kindOf).join('、');
 
 const titles = (some: readonly string[]): string => some.map((field) => title[field as Field]).join('、'); // prettier-ignore

@@ -1,19 +1,11 @@
+import { kindNames } from '#contracts';
 import { type Caller, Database, type Tx } from '#database';
-import { DomainError, type Finding } from '#platform';
-import {
-  findingsTitle,
-  neutralised,
-  readTexts,
-  SheetError,
-  sheetLimits,
-  workbook,
-  type WorkbookRow,
-} from '#sheet';
+import { type Column, DomainError, type Finding, listWorkbook } from '#platform';
+import { findingsTitle, readTexts, SheetError, workbook, type WorkbookRow } from '#sheet';
 import { type Readable } from 'node:stream';
 import { type LedgerQuery } from './ledger.controller.js';
 import { type Establishment } from './establishment.entity.js';
 import { EstablishmentService } from './establishment.service.js';
-import { kindNames } from './kind-names.js';
 import { type LedgerImports, shape, title } from './ledger.service.js';
 
 const batch = 500;
@@ -93,31 +85,28 @@ export async function ledgerSheet(
   query: LedgerQuery,
 ): Promise<Readable> {
   const places = await database.within(caller, (tx) =>
-    tx.query<{ code: string; name: string; parent: string }>(`select division as code, name, parent from division`),
+    tx.query<{ division: string; name: string }>(`select division, name from division`),
   );
-  const byCode = new Map(places.map((place) => [place.code, place]));
-  const heading = `${byCode.get(query.division ?? caller.division)?.name ?? ''}食品生产经营主体台账`;
-  const columnWidths = [6, 28, 22, 22, 36, 14, 18, 12, 12, 10, 12, 12];
-  return workbook({ sheet: '主体台账', columnWidths, merged: ['A1:L1'] }, rows());
-
-  async function* rows(): AsyncGenerator<WorkbookRow[]> {
-    yield [{ cells: [heading] }, { cells: ['序号', ...Object.values(title)] }];
-    let number = 0;
-    for (let after: string | null | undefined; after !== null;) {
-      const start = after === undefined ? {} : { after };
-      const page = await database.within(caller, (tx) => establishments.page(tx, { ...query, ...start, limit: batch }));
-      const open = page.items.filter(({ status }) => status !== 'closed');
-      if (number + open.length > sheetLimits.rows)
-        throw new Error(`A ledger holds at most ${sheetLimits.rows} rows.`); // the answer has begun: it breaks off
-      yield open.map((one) => ({ cells: line((number += 1), one) }));
-      after = page.next;
-    }
-  }
-
-  function line(number: number, one: Establishment): (string | number | null)[] {
-    const village = byCode.get(one.division);
-    const texts = [one.name, one.uscc, one.licence, one.address, byCode.get(village?.parent ?? '')?.name, village?.name, kindNames[one.kind]];
-    const coordinates = [one.latitude, one.longitude].map((degrees) => degrees === null ? '' : `${degrees}`);
-    return [number, ...texts.map((text) => neutralised(text ?? '')), one.area, one.diners, ...coordinates.map(neutralised)];
-  }
-} // prettier-ignore
+  const names = new Map(places.map(({ division, name }) => [division, name]));
+  const columns: Column<Establishment>[] = [
+    ['序号', 6, (_, number) => number],
+    [title.name, 28, ({ name }) => name],
+    [title.uscc, 22, ({ uscc }) => uscc],
+    [title.licence, 22, ({ licence }) => licence],
+    [title.address, 36, ({ address }) => address],
+    [title.township, 14, ({ division }) => names.get(division.slice(0, 9))],
+    [title.village, 18, ({ division }) => names.get(division)],
+    [title.kind, 12, ({ kind }) => kindNames[kind]],
+    [title.area, 12, ({ area }) => area],
+    [title.diners, 10, ({ diners }) => diners],
+    [title.latitude, 12, ({ latitude }) => latitude?.toString()],
+    [title.longitude, 12, ({ longitude }) => longitude?.toString()],
+  ];
+  const heading = `${names.get(query.division ?? caller.division) ?? ''}食品生产经营主体台账`;
+  return listWorkbook({ sheet: '主体台账', heading }, columns, async (page) => {
+    const { items, next } = await database.within(caller, (tx) =>
+      establishments.page(tx, { ...query, ...page }),
+    );
+    return { items: items.filter(({ status }) => status !== 'closed'), next };
+  });
+}

@@ -1,7 +1,6 @@
-import { type Kind, kinds, tiers } from '#contracts';
+import { kindNames, kinds, tiers } from '#contracts';
 import { type Counted, type Indicator, indicatorRoutes, type PlaceNames } from '#platform';
 import { Controller } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 
 /** 在营主体: what is open. Who is suspended or closed is in no number. */
 const open: Counted = {
@@ -16,10 +15,6 @@ const all = {
   denominator: { zh: '在营主体数', en: 'Establishments that are open' },
   exclusions: { zh: '停业和注销的主体不计', en: 'Establishments that are suspended or closed' },
 };
-const named: Record<Kind, string> = {
-  production: '食品生产', 'special-food': '特殊食品', sale: '食品销售', catering: '餐饮服务', canteen: '学校食堂',
-  'group-meal': '集体用餐配送单位', market: '集中交易市场', 'small-catering': '小餐饮', workshop: '食品小作坊', stall: '食品摊点',
-}; // prettier-ignore
 
 export const registryIndicators: readonly Indicator[] = [
   ...tiers.map((tier) => ({
@@ -34,9 +29,9 @@ export const registryIndicators: readonly Indicator[] = [
   ...kinds.map((kind) => ({
     code: `establishments-kind-${kind}`,
     version: 1,
-    title: { zh: `${named[kind]}主体占比`, en: `Establishments of the kind ${kind}` },
+    title: { zh: `${kindNames[kind]}主体占比`, en: `Establishments of the kind ${kind}` },
     ...all,
-    numerator: { zh: `其中业态为${named[kind]}的`, en: `Those of the kind ${kind}` },
+    numerator: { zh: `其中业态为${kindNames[kind]}的`, en: `Those of the kind ${kind}` },
     of: open,
     counts: `kind = '${kind}'`,
   })),
@@ -50,8 +45,7 @@ const names: PlaceNames = async (tx, codes) => {
   return new Map(places.map(({ division, name }) => [division, name]));
 };
 
-@ApiTags('indicators')
-@Controller('indicators')
+@Controller()
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   registryIndicators,

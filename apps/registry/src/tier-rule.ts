@@ -1,7 +1,6 @@
-import { type Kind, kinds, tiers, type Tier } from '#contracts';
+import { type Kind, kindNames, kinds, tiers, type Tier } from '#contracts';
 import { definePolicy, type Policy } from '#platform';
 import { type Static, Type } from '@sinclair/typebox';
-import { kindNames } from './kind-names.js';
 
 const Bound = Type.Object({
   fact: Type.Union([Type.Literal('areaSquareMetres'), Type.Literal('diners'), Type.Literal('large')]),

@@ -1,4 +1,4 @@
-import { kindNames } from '../src/kind-names.js';
+import { kindNames } from '#contracts';
 import { title } from '../src/ledger.service.js';
 import { call, county, csv, findingsOf, head, land, office, town } from './landing.js';
 

@@ -1,6 +1,5 @@
 import { type Indicator, indicatorRoutes, placeNames } from '#platform';
 import { Controller } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 
 export const trainingIndicators: readonly Indicator[] = [
   {
@@ -27,8 +26,7 @@ export const trainingIndicators: readonly Indicator[] = [
   },
 ];
 
-@ApiTags('indicators')
-@Controller('indicators')
+@Controller()
 export class IndicatorController extends indicatorRoutes(
   ['county-admin', 'office', 'authority', 'auditor'],
   trainingIndicators,

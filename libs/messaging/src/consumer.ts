@@ -54,7 +54,7 @@ export class Consumers {
     return Promise.all(
       ownersOf(this.applier.service).map(async (owner) => {
         const consumer = await jetstream(this.connection, { timeout: 2_000 }).consumers.get(streamOf(owner), durableOf(this.applier.service, owner));
-        const { num_pending, num_ack_pending } = await consumer.info();
+        const { num_pending, num_ack_pending } = await consumer.info(true); // as `get` has just read it
         return { owner, pending: num_pending, unacknowledged: num_ack_pending };
       }),
     );

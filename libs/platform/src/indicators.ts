@@ -1,10 +1,14 @@
 import { type Caller as DatabaseCaller, Database, type Scope, scopeOf, type Tx } from '#database';
-import { Get, Injectable, Param, Query } from '@nestjs/common';
+import { workbookType } from '#sheet';
+import { Get, Injectable, Param, Query, Res } from '@nestjs/common';
 import {
-  ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiResponse,
+  ApiOperation, ApiParam, ApiProduces, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags,
 } from '@nestjs/swagger'; // prettier-ignore
 import { IsIn, IsOptional } from 'class-validator';
+import { type FastifyReply } from 'fastify';
+import { Arrivals } from './arrivals.js';
 import { Caller, type Role, Roles } from './auth.js';
+import { type Column, inShanghai, listWorkbook, sendWorkbook, workbookResponse } from './download.js'; // prettier-ignore
 import { Form, afterOf, IsDivision, type Page, PageOf, pageOf, PageQuery } from './fields.js';
 import { DomainError } from './problem.js';
 
@@ -86,6 +90,8 @@ class IndicatorNumbers {
   items: IndicatorNumber[];
   @ApiProperty({ type: String, nullable: true, description: '总是 null:一次全部返回 · always null: all of them are here', example: null })
   next: null;
+  @ApiProperty({ type: Boolean, nullable: true, description: '其他服务的资料仍在同步途中,数字可能还会变化,稍后请重新查询;null 表示消息服务无响应,无法判断 · facts of other services are still arriving here, so the numbers may still move: ask again in a moment; null: the message service does not answer, so nobody knows', example: false })
+  catchingUp: boolean | null;
 } // prettier-ignore
 
 class IndicatorDefinition {
@@ -173,9 +179,10 @@ class PeriodRowsQuery extends RowsQuery {
 /** What places of these codes are called, as far as a service knows: in one statement. */
 export type PlaceNames = (tx: Tx, codes: string[]) => Promise<Map<string, string>>;
 
-/** The routes of a service's indicators; the class that extends it names the path. */
+/** The routes of a service's indicators; the class that extends it is a controller without a path of its own. */
 export interface IndicatorRoutes {
   numbers(caller: DatabaseCaller, query: PeriodNumbersQuery): Promise<IndicatorNumbers>;
+  sheet(caller: DatabaseCaller, query: PeriodNumbersQuery, reply: FastifyReply): Promise<void>;
   definition(code: string): IndicatorDefinition;
   rows(caller: DatabaseCaller, code: string, query: PeriodRowsQuery): Promise<Page<IndicatorRow>>;
 }
@@ -190,7 +197,7 @@ export function indicatorRoutes(
   indicators: readonly Indicator[],
   names: PlaceNames,
   periods?: Periods,
-): new (database: Database) => IndicatorRoutes {
+): new (database: Database, arrivals: Arrivals) => IndicatorRoutes {
   const codes = indicators.map(({ code }) => code);
   const sources = [...new Set(indicators.map((one) => one.of))];
   const one = (code: string): Indicator => {
@@ -207,22 +214,44 @@ export function indicatorRoutes(
     return { period, ...periods.daysOf(period) };
   };
   const instant = periods
-    ? '按季度统计,不填 `period` 为本季度。 · By the quarter; without `period`, the present one.'
-    : '数字截至查询时(`asOf`),没有 `period`:仅督导服务(inspection)的指标按季度统计。 · As of now (`asOf`), and without `period`: the indicators of inspection alone go by the quarter.';
+    ? { zh: '按季度统计,不填 `period` 为本季度。', en: 'By the quarter; without `period`, the present one.' }
+    : {
+        zh: '数字截至查询时(`asOf`),没有 `period`:仅督导服务(inspection)的指标按季度统计。',
+        en: 'As of now (`asOf`), and without `period`: the indicators of inspection alone go by the quarter.',
+      };
+  const columns: Column<IndicatorNumber>[] = [
+    ['指标', 28, ({ title }) => title.zh],
+    ['英文名称', 44, ({ title }) => title.en],
+    ['行政区划代码', 16, ({ division }) => division],
+    ['地区', 18, ({ name }) => name],
+    ['分子', 10, ({ numerator }) => numerator],
+    ['分母', 10, ({ denominator }) => denominator],
+    ['百分比(%)', 10, ({ value }) => value && Math.round(value * 10_000) / 100],
+    ['季度', 10, ({ period }) => period],
+    ['截至(北京时间)', 20, ({ asOf }) => inShanghai(asOf)],
+    ['口径', 120, ({ code }) => inWords(one(code))],
+    ['指标代码', 26, ({ code }) => code],
+    ['口径版本', 10, ({ version }) => version],
+  ];
   class Numbers extends (periods ? PeriodNumbersQuery : (NumbersQuery as new () => PeriodNumbersQuery)) {}
   class Rows extends (periods ? PeriodRowsQuery : (RowsQuery as new () => PeriodRowsQuery)) {}
 
   // Decorated, so that Nest knows what to construct the class that extends it with.
   @Injectable()
+  @ApiTags('indicators')
   class Routes implements IndicatorRoutes {
-    constructor(private readonly database: Database) {}
+    constructor(
+      private readonly database: Database,
+      private readonly arrivals: Arrivals,
+    ) {}
 
     /** Counted when asked, all in one statement: every number is of the same instant, and equal to a recount. */
-    @Get()
+    @Get('indicators')
     @Roles(...may)
-    @ApiOperation({ summary: '查询考核指标,可按下级地区分列 · the numbers you are scored on, also for each place below', description: instant })
+    @ApiOperation({ summary: '查询考核指标,可按下级地区分列 · the numbers you are scored on, also for each place below', description: `${instant.zh} · ${instant.en}` })
     @ApiResponse({ status: 200, type: IndicatorNumbers })
-    numbers(@Caller() caller: DatabaseCaller, @Query() query: Numbers): Promise<IndicatorNumbers> {
+    async numbers(@Caller() caller: DatabaseCaller, @Query() query: Numbers): Promise<IndicatorNumbers> {
+      const catchingUp = await this.arrivals.underWay(); // before: what arrives meanwhile is counted, or told of
       const division = query.division ?? caller.division;
       // By division: the codes of the next level. What lies at the place itself (a county's own officials) has no line then.
       const width = query.by ? division.length + 3 : division.length;
@@ -257,11 +286,26 @@ export function indicatorRoutes(
             };
           }),
         );
-        return { items, next: null };
+        return { items, next: null, catchingUp };
       });
     }
 
-    @Get(':code')
+    @Get('indicators.xlsx')
+    @Roles(...may)
+    @ApiOperation({
+      summary: '导出考核指标,可按下级地区分列 · export the numbers you are scored on, also for each place below',
+      description: `XLSX,每个地区的每项指标一行,查询方式同 \`GET /indicators\`。${instant.zh} · XLSX, a row for each indicator of each place, asked for as \`GET /indicators\` is. ${instant.en}`,
+    })
+    @ApiProduces(workbookType)
+    @ApiResponse(workbookResponse)
+    async sheet(@Caller() caller: DatabaseCaller, @Query() query: Numbers, @Res() reply: FastifyReply): Promise<void> {
+      const numbers = await this.numbers(caller, query);
+      const moving = numbers.catchingUp === null ? '无法判断' : numbers.catchingUp ? '是' : '否';
+      const all: Column<IndicatorNumber>[] = [...columns, ['资料仍在同步', 12, () => moving]];
+      sendWorkbook(reply, '考核指标', await listWorkbook({ sheet: '考核指标' }, all, () => Promise.resolve(numbers)));
+    }
+
+    @Get('indicators/:code')
     @Roles(...may)
     @ApiParam({ name: 'code', enum: codes, description: '指标代码 · code of the indicator' })
     @ApiOperation({ summary: '查看指标口径 · what an indicator counts, in words, and whose definition it is' })
@@ -271,10 +315,10 @@ export function indicatorRoutes(
       return { code, version, title, denominator, numerator, exclusions, source: 'sample' };
     }
 
-    @Get(':code/rows')
+    @Get('indicators/:code/rows')
     @Roles(...may)
     @ApiParam({ name: 'code', enum: codes, description: '指标代码 · code of the indicator' })
-    @ApiOperation({ summary: '查看指标明细 · the rows that a number counts', description: instant })
+    @ApiOperation({ summary: '查看指标明细 · the rows that a number counts', description: `${instant.zh} · ${instant.en}` })
     @ApiResponse({ status: 200, type: IndicatorRowPage })
     async rows(@Caller() caller: DatabaseCaller, @Param('code') code: string, @Query() query: Rows): Promise<Page<IndicatorRow>> {
       const { of, counts } = one(code);
@@ -294,6 +338,10 @@ export function indicatorRoutes(
   }
   return Routes;
 } // prettier-ignore
+
+/** `分母:…;分子:…;不计:… · denominator: …; numerator: …; left out: …` */
+const inWords = ({ denominator, numerator, exclusions }: Indicator): string =>
+  `分母:${denominator.zh};分子:${numerator.zh};不计:${exclusions.zh} · denominator: ${denominator.en}; numerator: ${numerator.en}; left out: ${exclusions.en}`;
 
 /** The one place that says which rows are counted. */
 const within = ({ from, where, division }: Counted): string =>

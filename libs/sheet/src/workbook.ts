@@ -16,8 +16,8 @@ export interface WorkbookShape {
   sheet: string;
   /** In characters. */
   columnWidths: number[];
-  /** Cells that are one, e.g. `A1:L1`. */
-  merged?: string[];
+  /** Stands over all columns, in a row of its own. */
+  heading?: string;
 }
 
 export const workbookType = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet';
@@ -123,7 +123,7 @@ async function* counted(
 }
 
 async function* sheetOf(
-  { columnWidths, merged = [] }: WorkbookShape,
+  { columnWidths, heading = '' }: WorkbookShape,
   batches: AsyncIterable<WorkbookRow[]>,
 ): AsyncGenerator<string> {
   const columns = columnWidths.map(
@@ -132,17 +132,18 @@ async function* sheetOf(
   const widths = columns.length > 0 ? `<cols>${columns.join('')}</cols>` : '';
   yield `${head}<worksheet ${main}>${widths}<sheetData>`;
   let last = 0;
+  const textOf = ({ row = last + 1, cells, fill = 'none' }: WorkbookRow): string => {
+    last = row;
+    const style = styles.indexOf(fill);
+    return `<row r="${row}">${cells.map((cell, at) => cellOf(cell, `${columnName(at)}${row}`, style)).join('')}</row>`;
+  };
+  if (heading) yield textOf({ cells: [heading] });
   for await (const rows of batches) {
-    let text = '';
-    for (const { row = last + 1, cells, fill = 'none' } of rows) {
-      last = row;
-      const style = styles.indexOf(fill);
-      text += `<row r="${row}">${cells.map((cell, at) => cellOf(cell, `${columnName(at)}${row}`, style)).join('')}</row>`;
-    }
+    const text = rows.map(textOf).join('');
     if (text !== '') yield text;
   }
-  const merges = merged.map((cells) => `<mergeCell ref="${cells}"/>`).join('');
-  yield `</sheetData>${merges && `<mergeCells count="${merged.length}">${merges}</mergeCells>`}</worksheet>`;
+  const merged = `<mergeCells count="1"><mergeCell ref="A1:${columnName(columnWidths.length - 1)}1"/></mergeCells>`;
+  yield `</sheetData>${heading && merged}</worksheet>`;
 }
 
 function cellOf(value: string | number | null, at: string, style: number): string {

@@ -100,16 +100,20 @@ export function unzip(bytes: Buffer): Record<string, string> {
 } // prettier-ignore
 
 const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-/** The rows of the one sheet of a workbook that we wrote: the texts and numbers of its cells. */
+/** The rows of the one sheet of a workbook that we wrote: the texts and numbers of its cells, each in its column. */
 export function rowsOf(workbook: Buffer): string[][] {
   const sheet = unzip(workbook)['xl/worksheets/sheet1.xml'];
   if (sheet === undefined) throw new Error('There is no sheet in this workbook.');
-  return [...sheet.matchAll(/<row [^>]*>(.*?)<\/row>/gs)].map(([, cells = '']) =>
-    [...cells.matchAll(/<[tv](?: [^>]*)?>([^<]*)</g)].map(([, text = '']) =>
-      text.replace(/&(\w+);/g, (whole, name: string) => entities[name] ?? whole),
-    ),
-  );
-}
+  return [...sheet.matchAll(/<row [^>]*>(.*?)<\/row>/gs)].map(([, cells = '']) => {
+    const texts: string[] = [];
+    for (const [, letters = '', text = ''] of cells.matchAll(/<c r="([A-Z]+)\d+"[^>]*>(?:<is>)?<[tv](?: [^>]*)?>([^<]*)</g)) {
+      const column = [...letters].reduce((n, letter) => n * 26 + letter.charCodeAt(0) - 64, 0);
+      while (texts.length < column - 1) texts.push('');
+      texts.push(text.replace(/&(\w+);/g, (whole, name: string) => entities[name] ?? whole));
+    }
+    return texts;
+  });
+} // prettier-ignore
 
 const book = '<workbook><sheets><sheet name="a" r:id="r1"/></sheets></workbook>';
 const rels =
