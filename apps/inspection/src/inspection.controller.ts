@@ -47,7 +47,7 @@ import {
 import { type FastifyReply } from 'fastify';
 import { type Method, methods } from './inspection.policies.js';
 import { visitSheet } from './inspection.workbook.js';
-import { inspectionView, VisitService } from './visit.service.js';
+import { VisitService } from './visit.service.js';
 
 const results = ['pass', 'fail', 'not-applicable'] as const;
 const handlings = ['on-spot', 'deadline', 'referral'] as const;

@@ -114,12 +114,11 @@ describe('the visits as a workbook', () => {
     expect(await ids('?from=2026-11-20&to=2026-11-20')).toEqual(of(1, 2));
     expect(await ids('?from=2026-11-21')).toEqual(of(0, 3));
     expect(await ids('?to=2026-11-20')).toEqual(of(1, 2));
-    expect(await ids('?from=2026-11-21&to=2026-11-20')).toEqual([]);
     expect(await ids(`?official=${official.id}&to=2026-11-22`)).toEqual(of(1));
     expect(await ids(`?division=${townB}`)).toEqual(of(3));
     expect(await ids('?handling=deadline')).toEqual(of(0, 2, 3));
     expect(await ids('?handling=referral')).toEqual([]);
-    for (const query of ['from=2026-02-29', 'from=2026-11-31', 'to=2026-11-23T00:00:00Z', 'to=20261123', 'limit=5'])
+    for (const query of ['from=2026-02-29', 'from=2026-11-21&to=2026-11-20', 'from=2026-11-31', 'to=2026-11-23T00:00:00Z', 'to=20261123', 'limit=5'])
       for (const path of ['inspections', 'inspections.xlsx'].slice(query === 'limit=5' ? 1 : 0))
         expect([query, await county.call('inspection', 'GET', `/v1/${path}?${query}`, { token: admin })]).toMatchObject([query, { status: 422 }]);
     expect(await ids('?from=2028-02-29')).toEqual([]);
