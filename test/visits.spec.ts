@@ -344,6 +344,7 @@ describe('a correction', () => {
     expect(await act('response', official.token, { text: '已修' })).toMatchObject({ status: 200, body: { state: 'responded' } }); // prettier-ignore
     expect(await act('verification', official.token, { outcome: 'corrected' })).toMatchObject({ status: 403 }); // prettier-ignore
     expect(await act('verification', office, { outcome: 'not-corrected', text: '仍未通电' })).toMatchObject({ status: 200, body: { state: 'open' } }); // prettier-ignore
+    await county.clock('inspection', '2026-11-23T09:01:00+08:00');
     expect(await act('response', office, { text: '又修了' })).toMatchObject({ status: 200 });
     expect(await act('verification', office, { outcome: 'corrected' })).toMatchObject({ status: 403, body: { code: 'own-act' } }); // prettier-ignore
     const second = await county.token('office', '371425101');
@@ -396,6 +397,14 @@ describe('those concerned', () => {
     expect(rejected).toMatchObject([
       { title: { zh: expect.stringMatching(/甲店.*未合格.*catering-07/) as unknown, en: expect.stringContaining('is not done: catering-07') as unknown }, templateVersion: null, about: { dueOn: '2026-12-07' } },
     ]); // prettier-ignore
+    // Each answer is told for itself: the second is not lost behind the first.
+    const answered = await eventually(
+      () => messages(office, '?mine=true&kind=correction-answered'),
+      ({ length }) => length === 2,
+    );
+    expect(
+      new Set(answered.map(({ about }) => (about as { answeredAt: string }).answeredAt)).size,
+    ).toBe(2);
     for (const kind of ['assigned', 'visit-due', 'correction-due'])
       expect([kind, own.filter((one) => one.kind === kind).length]).toEqual([kind, 3]);
     expect(own.every(({ officialId }) => officialId === official.id)).toBe(true);
@@ -473,8 +482,15 @@ describe('the induction', () => {
   it('counts from the day of its session, not from the day of the certificate', async () => {
     expect(await submit(visit('甲店', { visitedAt: '2026-11-22T00:10:00+08:00' }))).toMatchObject({ status: 201, body: { warning: null, warnings: [] } }); // prettier-ignore
     expect(await submit(visit('甲店', { visitedAt: '2026-11-21T23:50:00+08:00' }))).toMatchObject({ status: 201, body: { warning: 'official-untrained', warnings: ['official-untrained'] } }); // prettier-ignore
-    await county.rows('inspection', `update qualification set qualified_at = '2026-11-22T16:00:00Z' where official_id = $1`, [official.id]); // prettier-ignore
-    expect(await submit(visit('甲店', { visitedAt: '2026-11-22T23:50:00+08:00' }))).toMatchObject({ status: 201, body: { warning: 'official-untrained' } }); // prettier-ignore
+    // A certificate told before facts said the day of the session: no visit is compared with the day it was typed in.
+    const [kept] = await county.rows<{ at: Date }>('inspection', `select held_at as at from qualification where official_id = $1`, [official.id]); // prettier-ignore
+    await county.rows(
+      'inspection',
+      `update qualification set held_at = null where official_id = $1`,
+      [official.id],
+    );
+    expect(await submit(visit('甲店', { visitedAt: '2026-11-21T23:40:00+08:00' }))).toMatchObject({ status: 201, body: { warning: null } }); // prettier-ignore
+    await county.rows('inspection', `update qualification set held_at = $2 where official_id = $1`, [official.id, kept!.at]); // prettier-ignore
   });
 
   it('is a condition of the visit where the county says so', async () => {
@@ -497,7 +513,12 @@ describe('a visit that should not have been entered', () => {
   it('is withdrawn by the office: what it settled is due again, what it demanded is closed, the official is told', async () => {
     const [, first] = await settledBy('乙店');
     const others = await county.every<{ id: string }>('inspection', `/v1/inspections?establishment=${shop('乙店')}`, office);
-    for (const { id } of others) if (id !== first) expect((await withdraw(id)).status).toBe(200);
+    // Of an official of the county, the county alone.
+    const [one] = others.filter(({ id }) => id !== first);
+    await county.rows('inspection', `update inspection set official_level = 'county' where id = $1`, [one!.id]);
+    expect(await withdraw(one!.id)).toMatchObject({ status: 403, body: { code: 'not-allowed' } });
+    expect((await withdraw(one!.id, admin)).status).toBe(200);
+    for (const { id } of others) if (id !== first && id !== one!.id) expect((await withdraw(id)).status).toBe(200);
     expect(await settledBy('乙店')).toEqual(['settled', first]); // they had settled nothing
     expect(await withdraw(first!, official.token)).toMatchObject({ status: 403 });
     expect(await withdraw(first!, await county.token('office', '371425102'))).toMatchObject({ status: 404 });
@@ -506,7 +527,7 @@ describe('a visit that should not have been entered', () => {
     expect(withdrawn).toMatchObject({ status: 200, body: { id: first, withdrawalReason: '误记到同名的另一家店', withdrawnAt: expect.any(String) as unknown } });
     // What was written stays as it was.
     expect(withdrawn.body).toEqual({
-      ...stood, version: 2, obligationId: null, withdrawnAt: (withdrawn.body as { withdrawnAt: string }).withdrawnAt, withdrawalReason: '误记到同名的另一家店',
+      ...stood, version: 2, counts: false, obligationId: null, withdrawnAt: (withdrawn.body as { withdrawnAt: string }).withdrawnAt, withdrawalReason: '误记到同名的另一家店',
       withdrawnBy: expect.any(String) as unknown, notice: expect.stringContaining('已撤回') as unknown,
     });
     expect(await withdraw(first!)).toMatchObject({ status: 409, body: { code: 'wrong-state' } });
@@ -538,11 +559,18 @@ describe('a visit that should not have been entered', () => {
     const others = await county.every<{ id: string; counts: boolean; visitedAt: string; obligationId: string | null }>('inspection', `/v1/inspections?establishment=${shop('甲店')}`, office);
     const next = others.filter(({ id, counts }) => counts && id !== first).sort((a, b) => (a.visitedAt < b.visitedAt ? -1 : 1))[0]!;
     expect(next.obligationId).toBeNull();
+    const closedOf = async (): Promise<number> => {
+      const { body } = await call('inspection', 'GET', '/v1/indicators?division=371425101&period=2026-Q4', office);
+      return (body as { items: { code: string; numerator: number }[] }).items.find(({ code }) => code === 'corrections-closed')!.numerator;
+    };
+    const closed = await closedOf();
     expect((await withdraw(first!)).status).toBe(200);
+    expect(await closedOf()).toBe(closed - 1);
     expect(await settledBy('甲店')).toEqual(['settled', next.id]);
     expect((await call('inspection', 'GET', `/v1/inspections/${next.id}`, office)).body).toMatchObject({ notice: null, obligationId: expect.any(String) as unknown });
     const [kept] = await county.every<Action>('inspection', `/v1/corrective-actions?establishment=${shop('甲店')}`, office);
-    expect(kept!.steps.at(-1)!.act).toBe('closure'); // what was closed before stays as it was closed
+    // What was closed before says so, and is in no rate any more.
+    expect(kept!.steps.map(({ act }) => act).slice(-2)).toEqual(['closure', 'withdrawal']);
   });
 }); // prettier-ignore
 

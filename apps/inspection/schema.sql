@@ -447,6 +447,7 @@ create table qualification (
   official_id uuid not null,
   division text collate "C" not null,
   qualified_at timestamp with time zone not null,
+  held_at timestamp with time zone,
   constraint qualification_pkey PRIMARY KEY (official_id)
 );
 alter table qualification enable row level security;

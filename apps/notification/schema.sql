@@ -197,8 +197,9 @@ create table message (
   read_at timestamp with time zone,
   read_by text,
   template_version integer,
+  occasion text,
   constraint message_pkey PRIMARY KEY (id),
-  constraint message_once UNIQUE NULLS NOT DISTINCT (kind, subject_id, audience, official_id),
+  constraint message_once UNIQUE NULLS NOT DISTINCT (kind, subject_id, audience, official_id, occasion),
   constraint message_audience_check CHECK ((audience = ANY (ARRAY['official'::text, 'office'::text, 'county-admin'::text]))),
   constraint message_check CHECK (((audience = 'official'::text) = (official_id IS NOT NULL)))
 );

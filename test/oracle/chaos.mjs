@@ -1015,9 +1015,9 @@ const tellings = [
   [/^assignment\.assignment\.made\./, 'assigned', ({ data }) => data.officialId],
   [/^inspection\.obligation\.(opened|reassigned)\./, 'visit-due', ({ data }) => data.officialId],
   [/^inspection\.corrective-action\.(due|changed)\./, 'correction-due', ({ data }) => (data.state === 'open' ? data.officialId : null)],
-  [/^inspection\.corrective-action\.changed\./, 'correction-rejected', ({ data }) => (data.rejectedAt ? data.officialId : null)],
+  [/^inspection\.corrective-action\.changed\./, 'correction-rejected', ({ data }) => (data.rejectedAt ? data.officialId : null), ({ data }) => data.rejectedAt],
   [/^inspection\.corrective-action\.verified\./, 'correction-verified', ({ data }) => data.officialId],
-  [/^inspection\.corrective-action\.changed\./, 'correction-answered', ({ data }) => (data.state === 'responded' ? 'office' : null)],
+  [/^inspection\.corrective-action\.changed\./, 'correction-answered', ({ data }) => (data.state === 'responded' ? 'office' : null), ({ data }) => data.answeredAt ?? 'nobody knows when'],
   [/^inspection\.inspection\.withdrawn\./, 'visit-withdrawn', ({ data }) => data.officialId],
   [/^inspection\.corrective-action\.near\./, 'correction-near', ({ data }) => data.officialId],
   [/^inspection\.corrective-action\.overdue\./, 'correction-overdue', ({ data }) => data.officialId],
@@ -1034,13 +1034,13 @@ const roleAt = (division) => (division.length === 6 ? 'county-admin' : 'office')
 function* messages(world) {
   const wanted = new Map();
   for (const fact of world.facts)
-    for (const [type, kind, whom] of tellings) {
+    for (const [type, kind, whom, when] of tellings) {
       const to = type.test(fact.type) ? (whom(fact) ?? null) : null;
       if (to === null) continue;
-      const key = `${kind} ${fact.aggregate} ${to}`;
+      const key = `${kind} ${fact.aggregate} ${to} ${when?.(fact) ?? ''}`;
       if (!(wanted.get(key)?.sequence > fact.sequence)) wanted.set(key, fact);
     }
-  const there = groups(world.table('notification', 'message'), (row) => `${row.kind} ${row.subject_id} ${row.official_id ?? row.audience}`); // prettier-ignore
+  const there = groups(world.table('notification', 'message'), (row) => `${row.kind} ${row.subject_id} ${row.official_id ?? row.audience} ${row.occasion ?? ''}`); // prettier-ignore
   for (const [key, fact] of wanted) {
     const rows = there.get(key) ?? [];
     const where = `notification.message ${key}`;

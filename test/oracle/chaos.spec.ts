@@ -153,10 +153,10 @@ function good(): ChaosRun {
       else copies.push(copy);
     }
   };
-  const told = (kind: string, subject: string, official: string, sequence: number, about: Row): void =>
-    put('notification', 'message', { id: uuid(), division: village, version: 1, kind, subject_id: subject, sequence, audience: 'official', official_id: official, about, read_at: null }); // prettier-ignore
-  const toldOffice = (kind: string, subject: string, sequence: number, about: Row): void =>
-    put('notification', 'message', { id: uuid(), division: village.slice(0, 9), version: 1, kind, subject_id: subject, sequence, audience: 'office', official_id: null, about, read_at: null }); // prettier-ignore
+  const told = (kind: string, subject: string, official: string, sequence: number, about: Row, occasion: string | null = null): void =>
+    put('notification', 'message', { id: uuid(), division: village, version: 1, kind, subject_id: subject, sequence, audience: 'official', official_id: official, about, occasion, read_at: null }); // prettier-ignore
+  const toldOffice = (kind: string, subject: string, sequence: number, about: Row, occasion: string | null = null): void =>
+    put('notification', 'message', { id: uuid(), division: village.slice(0, 9), version: 1, kind, subject_id: subject, sequence, audience: 'office', official_id: null, about, occasion, read_at: null }); // prettier-ignore
   const obligationOf = (row: Row): Row => {
     const id = uuid();
     const due = { id, division: village, version: 1, establishment_id: row['id'], establishment_name: row['name'], tier: row['tier'], period: '2026-Q4', due_on: '2026-12-31', state: 'open', official_id: null, inspection_id: null }; // prettier-ignore
@@ -293,23 +293,45 @@ function good(): ChaosRun {
   ground.fact('inspection.inspection.submitted.v1', visit, 1, village, { inspectionId: visit, division: village, establishmentId: shop['id'], officialId: second, method: 'on-site', visitedAt: at(0), checklist: 'k', checklistVersion: 1, failed: 1, findings: 1, obligationId: due['id'] }); // prettier-ignore
   ground.done(op);
   const rejectedAt = at(ground.tick());
+  const answeredAt = (): string => (mend['steps'] as { at: string }[]).at(-1)!.at;
   const acts = [['response', 'responded', 'changed', null], ['verification', 'open', 'changed', 'not-corrected'], ['response', 'responded', 'changed', null], ['verification', 'verified', 'verified', 'corrected'], ['closure', 'closed', 'closed', null]] as const; // prettier-ignore
   for (const [act, state, verb, outcome] of acts) {
     const version = (mend['version'] as number) + 1;
     const one = ground.operate(act, { id: action }, { id: action, version }, 'inspection');
     (mend['steps'] as Row[]).push({ act, outcome, text: `做 ${one.mark}`, at: at(ground.tick()) });
     Object.assign(mend, { state, version });
-    mendFact(verb, outcome === 'not-corrected' ? { rejectedAt } : {});
+    if (state === 'responded')
+      toldOffice(
+        'correction-answered',
+        action,
+        version,
+        { number: 'ZG-1', answeredAt: answeredAt() },
+        answeredAt(),
+      );
+    mendFact(
+      verb,
+      outcome === 'not-corrected'
+        ? { rejectedAt }
+        : state === 'responded'
+          ? { answeredAt: answeredAt() }
+          : {},
+    );
     ground.done(one);
   }
   told('correction-due', action, second, 3, { number: 'ZG-1', dueOn: '2026-11-30' });
-  told('correction-rejected', action, second, 3, {
-    number: 'ZG-1',
-    dueOn: '2026-11-30',
+  told(
+    'correction-rejected',
+    action,
+    second,
+    3,
+    {
+      number: 'ZG-1',
+      dueOn: '2026-11-30',
+      rejectedAt,
+    },
     rejectedAt,
-  });
+  );
   told('correction-verified', action, second, 5, { number: 'ZG-1' });
-  toldOffice('correction-answered', action, 4, { number: 'ZG-1' });
   for (const [division, official] of [
     [village, second],
     [village.slice(0, 9), null],

@@ -1,6 +1,6 @@
 import {
   CalendarMissing, CorrectiveActionChanged, CorrectiveActionClosed, CorrectiveActionDue, CorrectiveActionNear, CorrectiveActionOverdue,
-  type CorrectiveActionState, CorrectiveActionVerified,
+  type CorrectiveActionState, CorrectiveActionVerified, type DataOf,
 } from '#contracts'; // prettier-ignore
 import { type Tx } from '#database';
 import { afterOf, DomainError, oneOf, type Page, pageOf, policyOf } from '#platform';
@@ -178,10 +178,10 @@ export class CorrectiveActionService {
     return this.act(tx, action, 'closed', { act: 'closure', text, outcome: null });
   }
 
-  /** The visit was withdrawn: what it demanded is closed with its reason, whatever its state. */
+  /** The visit was withdrawn: what it demanded is closed with its reason, and what was closed before says so. */
   async withdraw(tx: Tx, inspectionId: string, reason: string): Promise<void> {
     const demanded = await tx.query<CorrectiveAction>(
-      `select ${actionView} from corrective_action where inspection_id = $1 and state <> 'closed' order by id for update`,
+      `select ${actionView} from corrective_action where inspection_id = $1 order by id for update`,
       [inspectionId],
     );
     for (const action of demanded) await this.act(tx, action, 'closed', { act: 'withdrawal', text: reason, outcome: null });
@@ -194,7 +194,7 @@ export class CorrectiveActionService {
       [id, state, JSON.stringify([whole]), tx.now],
     ));
     const fact = state === 'verified' ? CorrectiveActionVerified : state === 'closed' ? CorrectiveActionClosed : CorrectiveActionChanged;
-    tx.publish(fact, changed, { ...stateOf(changed), ...(step.outcome === 'not-corrected' && { rejectedAt: whole.at }) });
+    tx.publish(fact, changed, { ...changeOf(changed), ...(step.outcome === 'not-corrected' && { rejectedAt: whole.at }) });
     return changed;
   } // prettier-ignore
 
@@ -206,7 +206,7 @@ export class CorrectiveActionService {
        where establishment_id = $1 and state <> 'closed' and division <> $2 returning ${actionView}`,
       [establishmentId, division, tx.now],
     );
-    for (const one of moved) tx.publish(CorrectiveActionChanged, one, stateOf(one));
+    for (const one of moved) tx.publish(CorrectiveActionChanged, one, changeOf(one));
     await this.takeEvidence(tx, moved);
   }
 
@@ -219,7 +219,7 @@ export class CorrectiveActionService {
        where establishment_id = $1 and state <> 'closed' and official_id is distinct from now.official returning ${actionView}`,
       [establishmentId, tx.now],
     );
-    for (const one of changed) tx.publish(CorrectiveActionChanged, one, stateOf(one));
+    for (const one of changed) tx.publish(CorrectiveActionChanged, one, changeOf(one));
     await this.takeEvidence(tx, changed);
   }
 
@@ -272,7 +272,7 @@ export class CorrectiveActionService {
         `update corrective_action set due_on = $2, due_state = $3, deadline = $4, version = version + 1, changed_at = $5 where id = $1 returning ${actionView}`,
         [action.id, due.dueOn, due.dueState, JSON.stringify(due.deadline), tx.now],
       );
-      if (changed) tx.publish(CorrectiveActionChanged, changed, stateOf(changed));
+      if (changed) tx.publish(CorrectiveActionChanged, changed, changeOf(changed));
     }
     return waiting.length;
   } // prettier-ignore
@@ -283,6 +283,14 @@ function wrongState({ state, number }: CorrectiveAction, act: string, needs: Sta
     'wrong-state',
     `${number} 当前状态为 ${state},此操作要求状态为 ${needs}。 · ${number} is ${state}: ${act} needs it ${needs}.`,
   );
+}
+
+function changeOf(one: CorrectiveAction): DataOf<typeof CorrectiveActionChanged> {
+  const answered = one.steps.findLast(({ act }) => act === 'response');
+  return {
+    ...stateOf(one),
+    ...(one.state === 'responded' && answered && { answeredAt: answered.at }),
+  };
 }
 
 function stateOf(one: CorrectiveAction): Static<typeof CorrectiveActionState> {

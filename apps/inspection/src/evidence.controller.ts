@@ -179,7 +179,7 @@ export class EvidenceController {
     @Param('id') id: string,
     @Req() request: FastifyRequest,
   ): Promise<Evidence> {
-    return this.keep(caller, request, (tx) => this.evidence.openCorrection(tx, id));
+    return this.keep(caller, request, (tx) => this.evidence.correction(tx, id));
   }
 
   private async keep(

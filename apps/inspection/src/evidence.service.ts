@@ -23,6 +23,7 @@ export interface Shown {
   establishmentId: string;
   /** Whose it is, and whose the evidence is: nobody answers for some corrections. */
   officialId: string | null;
+  state: string;
 }
 
 /** Photos and papers of a visit, and of what was mended after it. They are only added: a record is not changed. */
@@ -35,16 +36,17 @@ export class EvidenceService {
     return oneOf(
       await tx.query<Shown>(
         `select division, id as "inspectionId", null::uuid as "correctiveActionId", establishment_id as "establishmentId",
-           official_id as "officialId" from inspection where id = $1`,
+           official_id as "officialId", case when withdrawn_at is null then 'open' else 'withdrawn' end as state
+         from inspection where id = $1`,
         [id],
       ),
     );
   }
 
   /** A correction, as far as the caller may see it. @throws DomainError `not-found` */
-  async correction(tx: Tx, id: string): Promise<Shown & { state: string }> {
+  async correction(tx: Tx, id: string): Promise<Shown> {
     return oneOf(
-      await tx.query<Shown & { state: string }>(
+      await tx.query<Shown>(
         `select division, inspection_id as "inspectionId", id as "correctiveActionId", establishment_id as "establishmentId",
            official_id as "officialId", state from corrective_action where id = $1 ${tx.caller.readOnly ? '' : 'for share'}`,
         [id],
@@ -52,19 +54,12 @@ export class EvidenceService {
     );
   }
 
-  /** A correction that still takes evidence. @throws DomainError `wrong-state` where it is closed */
-  async openCorrection(tx: Tx, id: string): Promise<Shown> {
-    const { state, ...shown } = await this.correction(tx, id);
-    if (state === 'closed')
-      throw new DomainError('wrong-state', '整改已销号,不再接收照片和材料。 · The correction is closed: it takes no more photos and papers.'); // prettier-ignore
-    return shown;
-  }
-
   /**
    * Said before the bytes are kept, so that nothing is kept for what is refused anyway.
    * @returns whether it has these bytes already
    */
   async mayAdd(tx: Tx, shown: Shown, sha256: string): Promise<boolean> {
+    refuseEnded(shown);
     const kept = await this.of(tx, shown);
     if (kept.some((one) => one.sha256 === sha256)) return true;
     refuseFull(kept.length);
@@ -74,6 +69,7 @@ export class EvidenceService {
   /** The row of bytes that the store holds by now. The same bytes for the same visit or correction are the same evidence. */
   async add(tx: Tx, shown: Shown, file: FileUpload<EvidenceFields>): Promise<Evidence> {
     const { inspectionId, correctiveActionId } = shown;
+    refuseEnded(shown);
     await tx.query(`select pg_advisory_xact_lock(hashtextextended($1, 7034))`, [correctiveActionId ?? inspectionId]); // one by one, so that they are counted
     const kept = await this.of(tx, shown);
     const same = kept.find(({ sha256 }) => sha256 === file.sha256);
@@ -108,6 +104,11 @@ export class EvidenceService {
       [inspectionId, correctiveActionId],
     );
   }
+}
+
+function refuseEnded({ state }: Shown): void {
+  if (state === 'closed' || state === 'withdrawn')
+    throw new DomainError('wrong-state', '督导已撤回或整改已销号,不再接收照片和材料。 · The visit was withdrawn, or the correction is closed: it takes no more photos and papers.'); // prettier-ignore
 }
 
 function refuseFull(count: number): void {

@@ -344,7 +344,7 @@ export class Inspection {
   @ApiProperty({
     type: Boolean,
     description:
-      '该督导方式按政策(GET /policies,visit-frequency)是否计入该等级应完成的督导。只说明方式:即使为 true,当季没有待完成的任务时 obligationId 仍为 null · whether the policy (GET /policies, visit-frequency) takes this method as the visit that the tier asks for. It speaks of the method alone: it is true with obligationId null where no obligation of the quarter was due',
+      '该督导方式按政策(GET /policies,visit-frequency)是否计入该等级应完成的督导;撤回后为 false。只说明方式:即使为 true,当季没有待完成的任务时 obligationId 仍为 null · whether the policy (GET /policies, visit-frequency) takes this method as the visit that the tier asks for; false once it was withdrawn. It speaks of the method alone: it is true with obligationId null where no obligation of the quarter was due',
     example: true,
   })
   counts: boolean;
@@ -486,7 +486,7 @@ export class InspectionController {
   @Roles('county-admin', 'office')
   @ApiOperation({
     summary: '撤回误记的督导记录 · withdraw a visit that should not have been entered',
-    description: '由食安办(县级干部的由县级)办理,须写明原因;包保干部收到消息 `visit-withdrawn`。记录和照片照原样保留,注明撤回的人、时间和原因;它完成的任务重新到期(同季另有计入的督导则由其完成),它提出的整改随之销号(步骤 `withdrawal`,不计入整改率)。撤回不能再撤回:请重新提交。 · By the office (for the county’s own officials, the county), with the reason; the official is told (message `visit-withdrawn`). The record and its photos stay as they are, with who withdrew it, when and why. What it settled is due again (or settled by another visit of the quarter that counts), and what it demanded is closed with it (step `withdrawal`, in no rate of corrections). A withdrawal is not taken back: submit the visit anew.',
+    description: '由食安办办理(县级及以上干部的,以及主体已迁出的,由县级办理),须写明原因;包保干部收到消息 `visit-withdrawn`。记录和照片照原样保留,注明撤回的人、时间和原因;它完成的任务重新到期(同季另有计入的督导则由其完成),它提出的整改随之销号(步骤 `withdrawal`;此前已销号的也不再计入整改率)。撤回不能再撤回:请重新提交。 · By the office, with the reason (for officials of the county or above, and where the establishment has moved away, by the county); the official is told (message `visit-withdrawn`). The record and its photos stay as they are, with who withdrew it, when and why. What it settled is due again (or settled by another visit of the quarter that counts), and what it demanded is closed with it (step `withdrawal`; what was closed before leaves the rates of corrections, too). A withdrawal is not taken back: submit the visit anew.',
   })
   @ApiResponse({ status: 200, type: Inspection })
   withdraw(@Caller() caller: DatabaseCaller, @Param('id') id: string, @Body() { reason }: Withdraw): Promise<Inspection> {

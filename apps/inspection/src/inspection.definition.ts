@@ -22,6 +22,7 @@ import { runPlace } from './migrations/0101-run-place.js';
 import { newestRuns } from './migrations/0102-newest.js';
 import { divisions } from './migrations/0103-divisions.js';
 import { reminders } from './migrations/0104-reminders.js';
+import { trainingDay } from './migrations/0108-training-day.js';
 import { withdrawals } from './migrations/0107-withdrawals.js';
 import { correctionEvidence } from './migrations/0106-correction-evidence.js';
 import { visitsNear } from './migrations/0105-visits-near.js';
@@ -75,6 +76,7 @@ export const inspection: ServiceDefinition = {
     visitsNear,
     correctionEvidence,
     withdrawals,
+    trainingDay,
   ],
   events: [InspectionEvents],
   fileTables: ['evidence'],

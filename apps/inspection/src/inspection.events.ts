@@ -78,9 +78,10 @@ export class InspectionEvents {
   async qualify(event: Envelope<DataOf<typeof CertificateIssued>>, tx: Tx): Promise<void> {
     const { officialId, division, issuedAt, heldAt } = event.data;
     await tx.query(
-      `insert into qualification (official_id, division, qualified_at) values ($1, $2, $3)
-       on conflict (official_id) do update set qualified_at = least(qualification.qualified_at, excluded.qualified_at)`,
-      [officialId, division, heldAt ?? issuedAt],
+      `insert into qualification (official_id, division, qualified_at, held_at) values ($1, $2, $3, $4)
+       on conflict (official_id) do update set qualified_at = least(qualification.qualified_at, excluded.qualified_at),
+         held_at = least(qualification.held_at, excluded.held_at)`,
+      [officialId, division, issuedAt, heldAt ?? null],
     );
   }
 }

@@ -48,7 +48,7 @@ const near = `interval '5 minutes'`;
 
 export const inspectionView = `id, division, version, establishment_id as "establishmentId", establishment, official_id as "officialId",
   official_name as "officialName", official_post as "officialPost", official_level as "officialLevel", method, visited_at as "visitedAt",
-  position, checklist, checklist_version as "checklistVersion", results, findings, operator, obligation_id as "obligationId", counts,
+  position, checklist, checklist_version as "checklistVersion", results, findings, operator, obligation_id as "obligationId", counts and withdrawn_at is null as counts,
   warning, array_remove(array[warning, case when method = 'on-site' and exists (
       select from inspection other where other.official_id = inspection.official_id and other.establishment_id <> inspection.establishment_id
         and other.method = 'on-site' and other.withdrawn_at is null and other.visited_at between inspection.visited_at - ${near} and inspection.visited_at + ${near})
@@ -164,7 +164,9 @@ export class VisitService {
    * @throws DomainError `not-found`, `wrong-state` (withdrawn before), `out-of-scope`
    */
   async withdraw(tx: Tx, id: string, reason: string): Promise<Inspection> {
-    const { establishmentId } = await this.one(tx, id);
+    const { establishmentId, officialLevel } = await this.one(tx, id);
+    if (tx.caller.role === 'office' && officialLevel !== 'village' && officialLevel !== 'township')
+      throw new DomainError('not-allowed', '县级及以上包保干部的督导由县级撤回。 · The visit of an official of the county, or above it, is withdrawn by the county.');
     const [withdrawn] = await tx.query<Inspection>(
       `update inspection set withdrawn_at = $2, withdrawn_by = $3, withdrawal_reason = $4, obligation_id = null, version = version + 1
        where id = $1 and withdrawn_at is null returning ${inspectionView}`,
@@ -211,8 +213,9 @@ export class VisitService {
     place: Place,
     visitedAt: Date,
   ): Promise<'official-untrained' | null> {
-    const [qualified] = await tx.query<{ at: Date }>(`select qualified_at as at from qualification where official_id = $1`, [place.official_id]); // prettier-ignore
-    if (qualified && dateOf(qualified.at) <= dateOf(visitedAt)) return null;
+    const [qualified] = await tx.query<{ heldAt: Date | null }>(`select held_at as "heldAt" from qualification where official_id = $1`, [place.official_id]); // prettier-ignore
+    if (qualified && (qualified.heldAt === null || dateOf(qualified.heldAt) <= dateOf(visitedAt)))
+      return null;
     const { body, version } = await policyOf(tx, Induction, place.division);
     if (!qualified && body.refuseAtSubmission)
       throw new DomainError(

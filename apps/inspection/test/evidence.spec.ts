@@ -260,6 +260,16 @@ describe('evidence', () => {
     expect(await attach(png(), office!)).toMatchObject({ status: 409, body: { code: 'wrong-state' } });
   }, 30_000); // prettier-ignore
 
+  it('is taken no more for a visit that was withdrawn', async () => {
+    const { county } = desk;
+    const visit = await desk.visit();
+    const kept = await desk.add(visit, png());
+    const office = await county.token('office', '371425101');
+    expect((await county.call('inspection', 'POST', `/v1/inspections/${visit}/withdrawal`, { token: office, body: { reason: '误记' } })).status).toBe(200);
+    expect(await desk.add(visit, png())).toMatchObject({ status: 409, body: { code: 'wrong-state' } });
+    expect(await county.every('inspection', `/v1/inspections/${visit}/evidence`, desk.token)).toEqual([kept.body]);
+  }); // prettier-ignore
+
   it('whose row never came is taken away, old enough; what a row names stays', async () => {
     const { county } = desk;
     const visit = await desk.visit();

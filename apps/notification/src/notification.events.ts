@@ -61,12 +61,13 @@ export class NotificationEvents {
 
   @OnEvent(CorrectiveActionDue, CorrectiveActionChanged)
   async correctionDue({ sequence, data }: Envelope<DataOf<typeof CorrectiveActionChanged>>, tx: Tx): Promise<void> {
-    if (data.state === 'responded')
+    if (data.answeredAt !== undefined)
       await tell(tx, 'correction-answered', data.correctiveActionId, sequence, data.division.slice(0, 9), 'office', {
         zh: `“${data.establishmentName}”的整改已反馈,请复查:${data.finding}`,
         en: `The correction at ${data.establishmentName} was answered, please verify: ${data.finding}`,
-        about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number },
+        about: { establishmentId: data.establishmentId, establishmentName: data.establishmentName, number: data.number, answeredAt: data.answeredAt },
         words: { zh: { finding: data.finding }, en: { finding: data.finding } },
+        occasion: data.answeredAt,
       });
     if (data.state !== 'open') return;
     const { establishmentId, establishmentName, number, finding, dueOn, rejectedAt } = data;
@@ -86,6 +87,7 @@ export class NotificationEvents {
       en: `The correction at ${establishmentName} was looked at and is not done: ${finding} (by ${words.en.dueOn})`,
       about: { establishmentId, establishmentName, number, dueOn, rejectedAt },
       words,
+      occasion: rejectedAt,
     });
   } // prettier-ignore
 
@@ -158,8 +160,8 @@ export class NotificationEvents {
   async undertakingStale({ sequence, data }: Envelope<DataOf<typeof UndertakingStale>>, tx: Tx): Promise<void> {
     const [added, removed] = [data.added ?? 0, data.removed ?? 0];
     await tell(tx, 'undertaking-stale', data.undertakingId, sequence, data.division, data.officialId, {
-      zh: `您的包保名单有变化(增加${added}户,减少${removed}户),原承诺书已失效;新承诺书由食安办生成后,请再签署`,
-      en: `Your list has changed (${added} more, ${removed} fewer): your undertaking is stale; please sign the new one once the office has made it`,
+      zh: `您的包保名单有变化(增加${added}户,减少${removed}户),原承诺书已失效,请签署新承诺书;尚未生成的,由食安办生成`,
+      en: `Your list has changed (${added} more, ${removed} fewer): your undertaking is stale; please sign the new one, which the office makes where there is none yet`,
       about: { added, removed, reason: data.staleReason },
     });
     // An approval opens the next one by itself (ADR 13); officials of the city have no office here.
@@ -182,7 +184,7 @@ const roleAt = (division: string): 'office' | 'county-admin' =>
  * @param division where it belongs; of a role, the very place of its account
  * @param to an official's id, a role, or null: nobody answers for it yet, so nobody is told
  * @param what the built-in words, used where the county has no template; a template's placeholders are filled from
- *   `about` and `words`
+ *   `about` and `words`; `occasion`: when it happened, of what may happen to one subject again: a message of its own each time
  */
 async function tell(
   tx: Tx,
@@ -191,7 +193,7 @@ async function tell(
   sequence: number,
   division: string,
   to: string | null,
-  what: { zh: string; en: string; about: object; words?: Record<'zh' | 'en', Record<string, string>> },
+  what: { zh: string; en: string; about: object; words?: Record<'zh' | 'en', Record<string, string>>; occasion?: string },
 ): Promise<void> {
   if (to === null) return;
   const official = to === 'county-admin' || to === 'office' ? null : to;
@@ -201,8 +203,8 @@ async function tell(
   });
   const [told] = await tx.ask<Told & { before: number | null }>(
     'tell',
-    `insert into message as m (id, division, version, kind, subject_id, sequence, audience, official_id, title_zh, title_en, about, created_at, template_version)
-     values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    `insert into message as m (id, division, version, kind, subject_id, sequence, audience, official_id, title_zh, title_en, about, created_at, template_version, occasion)
+     values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
      on conflict on constraint message_once do update
        set sequence = excluded.sequence, division = excluded.division, title_zh = excluded.title_zh, title_en = excluded.title_en, about = excluded.about,
            template_version = excluded.template_version,
@@ -213,7 +215,7 @@ async function tell(
        new.official_id as "officialId", new.about, new.created_at as "createdAt"`,
     [
       uuidv7(), division, kind, subject, sequence, official ? 'official' : to, official, words.title.zh, words.title.en,
-      JSON.stringify(what.about), tx.now, words.templateVersion,
+      JSON.stringify(what.about), tx.now, words.templateVersion, what.occasion ?? null,
     ],
   );
   if (told && told.before !== told.version) await queueDeliveries(tx, told, words);

@@ -146,6 +146,8 @@ export const CorrectiveActionChanged = defineEvent(
   'inspection.corrective-action.changed.v1',
   Type.Object({
     ...CorrectiveActionState.properties,
+    /** While it waits to be verified: when it was answered last. */
+    answeredAt: Type.Optional(Type.String()),
     /** In the fact of a rejected response alone: when it was looked at and found not corrected. */
     rejectedAt: Type.Optional(Type.String()),
   }),
