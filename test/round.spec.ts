@@ -392,7 +392,7 @@ for (const [name, files] of Object.entries(ledgers)) {
         undertakings: await fleet.rows('assignment', `select division, official_id as "officialId", state,
           array(select one->>'establishmentId' from jsonb_array_elements(establishments) one) as establishments from undertaking`),
         obligations: await fleet.rows('inspection', `select division, period, state from obligation`),
-        actions: await fleet.rows('inspection', `select division, start_on::text as "startOn", state, overdue from corrective_action`),
+        actions: await fleet.rows('inspection', `select division, start_on::text as "startOn", state, overdue, steps from corrective_action`),
         certificates: await fleet.rows('training', `select division, official_id as "officialId" from certificate`),
         messages: await fleet.rows('notification', `select division, audience, read_at as "readAt" from message`),
       };

@@ -607,7 +607,6 @@ function fillings(person: Person, eyes: Eyes, route: Route, { name, schema }: Ro
         ...free('%', '#371425102'),
       ];
     case 'uscc': return free('91371425MA3CM4AM88');
-    case 'from': case 'to': return free('2026-11-23', '2026-11-24');
     case 'period': return free('2026-Q4', '2026-Q3');
     case 'from': return free('2026-01-01', '2026-11-23');
     case 'to': return free('2026-11-23', '2099-12-31');

@@ -39,7 +39,9 @@ export function ensureInstalled() {
   );
   if (npm.error) fail('npm was not found: install it with Node from nodejs.org.');
   if (npm.status !== 0)
-    fail('npm ci failed: see its words above; a package registry must be within reach.');
+    fail(
+      'npm ci failed: see its words above; a package registry must be within reach, and no other start in this folder may be installing.',
+    );
   writeFileSync(stamp, lock);
 }
 

@@ -1,8 +1,13 @@
 // npm start: install, build, run the whole platform in one process.
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureBuilt, ensureInstalled, nodePath, root } from './install.mjs';
 
+if (process.argv.includes('--help')) {
+  process.stdout.write(readFileSync(join(root, 'apps/platform/help.txt'), 'utf8'));
+  process.exit(0);
+}
 ensureInstalled();
 ensureBuilt();
 const child = spawn(

@@ -160,7 +160,12 @@ function villagesCalled(name, township, divisions) {
     const stem = stemOf(village.name);
     return [stem, `${stem}村`, `${stem}社区`].includes(name) || stem === stemOf(name);
   });
-  return { villages: short, exact: false };
+  if (short.length > 0) return { villages: short, exact: false };
+  const bare = (one) => stemOf(one).replace(/(.)(村|社区)$/, '$1');
+  return {
+    villages: villages.filter((village) => bare(village.name) === bare(name)),
+    exact: false,
+  };
 }
 
 const numberOf = (text) => (text.trim() === '' || Number.isNaN(Number(text)) ? null : Number(text));

@@ -262,7 +262,7 @@ export class AccountController {
   @Post(':id/client-secret')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '更换程序密钥;程序只凭密钥登录,不经二次验证 · renew the secret of the account’s programs; they sign in with it alone, without a second factor', description: '县管理员的只能由其本人办理;成为县管理员时,原有的密钥失效。 · A county admin’s is made by himself alone; who becomes one loses the secret he had.' })
+  @ApiOperation({ summary: '更换程序密钥;程序只凭密钥登录,不经二次验证 · renew the secret of the account’s programs; they sign in with it alone, without a second factor', description: '县管理员的只能由其本人办理;成为县管理员时,原有的密钥失效。与账号的其他变更一样,该账号已签发的令牌五秒内失效:本人请重新登录。 · A county admin’s is made by himself alone; who becomes one loses the secret he had. As with any change of an account, its tokens end within five seconds: sign in again, if it is yours.' })
   @ApiResponse({ status: 200, type: ClientSecret })
   async renewClientSecret(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<ClientSecret> {
     return this.once(

@@ -13,10 +13,10 @@ interface SmtpError extends Error {
 }
 
 /** What stands under each mail. */
-const footer = (language: string, subscription: string): string =>
+const footer = (language: string, subscription: string, address: string | undefined): string =>
   language === 'en'
-    ? `\n\n-- \nYou subscribed to this in Foodwarden. To end it: subscription ${subscription}.\n`
-    : `\n\n-- \n您在 Foodwarden 订阅了此类消息。如需退订,请结束订阅 ${subscription}。\n`;
+    ? `\n\n-- \nYou subscribed to this in Foodwarden, the platform of the two responsibilities in food safety${address ? ` (${address})` : ''}. To end it, sign in there: notification, POST /subscriptions/${subscription}/end.\n`
+    : `\n\n-- \n您在食品安全“两个责任”平台(Foodwarden${address ? `,${address}` : ''})订阅了此类消息。如需退订,请登录平台,用消息服务的 POST /subscriptions/${subscription}/end 结束订阅。\n`;
 
 /** Sends mails of plain text through the county's own mail server. */
 @Injectable()
@@ -48,7 +48,7 @@ export class MailSender {
         from: mail.from,
         to: { name: '', address },
         subject: subject ?? '',
-        text: `${text}${footer(language, subscriptionId)}`,
+        text: `${text}${footer(language, subscriptionId, this.config.publicUrl)}`,
         messageId: `<${id}@${mail.from.address.split('@').at(-1) ?? 'foodwarden'}>`,
         headers: { 'Auto-Submitted': 'auto-generated' },
       });

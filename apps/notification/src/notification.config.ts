@@ -17,6 +17,8 @@ export class NotificationConfig {
   /** Sign webhooks and make confirmation codes; the first for what is new, the others for what they signed before. */
   readonly keys: readonly string[];
   readonly mail: MailServer | undefined;
+  /** Where people open the platform; mails name it. */
+  readonly publicUrl: string | undefined;
   /** Inward networks that webhooks may reach all the same. */
   readonly allowInward: readonly Network[];
   readonly allowHttp: boolean;
@@ -36,6 +38,9 @@ export class NotificationConfig {
     const list = (name: string): string[] =>
       read(name).split(',').map((one) => one.trim()).filter((one) => one !== ''); // prettier-ignore
 
+    this.publicUrl = read('PUBLIC_URL') || undefined;
+    if (this.publicUrl && !/^https?:\/\/[^\s]+$/.test(this.publicUrl))
+      wrong.push('PUBLIC_URL (like https://food.county.example/docs/)');
     this.keys = list('NOTIFICATION_KEYS');
     if (this.keys.some((key) => key.length < 32))
       wrong.push('NOTIFICATION_KEYS (32 characters or more each, several with commas)');

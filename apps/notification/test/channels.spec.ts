@@ -47,6 +47,7 @@ beforeAll(async () => {
       WEBHOOK_PORTS: String(receiver.port),
       WEBHOOK_DNS: dns.address,
       DELIVERY_TIMEOUT_MS: '1500',
+      PUBLIC_URL: 'https://food.county.example/docs/',
     },
   });
   bus = await county.bus('deploy'); // prettier-ignore
@@ -166,7 +167,7 @@ describe('a subscription by mail', () => {
     expect(sent!.headers.get('auto-submitted')).toEqual(['auto-generated']);
     expect(sent!.headers.get('content-type')![0]).toMatch(/^text\/plain/);
     expect(sent!.text).toContain('请于2026-12-31前督导“老王饭店”(2026-Q4)。');
-    expect(sent!.text).toContain(made.id);
+    expect(sent!.text).toMatch(new RegExp(`平台(Foodwarden,https://food.county.example/docs/)订阅.*POST /subscriptions/${made.id}/end`));
     const facts = await county.rows<{ data: object }>('notification', `select event->'data' as data from journal where aggregate_id = $1`, [delivery!.id]);
     expect(facts).toEqual([{ data: expect.objectContaining({ deliveryId: delivery!.id, messageId: delivery!.messageId, channel: 'email', messageVersion: 1 }) as unknown }]);
   }); // prettier-ignore
@@ -613,12 +614,12 @@ describe('the settings of notification', () => {
   const reading = (env: NodeJS.ProcessEnv): NotificationConfig => new NotificationConfig(new Settings(env)); // prettier-ignore
 
   it('may all be missing, or none', () => {
-    for (const env of [{}, { SMTP_URL: 'none', SMTP_FROM: 'none', NOTIFICATION_KEYS: 'none', WEBHOOK_ALLOW_INWARD: 'none', WEBHOOK_DNS: 'none' }])
-      expect(reading(env)).toEqual({ keys: [], mail: undefined, allowInward: [], allowHttp: false, ports: [443, 8443], dns: undefined, timeoutMs: 10_000 });
+    for (const env of [{}, { SMTP_URL: 'none', SMTP_FROM: 'none', NOTIFICATION_KEYS: 'none', PUBLIC_URL: 'none', WEBHOOK_ALLOW_INWARD: 'none', WEBHOOK_DNS: 'none' }])
+      expect(reading(env)).toEqual({ keys: [], mail: undefined, publicUrl: undefined, allowInward: [], allowHttp: false, ports: [443, 8443], dns: undefined, timeoutMs: 10_000 });
   }); // prettier-ignore
 
   it('name whatever is wrong, and no secret', () => {
-    const env = { NOTIFICATION_KEYS: 'short', SMTP_URL: 'http://u:geheim@mail', SMTP_FROM: 'a\nb', WEBHOOK_ALLOW_INWARD: '10.0.0.0', WEBHOOK_ALLOW_HTTP: 'yes', WEBHOOK_PORTS: '0', WEBHOOK_DNS: 'dns', DELIVERY_TIMEOUT_MS: '1' }; // prettier-ignore
+    const env = { NOTIFICATION_KEYS: 'short', SMTP_URL: 'http://u:geheim@mail', SMTP_FROM: 'a\nb', WEBHOOK_ALLOW_INWARD: '10.0.0.0', WEBHOOK_ALLOW_HTTP: 'yes', WEBHOOK_PORTS: '0', WEBHOOK_DNS: 'dns', DELIVERY_TIMEOUT_MS: '1', PUBLIC_URL: 'county' }; // prettier-ignore
     let message = '';
     try {
       reading(env);

@@ -43,7 +43,6 @@ import { registry } from '../../registry/src/registry.definition.js';
 import { training } from '../../training/src/training.definition.js';
 import { SampleCounty, tokenOf } from './sample.js';
 import {
-  help,
   type Installed,
   isLoopback,
   readFolder,
@@ -353,7 +352,7 @@ async function start(
       const config = {
         service, host: '127.0.0.1', port: 0, databaseUrl: url(service, 'app'), relayUrl: url(service, 'relay'),
         nats: { url: nats.url, user: service, password: known.nats }, issuer, issuerAt: `${here}/identity`, audience, logLevel,
-        files: { folder: join(dataDir, 'files') }, env: { ...process.env, NOTIFICATION_KEYS: known.notification },
+        files: { folder: join(dataDir, 'files') }, env: { ...process.env, NOTIFICATION_KEYS: known.notification, PUBLIC_URL: `${baseUrl}/docs/` },
       }; // prettier-ignore
       const running =
         service === 'identity'
@@ -461,10 +460,6 @@ async function end(code: number): Promise<void> {
 }
 
 try {
-  if (process.argv.includes('--help')) {
-    say(help);
-    process.exit(0);
-  }
   const before = await installed();
   const options = startOptionsFrom(process.argv.slice(2), sample, before);
   if (options.county === undefined && process.env['NODE_ENV'] === 'production')

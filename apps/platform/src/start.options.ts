@@ -27,24 +27,6 @@ const files = ['divisions.csv', 'calendar.json', 'checklists.json', 'policies.js
 const usage =
   'npm start takes --help, --fresh and --port <n>, and for real use --county <code> with --from <folder>, --host <address>, --url <public address>, --reset-admin, --erase <code>; FOODWARDEN_DATA names the data folder';
 
-/** What `npm start -- --help` says. */
-export const help = `npm start                       the demo, on this machine alone
-npm start -- --county 371425    a county for real use
-
-  --port <n>          where it listens; without it 8080, for the demo the next that is free
-  --fresh             starts over: what the data folder holds is thrown away
-  --county <code>     real use, for the county of this code of 6 digits; the same at each start
-  --from <folder>     its ${files.join(', ')}; at the first start (without it the sample's, where
-                      it is that county), and when they have changed
-  --host <address>    the address of this machine that it listens on; without it 127.0.0.1
-  --url <address>     the public address, https://…, of a proxy with a certificate before it; kept until another is given, none forgets it
-  --reset-admin       tells a new one-time password for the account admin
-  --erase <code>      with --fresh: the county whose installation is thrown away, once more
-  --help              this
-
-In the environment: FOODWARDEN_DATA, the data folder (without it .data); LOG_LEVEL (warn; info shows each request; logs go
-to this terminal); SMTP_URL, SMTP_FROM, WEBHOOK_… and DELIVERY_TIMEOUT_MS as in .env.example.`;
-
 export const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host);
 
 /** @param there what the data folder holds already. @throws Error of one sentence that says what to do */

@@ -187,7 +187,7 @@ export class EstablishmentController {
   @ApiOperation({
     summary: '登记主体,并确定包保等级 · register an establishment; its tier is decided at once',
     description:
-      '按台账导入的规则(见 POST /ledger-imports)已有同一主体且未关闭的,为 409 `already-registered`,并列出该主体。 · 409 `already-registered`, naming the one that is there, where by the rules of a ledger import (POST /ledger-imports) it is an establishment that is not closed.',
+      '按台账导入的规则(见 POST /ledger-imports)已有同一主体且未关闭的,或村、名称和地址都相同而只有一方填了信用代码的,为 409 `already-registered`,并列出该主体。 · 409 `already-registered`, naming the one that is there, where by the rules of a ledger import (POST /ledger-imports) it is an establishment that is not closed, or where village, name and address are the same and one of the two has no credit code.',
   })
   @ApiResponse({ status: 201, type: Establishment })
   async register(

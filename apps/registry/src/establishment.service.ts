@@ -136,10 +136,12 @@ export class EstablishmentService {
     return pageOf(await wanted.getMany(), query, ({ id }) => id);
   }
 
-  /** By the rules of a ledger import: what one row would mean is not there twice. */
+  /** By the rules of a ledger import, and where one was entered without its credit code: what one row would mean is not there twice. */
   private async checkAlone(tx: Tx, wanted: Identity): Promise<void> {
     const [, known] = await Promise.all([takeIdentity(tx, wanted), knownOf(tx, [wanted], false)]); // the look after the lock
     const { candidates, shared } = known.candidatesFor(wanted);
+    const double = candidates.length === 0 ? known.butForCode(wanted) : undefined;
+    if (double) candidates.push(double);
     if (candidates.length === 0) return;
     const there = candidates.slice(0, 10).map(({ id, name }) => `${name} (${id})`).join(', ');
     throw new DomainError('already-registered', `已登记:${there}。 · It is registered already: ${there}.`, [

@@ -130,6 +130,14 @@ export class Known {
     return this.at(keysOf(said)[1], said)[0];
   }
 
+  /** Of the same village, name and address, where one has a credit code and the other none: to a person they are one. */
+  butForCode(said: Identity): Establishment | undefined {
+    const address = addressKey(said.address);
+    return this.at(keysOf(said)[2], said).find(
+      (one) => (one.uscc === null) !== (said.uscc === null) && addressKey(one.address) === address,
+    );
+  }
+
   /** Those of this key, but for `self`. */
   private at(key: string, self: Identity): Establishment[] {
     const there = new Set([...(this.byKey.get(key) ?? []), ...(this.others?.byKey.get(key) ?? [])]);

@@ -72,8 +72,8 @@ const optional = fields.filter((field) => !shape.required.includes(field));
 const filled = titles(['name', 'township', 'village', 'kind']);
 /** Which columns and kinds a ledger has, for whoever writes one. */
 export const columns = {
-  zh: `必须有的列:${titles(shape.required)};可以有的列:${titles(optional)}。次序不限,其他列不录入;其中${filled}的单元格不能为空;大型食品生产企业导入后用 PATCH 标记 large。主体业态填十种之一:${kindWords}。`,
-  en: `Columns that there must be: ${titles(shape.required)}; that there may be: ${titles(optional)}. They stand in any order, and no others are taken; the cells of ${filled} must not be empty. A large food producer is marked by PATCH (the field large) afterwards. ${title.kind} is one of ten: ${kindWords}.`,
+  zh: `必须有的列:${titles(shape.required)};可以有的列:${titles(optional)}。次序不限,其他列不录入;其中${filled}的单元格不能为空;大型食品生产企业导入后用 PATCH 标记 large。主体业态填十种之一:${kindWords}(其中没有单位食堂,来源也未规定:由县里定,填学校食堂则按就餐人数分级,填餐饮服务则按面积)。`,
+  en: `Columns that there must be: ${titles(shape.required)}; that there may be: ${titles(optional)}. They stand in any order, and no others are taken; the cells of ${filled} must not be empty. A large food producer is marked by PATCH (the field large) afterwards. ${title.kind} is one of ten: ${kindWords}. The canteen of a workplace is none of them, and no source says which: the county decides; as 学校食堂 its diners make the tier, as 餐饮服务 its area.`,
 };
 
 /** Every rule that a row can meet (api.md, 'Ledger import'), with what a person does about it. */
@@ -85,7 +85,7 @@ export const rules = {
   'village-short-name': ['repaired', '已补全村(社区)名称 · the village’s full name was put in'],
   'coordinates-swapped': ['repaired', '经纬度已对调 · latitude and longitude were swapped back'],
   'coordinates-zero': ['repaired', '坐标 0, 0 已视为未填 · the coordinates 0, 0 were taken as not given'],
-  'number-unit': ['repaired', '已取其中的数值,去掉单位和“约”“左右” · the number was taken without its unit and 约 or 左右'],
+  'number-unit': ['repaired', '已取其中的数值,去掉单位、千位分隔符和“约”“左右” · the number was taken without its unit, its commas, and 约 or 左右'],
   'no-number': ['repaired', '已视为空:没有编号的不必填写“无”“办理中”“/”等 · taken as empty: where there is no number, nothing need be written, neither 无 nor 办理中 nor a stroke'],
   'licence-check-digit': ['warned', '请对照证照核对编号:JY、SC 后为 14 位数字,末位为校验位 · compare the number with the licence: 14 digits follow JY or SC, the last checks the others'],
   'formula-text': ['warned', '名称以公式符号开头,已按文本保存 · kept as text, though it starts like a formula'],
@@ -359,11 +359,12 @@ const unitOf: Partial<Record<Field, string>> = {
   diners: '人次|人|名',
 };
 
-/** The number of `约100平米`: one plain number with a unit, 约 or 左右, or with several of them; of anything else null. */
+/** The number of `约1,200平米`: one number, with a unit, 约, 左右, commas between thousands, full-width digits; of anything else null. */
 function bareNumber(value: string, unit: string | undefined): string | null {
   if (unit === undefined || !/[^\d.]/.test(value)) return null; // most are a number alone
-  const found = new RegExp(`^(?:大?约)?\\s*(\\d+(?:\\.\\d+)?)\\s*(?:${unit})?\\s*(?:左右)?$`).exec(value);
-  return found?.[1] ?? null;
+  const narrow = value.replaceAll(/[０-９,.]/g, (one) => String.fromCharCode(one.charCodeAt(0) - 0xfee0));
+  const found = new RegExp(`^(?:大?约)?\\s*(\\d{1,3}(?:,\\d{3})+(?:\\.\\d+)?|\\d+(?:\\.\\d+)?)\\s*(?:${unit})?\\s*(?:左右)?$`).exec(narrow);
+  return found?.[1]?.replaceAll(',', '') ?? null;
 } // prettier-ignore
 
 type Find = (...what: Parameters<typeof told>) => void;
@@ -456,6 +457,9 @@ function look(cells: Record<string, string>, ground: Ground): { said: Said | nul
 const stemOf = (name: string): string =>
   name.replace(/(?<=.)(社区居民委员会|居民委员会|居委会|村民委员会|村委会)$/, '');
 
+/** And without what it is: 营子村委会, 营子村 and 营子 are one. */
+const bareVillage = (name: string): string => stemOf(name).replace(/(?<=.)(村|社区)$/, '');
+
 /** A township without its kind: 晏城街道办事处 → 晏城. */
 const townOf = (name: string): string => name.replace(/(?<=.)(街道办事处|街道|街|镇|乡)$/, '');
 
@@ -483,10 +487,12 @@ function villageOf(
   const there = villages.get(code) ?? [];
   const exact = there.filter((one) => one.name === name);
   const stem = stemOf(name);
-  const fits = exact.length > 0 ? exact : there.filter((one) => {
+  const near = exact.length > 0 ? exact : there.filter((one) => {
     const base = stemOf(one.name);
     return base === stem || name === `${base}村` || name === `${base}社区`;
   }); // prettier-ignore
+  const fits =
+    near.length > 0 ? near : there.filter((one) => bareVillage(one.name) === bareVillage(name));
   const [village, second] = fits;
   if (name === '')
     find(

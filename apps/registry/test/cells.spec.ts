@@ -1,4 +1,5 @@
 import { kindNames } from '#contracts';
+import { freshTownship } from '#testing';
 import { title } from '../src/ledger.service.js';
 import { call, county, csv, findingsOf, head, land, office, town } from './landing.js';
 
@@ -118,6 +119,22 @@ it('asks for the village where the cell is empty, and for another where it is un
     { ...refused, value: '', remedy: '请填写所属村(社区);合并单元格须取消合并后逐行填写 · fill in the village; take merged cells apart, and fill in each row' },
     { ...refused, value: '无此村', remedy: '本乡镇无此村(社区),请改正 · the township has no such village: correct it' },
   ]);
+}, 60_000); // prettier-ignore
+
+it('knows a village by its name, whatever of 村, 社区 and 委员会 stands behind it here or there', async () => {
+  const { code, name } = freshTownship();
+  const there = ['营子村', '南街社区', '北街村民委员会', '东街村', '东街社区居民委员会'];
+  for (const [n, village] of there.entries())
+    await county.rows('registry', `insert into division (division, name, level, parent) values ($1, $2, 'village', $3)`, [`${code}9${n}1`, village, code]);
+  const said = [
+    ['营子', 0], ['营子村委会', 0], ['营子村民委员会', 0], ['南街', 1], ['南街社区居委会', 1], ['北街', 2], ['北街村', 2], ['东街村', 3], ['东街社区', 4], ['东街', null],
+  ] as const;
+  const landed = await land(csv(said.map(([village], n) => `${n},店${n},,,${n}号,${name},${village},食品摊点,,`)));
+  const found = await findingsOf(landed);
+  expect(found.map(({ rule, value, repairedTo }) => [rule, value, repairedTo])).toEqual(
+    said.filter(([village]) => village !== '东街村').map(([village, at]) => at === null ? ['village-ambiguous', village, null] : ['village-short-name', village, there[at]]),
+  );
+  expect(landed.counts).toMatchObject({ created: 9, refused: 1 });
 }, 60_000); // prettier-ignore
 
 it('takes the coordinates 0, 0 and one without the other as not given, and warns of those outside the county', async () => {

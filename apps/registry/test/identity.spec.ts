@@ -23,6 +23,8 @@ describe('an establishment that is there already', () => {
     ['its credit code and address, in another village', { ...base, uscc }, { name: '别名', uscc, village: 1 }, '/address'],
     ['its credit code and name', { ...base, uscc }, { uscc, address: '九号' }, '/name'],
     ['its name and address, both without a code', base, { area: 90 }, '/name'],
+    ['its name and address, without the code that it has', { ...base, uscc: '91371425MA3CM4AM88' }, { area: 90 }, '/name'],
+    ['its name and address, with a code that it has not', base, { uscc: '91371425MA3CM4AM88' }, '/name'],
   ])('is not registered again by %s', async (_what, first, more, pointer) => {
     const { code, villages } = freshTownship();
     const token = await county.token('office', code);
