@@ -160,8 +160,8 @@ function villagesCalled(name, township, divisions) {
     const stem = stemOf(village.name);
     return [stem, `${stem}村`, `${stem}社区`].includes(name) || stem === stemOf(name);
   });
-  if (short.length > 0) return { villages: short, exact: false };
   const bare = (one) => stemOf(one).replace(/(.)(村|社区)$/, '$1');
+  if (short.length > 0 && bare(name) !== name) return { villages: short, exact: false };
   return {
     villages: villages.filter((village) => bare(village.name) === bare(name)),
     exact: false,

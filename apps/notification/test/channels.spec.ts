@@ -167,7 +167,8 @@ describe('a subscription by mail', () => {
     expect(sent!.headers.get('auto-submitted')).toEqual(['auto-generated']);
     expect(sent!.headers.get('content-type')![0]).toMatch(/^text\/plain/);
     expect(sent!.text).toContain('请于2026-12-31前督导“老王饭店”(2026-Q4)。');
-    expect(sent!.text).toMatch(new RegExp(`平台(Foodwarden,https://food.county.example/docs/)订阅.*POST /subscriptions/${made.id}/end`));
+    expect(sent!.text).toContain('https://food.county.example/docs/');
+    expect(sent!.text).toContain(`POST /subscriptions/${made.id}/end`);
     const facts = await county.rows<{ data: object }>('notification', `select event->'data' as data from journal where aggregate_id = $1`, [delivery!.id]);
     expect(facts).toEqual([{ data: expect.objectContaining({ deliveryId: delivery!.id, messageId: delivery!.messageId, channel: 'email', messageVersion: 1 }) as unknown }]);
   }); // prettier-ignore
@@ -596,12 +597,12 @@ describe('templates', () => {
     await happen(visitDue({ division: `${town}201`, officialId: official }));
     const policies = (await get('/policies', token)).body as { items: { code: string; version: number; source: string; body: { kinds: object } }[] };
     const sample = policies.items.find(({ code }) => code === 'message-templates')!;
-    expect(sample).toMatchObject({ version: 3, source: 'sample' });
+    expect(sample).toMatchObject({ version: 4, source: 'sample' });
     const body = { kinds: { ...sample.body.kinds, 'visit-due': { zh: { title: '督导提醒:{establishmentName}' }, en: { title: 'Visit {establishmentName}' } } } };
-    await county.rows('notification', `insert into policy (division, code, version, body, source) values ($1, 'message-templates', 4, $2, 'sample')`, [countyCode, JSON.stringify(body)]);
+    await county.rows('notification', `insert into policy (division, code, version, body, source) values ($1, 'message-templates', 5, $2, 'sample')`, [countyCode, JSON.stringify(body)]);
     await happen(visitDue({ division: `${town}201`, officialId: official }));
     expect((await messages()).map(({ title, templateVersion }) => [title.zh, templateVersion]).sort()).toEqual([
-      ['督导提醒:老王饭店', 4], ['请于2026-12-31前督导“老王饭店”', 3],
+      ['督导提醒:老王饭店', 5], ['请于2026-12-31前督导“老王饭店”', 4],
     ]);
     const elsewhere = randomUUID();
     await happen(visitDue({ division: '371482101201', officialId: elsewhere }));

@@ -362,7 +362,7 @@ const unitOf: Partial<Record<Field, string>> = {
 /** The number of `约1,200平米`: one number, with a unit, 约, 左右, commas between thousands, full-width digits; of anything else null. */
 function bareNumber(value: string, unit: string | undefined): string | null {
   if (unit === undefined || !/[^\d.]/.test(value)) return null; // most are a number alone
-  const narrow = value.replaceAll(/[０-９,.]/g, (one) => String.fromCharCode(one.charCodeAt(0) - 0xfee0));
+  const narrow = value.replaceAll(/[\uff0c\uff0e\uff10-\uff19]/g, (one) => String.fromCharCode(one.charCodeAt(0) - 0xfee0));
   const found = new RegExp(`^(?:大?约)?\\s*(\\d{1,3}(?:,\\d{3})+(?:\\.\\d+)?|\\d+(?:\\.\\d+)?)\\s*(?:${unit})?\\s*(?:左右)?$`).exec(narrow);
   return found?.[1]?.replaceAll(',', '') ?? null;
 } // prettier-ignore
@@ -487,12 +487,14 @@ function villageOf(
   const there = villages.get(code) ?? [];
   const exact = there.filter((one) => one.name === name);
   const stem = stemOf(name);
-  const near = exact.length > 0 ? exact : there.filter((one) => {
+  const bare = bareVillage(name);
+  const called = exact.length > 0 ? exact : there.filter((one) => bareVillage(one.name) === bare);
+  // 东街社区 is the 社区 of that name, where there is a 东街村 as well; 东街 may be either.
+  const near = called.filter((one) => {
     const base = stemOf(one.name);
     return base === stem || name === `${base}村` || name === `${base}社区`;
-  }); // prettier-ignore
-  const fits =
-    near.length > 0 ? near : there.filter((one) => bareVillage(one.name) === bareVillage(name));
+  });
+  const fits = exact.length > 0 || name === bare || near.length === 0 ? called : near;
   const [village, second] = fits;
   if (name === '')
     find(

@@ -1,5 +1,4 @@
 import { kindNames } from '#contracts';
-import { freshTownship } from '#testing';
 import { title } from '../src/ledger.service.js';
 import { call, county, csv, findingsOf, head, land, office, town } from './landing.js';
 
@@ -122,7 +121,7 @@ it('asks for the village where the cell is empty, and for another where it is un
 }, 60_000); // prettier-ignore
 
 it('knows a village by its name, whatever of 村, 社区 and 委员会 stands behind it here or there', async () => {
-  const { code, name } = freshTownship();
+  const { code, name } = town;
   const there = ['营子村', '南街社区', '北街村民委员会', '东街村', '东街社区居民委员会'];
   for (const [n, village] of there.entries())
     await county.rows('registry', `insert into division (division, name, level, parent) values ($1, $2, 'village', $3)`, [`${code}9${n}1`, village, code]);
