@@ -142,7 +142,8 @@ export class CorrectiveAction implements Action {
   version: number;
   @ApiProperty({
     type: String,
-    description: '整改通知书编号 · number of the written demand',
+    description:
+      '整改通知书编号,其中的日期为督导日 · number of the written demand; the day in it is that of the visit',
     example: 'ZG-371425101-20261123-9F3A21C4',
   })
   number: string;
@@ -237,7 +238,7 @@ export class CorrectiveActionController {
 
   @Get(':id')
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '查看整改事项 · one correction: how its deadline was counted, and its steps' })
+  @ApiOperation({ summary: '查看整改事项 · one correction: how its deadline was counted, and its steps', description: '督导记录和督导时的照片归督导人,接手的干部看不到(404):问题和要求见 `finding`、`demand`,照片请向食安办索取。 · The visit and its photos are the one’s who made it: an official who takes over does not see them (404). What is wrong and what is asked for stand in `finding` and `demand`; ask the office for photos.' })
   @ApiResponse({ status: 200, type: CorrectiveAction })
   one(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<Action> {
     return this.database.within(caller, (tx) => this.actions.one(tx, id));

@@ -19,6 +19,7 @@ import {
 import { workbookType } from '#sheet';
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import {
+  ApiBody,
   ApiExtraModels,
   ApiOperation,
   ApiProduces,
@@ -52,11 +53,29 @@ import { VisitService } from './visit.service.js';
 const results = ['pass', 'fail', 'not-applicable'] as const;
 const handlings = ['on-spot', 'deadline', 'referral'] as const;
 
-/** What Swagger UI starts with: a whole visit by the sample's catering checklist, with one finding. */
+/** A whole visit by the sample's catering checklist, with one finding. */
 const exampleResults = Array.from({ length: 8 }, (_, index) => ({
   item: `catering-0${index + 1}`,
   result: index === 6 ? 'fail' : 'pass',
 }));
+/** What Swagger UI starts with: without a position, which nobody would notice and everybody would send. */
+const exampleVisit = {
+  establishmentId: '01934f5c-7c00-7000-8000-000000000001',
+  method: 'on-site',
+  visitedAt: '2026-11-23T09:30:00+08:00',
+  checklist: 'catering',
+  results: exampleResults,
+  findings: [
+    {
+      item: 'catering-07',
+      text: '餐具消毒柜未通电',
+      handling: 'deadline',
+      workingDays: 10,
+      demand: '10个工作日内修复消毒柜并留存记录',
+    },
+  ],
+  operator: { answer: 'signed', signedBy: '王某' },
+};
 
 export class ItemResult {
   @ApiProperty({ type: String, example: 'catering-01' })
@@ -468,6 +487,7 @@ export class InspectionController {
     description:
       '由包保该主体的干部提交。所用方式按政策计入的,完成当季任务。请带 `Idempotency-Key`:重发得到第一次的答复。提交后的记录是证据,不能修改或删除:有误的(如记到别家主体),请食安办撤回(`POST /inspections/{id}/withdrawal`)后重新提交;误记的个别整改照常答复、复查、销号,并写明原因。 · By the official who answers for the establishment. It settles the obligation of the visit’s quarter if the policy counts the method. Send an `Idempotency-Key`: a repeat gets the first answer again. A record that was submitted is evidence and is neither changed nor deleted: where it is wrong (entered for another establishment, say), the office withdraws it (`POST /inspections/{id}/withdrawal`), and the right one is submitted. A single action that should not be there is answered, verified and closed as any other, with the reason.',
   })
+  @ApiBody({ type: SubmitInspection, examples: { visit: { value: exampleVisit } } })
   @ApiResponse({ status: 201, type: Inspection })
   submit(@Caller() caller: DatabaseCaller, @Body() body: SubmitInspection): Promise<object> {
     return this.database.within(caller, (tx) => this.visits.submit(tx, body));

@@ -379,6 +379,9 @@ export async function startService(
 
   const builder = new DocumentBuilder()
     .setTitle(definition.title)
+    .setDescription(
+      '时刻为协调世界时(以 Z 结尾,加 8 小时即北京时间);日期为北京时间的日期。 · Instants are UTC (they end in Z: eight hours behind Beijing); days are those of Beijing.',
+    )
     .setVersion('1')
     .setOpenAPIVersion('3.1.0')
     .addOAuth2(

@@ -84,8 +84,9 @@ it('lets every filter by name be asked for what a person types', () => {
   }
 });
 
-/** Its own example, a list of values, or another schema that has them; a file is chosen by the person. */
+/** Its own example (of a form in words), a list of values, or another schema that has them; a file is chosen by the person. */
 const shown = (schema: Schema): boolean =>
+  / 例 e\.g\. \S/.test(String(schema.description ?? '')) ||
   schema.example !== undefined ||
   schema.enum !== undefined ||
   schema.$ref !== undefined ||
@@ -93,6 +94,14 @@ const shown = (schema: Schema): boolean =>
   schema.properties !== undefined ||
   (schema.items !== undefined && shown(schema.items)) ||
   [...(schema.allOf ?? []), ...(schema.anyOf ?? [])].some(shown);
+
+it('fills nothing into a form by itself: it would be kept as evidence', () => {
+  const forms = all.filter(([at]) => /Form$/.test(at));
+  expect(forms.length).toBeGreaterThan(0);
+  for (const [at, { properties }] of forms)
+    for (const [name, { example }] of Object.entries((properties ?? {}) as Record<string, Schema>))
+      expect([at, name, example]).toEqual([at, name, undefined]);
+});
 
 it('shows an example of every property', () => {
   const bare = all.flatMap(([at, { properties }]) =>

@@ -12,6 +12,7 @@ interface Parameter {
   schema?: { example?: unknown; enum?: unknown[]; format?: string; pattern?: string };
 }
 interface Schema {
+  description?: string;
   example?: unknown;
   format?: string;
   items?: Schema;
@@ -24,6 +25,7 @@ interface Answer {
 }
 type Operation = Record<string, unknown> & {
   parameters?: object[];
+  requestBody?: { content?: Record<string, { schema?: { $ref?: string } } | undefined> };
   responses?: Record<string, Answer>;
 };
 
@@ -100,6 +102,16 @@ function inWords({ example, ...parameter }: Parameter): Parameter {
     schema,
     description: `${description ?? ''}; 例 e.g. ${typeof shown === 'string' ? shown : JSON.stringify(shown)}`, // as it is typed
   };
+}
+
+/** In a form Swagger UI sends what it has filled in: a made-up place and time would be kept as evidence. */
+function formInWords(form: Schema): void {
+  for (const field of Object.values(form.properties ?? {})) {
+    const { example } = field;
+    if (example === undefined) continue;
+    delete field.example;
+    field.description = `${field.description ?? ''}; 例 e.g. ${String(example)}`;
+  }
 }
 
 /** Gives what has no example that of its format, so that nobody is shown a month 77. */
@@ -212,6 +224,9 @@ export function completed(document: OpenAPIObject): OpenAPIObject {
         if (place === 'path' && name === 'id' && schema) schema.format = 'uuid';
         else if (name === 'If-Match' && schema) schema.pattern = '^(W/)?"\\d+"$';
       operation.parameters = (operation.parameters as Parameter[] | undefined)?.map(inWords) ?? [];
+      const form = operation.requestBody?.content?.['multipart/form-data']?.schema?.$ref;
+      const fields = components.schemas[form?.split('/').at(-1) ?? ''] as Schema | undefined;
+      if (fields) formInWords(fields);
       const roles = operation['x-roles'] as string[] | undefined;
       if (!roles) operation['security'] = []; // @Public
       else operation['description'] = withRoles(operation['description'] as string | undefined, roles);
