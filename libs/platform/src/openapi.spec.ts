@@ -86,7 +86,7 @@ it('lets every filter by name be asked for what a person types', () => {
 
 /** Its own example (of a form in words), a list of values, or another schema that has them; a file is chosen by the person. */
 const shown = (schema: Schema): boolean =>
-  / 例 e\.g\. \S/.test(String(schema.description ?? '')) ||
+  / 例 e\.g\. \S/.test(schema.description ?? '') ||
   schema.example !== undefined ||
   schema.enum !== undefined ||
   schema.$ref !== undefined ||

@@ -87,6 +87,10 @@ const parameters: Record<string, { description: string; example?: unknown }> = {
   'If-Match': { description: '最近一次读到的 ETag · the ETag that was read last', example: '"1"' },
 }; // prettier-ignore
 
+/** With its example as it is typed. */
+const told = (description: string | undefined, example: unknown): string =>
+  `${description ?? ''}; 例 e.g. ${typeof example === 'string' ? example : JSON.stringify(example)}`;
+
 /**
  * Swagger UI fills examples in by itself, and a list that is asked for its first page then shows nothing, an invented id is
  * nobody's: they are told in words.
@@ -100,7 +104,7 @@ function inWords({ example, ...parameter }: Parameter): Parameter {
   return {
     ...parameter,
     schema,
-    description: `${description ?? ''}; 例 e.g. ${typeof shown === 'string' ? shown : JSON.stringify(shown)}`, // as it is typed
+    description: told(description, shown),
   };
 }
 
@@ -110,7 +114,7 @@ function formInWords(form: Schema): void {
     const { example } = field;
     if (example === undefined) continue;
     delete field.example;
-    field.description = `${field.description ?? ''}; 例 e.g. ${String(example)}`;
+    field.description = told(field.description, example);
   }
 }
 
