@@ -197,6 +197,8 @@ export class ObligationService {
    * the period. @throws DomainError `out-of-scope` where the establishment is not on the caller's ground any more
    */
   async reopen(tx: Tx, establishmentId: string, inspectionId: string): Promise<void> {
+    const [there] = await tx.query<{ division: string }>(`select division from premises where establishment_id = $1`, [establishmentId]);
+    if (there) await taking(tx, there.division, establishmentId);
     const [place] = await tx.query<{ division: string; name: string; tier: string; status: string; official_id: string | null; official_name: string | null }>(
       `select p.division, p.name, p.tier, p.status, r.official_id, r.official_name
        from premises p left join ${answersNow('p.establishment_id')} r on true where p.establishment_id = $1`,
@@ -204,7 +206,6 @@ export class ObligationService {
     );
     if (!place)
       throw new DomainError('out-of-scope', '该主体已迁出本辖区,请由县级撤回。 · The establishment has moved to another township: the county withdraws the visit.');
-    await taking(tx, place.division, establishmentId);
     const [open] = await tx.query<ObligationRow>(
       `update obligation set inspection_id = null, settled_at = null, version = version + 1, division = $2, establishment_name = $3, tier = $4,
          official_id = $5, official_name = $6,
