@@ -203,6 +203,10 @@ function expect(what, is, wanted) {
   if (is !== wanted) throw new Error(`${what}: ${is}, and not ${wanted}`);
 }
 
+const paper = Buffer.from(
+  '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n',
+);
+
 async function walk(page) {
   await page.goto(`${run.baseUrl}/docs/`);
   await choose(page, 'registry');
@@ -275,7 +279,26 @@ async function walk(page) {
   });
   expect('the visit', visit.status, 201);
   expect('its findings', visit.body.findings.length, 1);
+  expect('its position', visit.body.position, null);
   await look(page, 'visit');
+
+  // A form begins empty: what Swagger UI made up would be kept as evidence.
+  const evidence = '/api/inspection/v1/inspections/{id}/evidence';
+  const form = async (block, takenAt) => {
+    await block.locator('tr[data-param-name="id"] input').fill(visit.body.id);
+    const fields = block.locator('.opblock-section-request-body input:not([type=file])');
+    const begun = await fields.evaluateAll((all) => all.filter(({ type }) => type === 'text').map(({ value }) => value));
+    if (takenAt === '') expect('the fields of the form', JSON.stringify(begun), '["","","",""]');
+    if (takenAt !== '') await fields.first().fill(takenAt);
+    await block.locator('input[type=file]').setInputFiles({ name: 'a.pdf', mimeType: 'application/pdf', buffer: paper });
+  }; // prettier-ignore
+  const timeless = await execute(page, 'post', evidence, (block) => form(block, ''));
+  expect('a photo without its time', timeless.status, 422);
+  expect('the field it lacks', timeless.body.errors[0]?.pointer, '/takenAt');
+  const photo = await execute(page, 'post', evidence, (block) => form(block, visit.body.visitedAt));
+  expect('a photo', photo.status, 201);
+  expect('its position', photo.body.position, null);
+  await look(page, 'photo');
 
   await endsIn(page, 10);
   await signedInAs(page, 'official-101-1');

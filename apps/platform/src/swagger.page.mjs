@@ -9,7 +9,7 @@ let refused;
 /**
  * What lacks its file or another field is sent all the same: Swagger UI would leave it without a word. A parameter in
  * another form is sent, too: of a form Swagger UI shows the bare pattern. The API says what is wrong and what to do, in
- * both languages.
+ * both languages. The fields of a form begin empty: what Swagger UI makes up for them would be kept as evidence.
  */
 const sendAsItIs = () => ({
   statePlugins: {
@@ -19,14 +19,18 @@ const sendAsItIs = () => ({
         validateShallowRequired: () => () => [],
       },
     },
-    spec: { wrapActions: { updateJsonSpec: (load) => (document) => load(withoutForms(document)) } },
+    spec: { wrapActions: { updateJsonSpec: (load) => (document) => load(asItIs(document)) } },
   },
 });
 
-function withoutForms(document) {
+function asItIs(document) {
   for (const operations of Object.values(document.paths ?? {}))
-    for (const { parameters = [] } of Object.values(operations))
+    for (const { parameters = [], requestBody } of Object.values(operations)) {
       for (const { schema } of parameters) delete schema?.pattern;
+      const form = requestBody?.content?.['multipart/form-data']?.schema?.$ref?.split('/').at(-1);
+      const fields = document.components?.schemas?.[form]?.properties ?? {};
+      for (const field of Object.values(fields)) if (field.format !== 'binary') field.example = '';
+    }
   return document;
 }
 

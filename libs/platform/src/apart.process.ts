@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { pino } from 'pino';
 import { type Told } from './apart.js';
 import { openContext, type ServiceDefinition } from './context.js';
@@ -14,7 +14,8 @@ let served: Served | undefined;
 let stop: (() => void) | undefined;
 let early = false;
 
-setPriority(5); // behind who is served, and not starved by a busy machine
+// Behind who is served, and not starved by a busy machine. Who began the platform by `nice` may not take that back.
+if (getPriority() < 5) setPriority(5);
 // Ctrl-C reaches the whole group: the service tells when to stop, and without it there is nobody to work for.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 process.on('disconnect', () => {
