@@ -72,8 +72,7 @@ function isCommon(password: string): boolean {
     rows.some(
       (row) => bare.length >= 4 && `${row}${row}`.includes(bare.replace(/\d+$/, '') || bare),
     ) || // prettier-ignore
-    new RegExp(`^(?:${words})+[\\d\\W_]*$`, 'u').test(text) ||
-    new RegExp(`^[\\d\\W_]*(?:${words})+$`, 'u').test(text)
+    new RegExp(`^[\\d\\W_]*(?:(?:${words})[\\d\\W_]*)+$`, 'u').test(text) // admin-password-1234
   );
 }
 

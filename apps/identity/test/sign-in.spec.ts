@@ -131,7 +131,7 @@ afterAll(async () => {
 describe('a password of one’s own', () => {
   it.each([
     ['elevenchars', 'short'], ['x'.repeat(201), 'long'], ['一'.repeat(67), 'long'], ['Biaobaisi-Wang', 'name'], ['biaobaisi-wang2026', 'name'],
-    ['123456789012', 'common'], ['abcabcabcabc', 'common'], ['Password123456', 'common'], ['qwertyuiop123', 'common'], ['admin@20261234', 'common'],
+    ['123456789012', 'common'], ['abcabcabcabc', 'common'], ['Password123456', 'common'], ['qwertyuiop123', 'common'], ['admin@20261234', 'common'], ['admin-password-1234', 'common'], ['2026 test_user 2027', 'common'],
     ['aaaaaaaaaaaab', 'common'], ['woaini1314520', 'common'], ['密码密码密码密码密码密码', 'common'],
     [own, undefined], ['刁家村的大槐树今年又开花了呀', undefined], ['k7mq-3xwd-9fhp-2tnc', undefined],
   ] as const)('%s: %s', (password, rule) => {
