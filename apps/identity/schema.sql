@@ -378,7 +378,7 @@ create table sign_in (
   address text not null,
   at timestamp with time zone not null,
   constraint sign_in_pkey PRIMARY KEY (id),
-  constraint sign_in_outcome_check CHECK ((outcome = ANY (ARRAY['signed-in'::text, 'program'::text, 'wrong-password'::text, 'wrong-code'::text, 'locked'::text, 'inactive'::text, 'expired'::text])))
+  constraint sign_in_outcome_check CHECK ((outcome = ANY (ARRAY['signed-in'::text, 'recovery-code'::text, 'enrolled'::text, 'program'::text, 'wrong-password'::text, 'wrong-code'::text, 'locked'::text, 'inactive'::text, 'expired'::text])))
 );
 CREATE INDEX sign_in_account ON public.sign_in USING btree (account_id, id);
 CREATE INDEX sign_in_account_newest ON public.sign_in USING btree (account_id, at DESC, id DESC);

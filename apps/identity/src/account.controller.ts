@@ -100,7 +100,7 @@ class CreateAccount {
   @Form(/^[\p{L}\p{N}._@-]{1,100}$/u, '须为 1 至 100 个字母、汉字、数字或 . _ @ - · $property takes 1 to 100 letters, digits and . _ @ -')
   name: string;
 
-  @ApiProperty({ type: String, example: '王秀英' })
+  @ApiProperty({ type: String, description: '显示用的姓名;签名、督导以包保干部名单中的姓名为准,此处不核对 · what is shown; what an official signs and visits stands under his name of the roster, with which this is not compared', example: '王秀英' })
   @Line(200)
   displayName: string;
 
@@ -230,6 +230,7 @@ export class AccountController {
   @ApiBody({
     type: ChangeAccount,
     examples: {
+      renamed: { value: { displayName: '王秀英', reason: '更正姓名' } },
       leaves: { value: { active: false, reason: '调离' } },
       moves: { value: { division: '371425102', reason: '调往焦庙镇' } },
     },
@@ -248,7 +249,7 @@ export class AccountController {
   @Post(':id/password-reset')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '重置密码,返回 24 小时内有效的一次性密码 · reset the password; the answer shows a one-time password, good for 24 hours' })
+  @ApiOperation({ summary: '重置密码,返回 24 小时内有效的一次性密码 · reset the password; the answer shows a one-time password, good for 24 hours', description: '因密码错误次数过多被锁定的账号(15 分钟)同时解锁。程序密钥不变。县管理员的须由另一位县管理员登录后办理,不能凭程序密钥。 · It also opens an account that too many wrong passwords closed (for 15 minutes). The secret of its programs stays. A county admin’s is reset by another one who has signed in, not with a client secret.' })
   @ApiResponse({ status: 200, type: PasswordReset })
   async resetPassword(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<PasswordReset> {
     return this.once(
@@ -275,7 +276,7 @@ export class AccountController {
   @Post(':id/second-factor-reset')
   @HttpCode(200)
   @Roles('county-admin')
-  @ApiOperation({ summary: '重置二次验证,如手机遗失 · reset the second factor, e.g. after the telephone was lost; it is enrolled anew at the next sign-in' })
+  @ApiOperation({ summary: '重置二次验证,如手机遗失 · reset the second factor, e.g. after the telephone was lost; it is enrolled anew at the next sign-in', description: '须由另一位县管理员登录后办理,不能凭程序密钥。 · By another county admin who has signed in, not with a client secret.' })
   @ApiResponse({ status: 200, type: Account })
   async resetSecondFactor(@Caller() caller: DatabaseCaller, @Param('id') id: string): Promise<AccountState> {
     return this.database.within(caller, (tx) => this.accounts.resetSecondFactor(tx, id));

@@ -92,10 +92,20 @@ export const groundOf = (place: string): string | undefined =>
  * Accounts, as their county keeps them. Whatever changes one is one step: a new version, the fact, the line in the change
  * log, and the end of everything that was signed in with it.
  */
+/** A secret that leaked must not become another admin: who opens or resets one, or makes one of another account, has signed in, with his second factor. */
+function refuseProgram({ caller }: Tx, role: string): void {
+  if (caller.program && role === 'county-admin')
+    throw new DomainError(
+      'not-allowed',
+      '县管理员的账号须由人登录后开设、启用和重置(Swagger),不能凭程序密钥:否则一个密钥即可取得另一管理员的账号。 · A county admin’s account is opened, made and reset by a person who signed in (Swagger), not with a client secret: one secret would be enough to become another admin.',
+    );
+}
+
 @Injectable()
 export class AccountService {
   /** @returns the account, with a one-time password that is told nowhere else */
   async create(tx: Tx, given: NewAccount): Promise<Once> {
+    refuseProgram(tx, given.role);
     this.checkPlace(tx, given);
     await checkDivision(tx, given.division);
     const id = uuidv7();
@@ -127,6 +137,7 @@ export class AccountService {
     const rights = (['role', 'division', 'official', 'active'] as const).some((field) => before[field] !== after[field]);
     if (rights && tx.caller.id === id)
       throw new DomainError('own-act', '不能修改自己的角色、辖区或启用状态,请另一位县管理员办理。 · Nobody changes his own role, place or activity: ask another county admin.');
+    if (rights && after.active) refuseProgram(tx, after.role);
     if (rights) this.checkPlace(tx, after);
     if (before.division !== after.division) await checkDivision(tx, after.division);
     if (rights && (after.active || before.role !== after.role || before.official !== after.official))
@@ -147,18 +158,19 @@ export class AccountService {
   } // prettier-ignore
 
   /** A one-time password for somebody who lost his own; what he had is good for nothing from now on. */
-  async resetPassword(tx: Tx, id: string): Promise<Once> {
+  async resetPassword(tx: Tx, id: string, why: string | null = null, ...dropped: 'secondFactor'[]): Promise<Once> {
     const before = await this.lock(tx, id);
+    refuseProgram(tx, before.role);
     if (!before.active)
       throw new DomainError('wrong-state', '该账号已停用,请先启用(active: true)再重置密码。 · The account is closed, and its password opens nothing: open it first (active: true).'); // prettier-ignore
     const word = onceWord();
     // Who forgot it has often tried too often.
-    await tx.query('delete from sign_in_guard where name_hash = $1', [secretHash(before.name)]);
+    await tx.query('delete from sign_in_guard where name_hash = any($1)', [[before.name, `second factor ${id}`].map(secretHash)]);
     const account = await this.step(
-      tx, before, null, 'password_hash = $3, password_until = $4', [await hashOfPassword(word), until(tx)], 'password',
-    ); // prettier-ignore
+      tx, before, why, 'password_hash = $3, password_until = $4', [await hashOfPassword(word), until(tx)], 'password', ...dropped,
+    );
     return { account, word };
-  }
+  } // prettier-ignore
 
   /**
    * The secret of the account's programs, a new one; the one before is good for nothing from now on. A county admin's is
@@ -184,6 +196,7 @@ export class AccountService {
   /** For somebody who lost his telephone: he enrols anew at the next sign-in. */
   async resetSecondFactor(tx: Tx, id: string): Promise<AccountState> {
     const before = await this.lock(tx, id);
+    refuseProgram(tx, before.role);
     if (tx.caller.id === id)
       throw new DomainError('own-act', '不能重置自己的二次验证,请另一位县管理员办理。 · Nobody resets his own second factor: ask another county admin.'); // prettier-ignore
     await this.dropSecondFactor(tx, id);
@@ -198,7 +211,7 @@ export class AccountService {
     if (!found)
       throw new DomainError('not-found', `没有账号 ${name}。 · There is no account ${name}.`);
     await this.dropSecondFactor(tx, found.id);
-    return this.resetPassword(tx, found.id);
+    return this.resetPassword(tx, found.id, 'deploy', 'secondFactor');
   }
 
   /** The account's own password, in place of a one-time one. @returns undefined when the account changed meanwhile */

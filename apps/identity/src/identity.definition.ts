@@ -10,6 +10,7 @@ import { administration } from './migrations/0003-administration.js';
 import { divisions } from './migrations/0102-divisions.js';
 import { newestSignIns } from './migrations/0103-newest.js';
 import { programSignIns } from './migrations/0104-program-sign-ins.js';
+import { secondFactorSignIns } from './migrations/0105-second-factor-sign-ins.js';
 import { SignInController } from './sign-in.controller.js';
 import { Sweep } from './sweep.js';
 
@@ -36,6 +37,7 @@ export const identity: ServiceDefinition = {
     divisions,
     newestSignIns,
     programSignIns,
+    secondFactorSignIns,
   ],
   events: [IdentityEvents],
   jobs: [Sweep],

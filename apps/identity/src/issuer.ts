@@ -332,7 +332,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
         signIns.noteLater(result.account, result.outcome, address);
       return;
     }
-    await signIns.note(result.account, 'signed-in', address);
+    await signIns.note(result.account, result.outcome, address);
     await provider.interactionFinished(request, response, {
       login: { accountId: result.account, acr: String(result.version) },
     });

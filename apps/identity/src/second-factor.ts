@@ -7,6 +7,9 @@ import { onceWord } from './password.js';
 
 const bare = (code: string): string => code.toLowerCase().replaceAll('-', '');
 
+/** A code of the moment; what else opens is a recovery code. */
+export const isMomentary = (code: string): boolean => /^\d{6}$/.test(code);
+
 const periodS = 30;
 const recoveryCodes = 10;
 
@@ -89,7 +92,7 @@ export class SecondFactors {
 
   /** A code of the moment, or a recovery code; each is good once. */
   async isRight(accountId: string, code: string): Promise<boolean> {
-    if (/^\d{6}$/.test(code)) return this.takeStep(accountId, code);
+    if (isMomentary(code)) return this.takeStep(accountId, code);
     const { rowCount } = await this.pool.query(
       `update recovery_code set used_at = app_now() where account_id = $1 and code_hash = $2 and used_at is null`,
       [accountId, secretHash(bare(code))],

@@ -32,7 +32,11 @@ class SignInQuery extends NewestQuery {
   @IdFilter('账号编号 · id of an account (GET /accounts)')
   account?: string;
 
-  @ApiPropertyOptional({ enum: signInOutcomes, description: '登录结果 · outcome of the sign-in' })
+  @ApiPropertyOptional({
+    enum: signInOutcomes,
+    description:
+      '登录结果:signed-in 已登录、recovery-code 凭恢复码登录、enrolled 启用二次验证、program 程序取得令牌,其余为失败 · outcome: signed in, by a recovery code, a second factor enrolled, a program’s token; the others are failures',
+  })
   @IsOptional()
   @IsIn(signInOutcomes)
   outcome?: SignInOutcome;

@@ -5,9 +5,9 @@ import { v7 as uuidv7 } from 'uuid';
 import { AccountService, secretHash } from './account.service.js';
 import { codePage, codesPage, enrolmentPage, loginPage, passwordPage } from './login.page.js';
 import { brokenRule, hashOfPassword, isOld, isPassword, passwordRules } from './password.js';
-import { SecondFactors } from './second-factor.js';
+import { isMomentary, SecondFactors } from './second-factor.js';
 
-export const signInOutcomes = ['signed-in', 'program', 'wrong-password', 'wrong-code', 'locked', 'inactive', 'expired'] as const; // prettier-ignore
+export const signInOutcomes = ['signed-in', 'recovery-code', 'enrolled', 'program', 'wrong-password', 'wrong-code', 'locked', 'inactive', 'expired'] as const; // prettier-ignore
 export type SignInOutcome = (typeof signInOutcomes)[number];
 
 /** For how long one line says it. */
@@ -39,7 +39,7 @@ interface Proof {
 
 export type SignInAnswer =
   | { outcome: SignInOutcome | 'next'; account?: string; status: number; html: string }
-  | { outcome: 'signed-in'; account: string; version: number };
+  | { outcome: 'signed-in' | 'recovery-code'; account: string; version: number };
 
 export interface SignInSettings {
   /** Who needs a second factor. */
@@ -54,7 +54,7 @@ const proofMs = 10 * 60_000;
 /** Within which what failed is written down. */
 const laterMs = 3000;
 const lockedText =
-  '密码错误次数过多,请 15 分钟后再试。Too many wrong passwords: try again in 15 minutes.';
+  '密码或验证码错误次数过多,请 15 分钟后再试,或请县管理员重置密码。Too many wrong passwords or codes: try again in 15 minutes, or ask your county admin to reset the password.';
 const wrongText = '账号或密码不正确。The account or the password is wrong.';
 /** For who has the right password alone; to anybody else the account is one that there is not. */
 const closedText =
@@ -236,8 +236,9 @@ export class SignIns {
     }
     await forgiveTry(this.pool, guard, triedAt);
     const proven = { ...proof, factor: true };
-    if (codes) return { outcome: 'next', account: account.id, status: 200, html: codesPage(this.sign(proven), codes) };
-    return this.advance(proven, account);
+    if (codes) return { outcome: 'enrolled', account: account.id, status: 200, html: codesPage(this.sign(proven), codes) };
+    const answer = await this.advance(proven, account);
+    return answer.outcome === 'signed-in' && !isMomentary(code) ? { ...answer, outcome: 'recovery-code' } : answer;
   } // prettier-ignore
 
   private async find(name: string): Promise<{ account: AccountRow | undefined; old: boolean }> {

@@ -157,6 +157,29 @@ describe('a county admin', () => {
     expect((await call('PATCH', `/accounts/${own.id}`, as, { displayName: '李' }, ifMatch(1))).status).toBe(200); // prettier-ignore
   });
 
+  it('opens, changes and resets no county admin with a client secret: a secret that leaked must not become another', async () => {
+    const own = await open({ role: 'county-admin', division: countyCode });
+    const other = await open({ role: 'county-admin', division: countyCode });
+    const clerk = await open({ role: 'office', division: townA });
+    const program = await county.signed({ sub: own.id, roles: ['county-admin'], division: countyCode, client_id: own.id });
+    const refused = [403, 'not-allowed'];
+    for (const route of ['password-reset', 'second-factor-reset'])
+      expect([route, code(await call('POST', `/accounts/${other.id}/${route}`, program))]).toEqual([route, refused]);
+    const made = { name: 'by-program', displayName: '李', role: 'county-admin', division: countyCode };
+    expect(code(await call('POST', '/accounts', program, made))).toEqual(refused);
+    // To close one takes nothing; to open it again would.
+    expect((await call('PATCH', `/accounts/${other.id}`, program, { active: false }, ifMatch(1))).status).toBe(200);
+    expect(code(await call('PATCH', `/accounts/${other.id}`, program, { active: true }, ifMatch(2)))).toEqual(refused);
+    expect((await call('PATCH', `/accounts/${other.id}`, admin, { active: true }, ifMatch(2))).status).toBe(200);
+    expect(code(await call('PATCH', `/accounts/${clerk.id}`, program, { role: 'county-admin', division: countyCode }, ifMatch(1)))).toEqual(refused);
+    // Of everybody else it does all that its account may.
+    expect((await call('POST', '/accounts', program, { ...made, role: 'office', division: townA })).status).toBe(201);
+    expect((await call('POST', `/accounts/${clerk.id}/password-reset`, program)).status).toBe(200);
+    const person = await county.signed({ sub: own.id, roles: ['county-admin'], division: countyCode, client_id: 'swagger' });
+    for (const route of ['password-reset', 'second-factor-reset'])
+      expect((await call('POST', `/accounts/${other.id}/${route}`, person)).status).toBe(200);
+  }); // prettier-ignore
+
   it('takes no secret of another county admin, with which he would approve his own proposals', async () => {
     const own = await open({ role: 'county-admin', division: countyCode });
     const other = await open({ role: 'county-admin', division: countyCode });

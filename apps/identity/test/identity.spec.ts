@@ -286,7 +286,12 @@ describe('the deploy steps', () => {
 describe('tokens', () => {
   it('carry the role, the division and, for an official, who it is', async () => {
     const ofCounty = await claimsOf(await tokenOf(await programToken(issuer, county)));
-    expect(ofCounty).toMatchObject({ sub: county.id, roles: ['county-admin'], division: '371425' });
+    expect(ofCounty).toMatchObject({
+      sub: county.id,
+      client_id: county.id,
+      roles: ['county-admin'],
+      division: '371425',
+    });
     expect(ofCounty).toMatchObject({ preferred_username: county.name, name: county.displayName });
     expect(ofCounty).not.toHaveProperty('official');
     const ofOfficial = await claimsOf(await tokenOf(await programToken(issuer, official)));

@@ -315,7 +315,11 @@ describe('a second factor', () => {
     expect(words).toHaveLength(10);
     const done = await chrome.post({});
     expect(done.status).toBe(303);
-    expect(await chrome.redeem(done.next)).toMatchObject({ sub: who.id, roles: ['county-admin'] });
+    expect(await chrome.redeem(done.next)).toMatchObject({
+      sub: who.id,
+      client_id: 'swagger',
+      roles: ['county-admin'],
+    });
 
     // From now on the code is asked for, after the right password alone.
     const again = await browser();
@@ -336,6 +340,9 @@ describe('a second factor', () => {
     expect(said).not.toContain(secret);
     for (const word of [...words, own, who.password]) expect(said).not.toContain(word);
     expect((await call('GET', `/accounts/${who.id}`)).body).toMatchObject({ secondFactor: true });
+    const wanted =
+      'enrolled,recovery-code,signed-in,signed-in,wrong-code,wrong-code,wrong-code,wrong-password';
+    await eventually(() => outcomes(who.id), (found) => found.sort().join() === wanted); // prettier-ignore
   }, 30_000);
 
   it('counts wrong codes like wrong passwords', async () => {

@@ -25,7 +25,10 @@ export const inspectionIndicators: readonly Indicator[] = [
     code: 'visits-done',
     version: 1,
     title: { zh: '督导任务完成率', en: 'Visits done of visits due' },
-    denominator: { zh: '本季度督导任务数', en: 'Visits due in the quarter' },
+    denominator: {
+      zh: '本季度督导任务数,含暂无包保干部的主体:先落实包保,再完成督导',
+      en: 'Visits due in the quarter, also where nobody answers for the establishment yet: that is to be mended first',
+    },
     numerator: { zh: '其中已完成的', en: 'Those that a visit has settled' },
     exclusions: { zh: '已撤销的任务不计', en: 'Visits that were withdrawn' },
     of: due,

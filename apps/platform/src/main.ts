@@ -201,7 +201,7 @@ async function administrator(database: Database, county: string, reset: boolean)
   const told = (word: string): string =>
     `  account     admin  county-admin of ${county}  one-time password ${word} (24 hours; shown only now): Authorize at the APIs' address, and have an authenticator app at hand`;
   const accounts = new AccountService();
-  return database.everywhere('opens the first account of a county', async (tx) => {
+  return database.everywhere('opens, or resets, the first account of a county', async (tx) => {
     const [admin] = await tx.query<{ id: string; waits: boolean; expired: boolean }>(
       `select id, password_until is not null as waits, coalesce(password_until <= app_now(), false) as expired from account where name = 'admin'`,
     );

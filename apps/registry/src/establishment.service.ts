@@ -172,6 +172,10 @@ export class EstablishmentService {
   }
 
   private checkPlace({ latitude, longitude }: Establishment): void {
+    if (latitude === 0 && longitude === 0)
+      throw new DomainError('validation-failed', '坐标 0, 0 在海上,不是主体的位置。 · The coordinates 0, 0 lie in the sea.', [
+        { pointer: '/latitude', rule: 'coordinates-zero', value: 0, remedy: '请填写实际坐标,没有则不填 · give where it is, or leave both out' },
+      ]); // prettier-ignore
     if ((latitude === null) === (longitude === null)) return;
     throw new DomainError(
       'validation-failed',

@@ -40,6 +40,14 @@ describe('an establishment that is there already', () => {
     expect((await post(again)).status).toBe(201);
   });
 
+  it('lies nowhere at 0, 0', async () => {
+    const { code, villages } = freshTownship();
+    const token = await county.token('office', code);
+    const body = { ...base, division: villages[0]!.code, latitude: 0, longitude: 0 };
+    const { status, body: problem } = await county.call('registry', 'POST', '/v1/establishments', { token, body });
+    expect([status, problem]).toMatchObject([422, { errors: [{ pointer: '/latitude', rule: 'coordinates-zero' }] }]);
+  });
+
   it('is registered once by many at once, while one with another name is not held up', async () => {
     const { code, villages } = freshTownship();
     const token = await county.token('office', code);

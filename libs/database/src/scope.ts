@@ -19,6 +19,8 @@ export interface Caller {
   /** The acting role and, for an official, who it is: what is `owned` is then visible to that official alone. */
   readonly role?: string;
   readonly official?: string;
+  /** A program acts, by the secret of the account: no second factor stands behind it. */
+  readonly program?: boolean;
   /** Nothing may be written: a GET. */
   readonly readOnly?: boolean;
   /** The event that caused this work, where there is one. */

@@ -26,6 +26,8 @@ export interface Principal {
   role: Role;
   division: string;
   official: string | undefined;
+  /** Its token came for a client secret. */
+  program: boolean;
 }
 
 declare module 'fastify' {
@@ -59,6 +61,7 @@ export const Caller = createParamDecorator(
       ...(principal.role === 'official' && principal.official
         ? { official: principal.official }
         : {}),
+      ...(principal.program ? { program: true } : {}),
       correlationId: request.traceId,
       readOnly: request.method === 'GET',
       ...(typeof key === 'string'
@@ -154,7 +157,10 @@ export class OidcGuard implements CanActivate {
         '访问令牌已过期(有效五分钟)、非本系统签发或已损坏,请重新获取;在 Swagger UI 中点击页面底部的“重新登录”,或依次点击 Authorize、Logout、Authorize。 · The access token is expired (it is good for five minutes), foreign or damaged: get a new one; in Swagger UI press _Sign in again_ at the foot of the page, or Authorize, Logout, Authorize.',
       );
     });
-    const { sub, roles, division, official } = verified.payload as Record<string, unknown>;
+    const { sub, roles, division, official, client_id } = verified.payload as Record<
+      string,
+      unknown
+    >;
     const role = Array.isArray(roles) ? (roles[0] as unknown) : undefined;
     if (
       typeof sub !== 'string' ||
@@ -173,6 +179,7 @@ export class OidcGuard implements CanActivate {
       role: role as Role,
       division,
       official: typeof official === 'string' ? official : undefined,
+      program: client_id === sub,
     };
     await this.refuseEnded(verified.payload);
     this.keep(token, principal, Number(verified.payload.exp) * 1000);

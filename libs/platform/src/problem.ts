@@ -8,7 +8,11 @@ export const problems = {
   'not-allowed': [403, '当前角色无权进行此操作', 'Your role may not do this'],
   'not-found': [404, '没有找到', 'Not found'],
   'method-not-allowed': [405, '该接口不支持此方法', 'This path does not take this method'],
-  'if-match-missing': [428, '请带上 If-Match 请求头', 'Send the If-Match header'],
+  'if-match-missing': [
+    428,
+    '请带上正确的 If-Match 请求头',
+    'Send the If-Match header, in its form',
+  ],
   'stale-version': [412, '数据已被他人修改', 'Somebody changed it meanwhile'],
   'key-reused': [
     422,
