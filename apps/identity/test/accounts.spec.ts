@@ -3,6 +3,7 @@ import { OfficialChanged } from '#contracts';
 import { type Answer, County, eventually } from '#testing';
 import { jetstream } from '@nats-io/jetstream';
 import { v7 as uuidv7 } from 'uuid';
+import { resetAccountStep } from '../src/account.step.js';
 import { identity } from '../src/identity.definition.js';
 
 const countyCode = '371425';
@@ -178,6 +179,16 @@ describe('a county admin', () => {
     const person = await county.signed({ sub: own.id, roles: ['county-admin'], division: countyCode, client_id: 'swagger' });
     for (const route of ['password-reset', 'second-factor-reset'])
       expect((await call('POST', `/accounts/${other.id}/${route}`, person)).status).toBe(200);
+  }); // prettier-ignore
+
+  it('who lost everything is helped by a deploy step, which the change log tells whole', async () => {
+    const lost = await open({ role: 'county-admin', division: countyCode });
+    const said = await resetAccountStep(county.url('identity', 'app'), lost.name);
+    expect(said).toMatch(new RegExp(`^account ${lost.name} has the one-time password \\S+, good for 24 hours, and no second factor$`));
+    const told = await county.every<{ field: string | null; why: string | null; version: number; to: unknown }>('identity', `/v1/changes?subject=${lost.id}`, admin);
+    expect(told.filter(({ version }) => version === 2).map(({ field, why, to }) => [field, why, to]).sort()).toEqual([
+      ['password', 'deploy', null], ['passwordUntil', 'deploy', expect.any(String)], ['secondFactor', 'deploy', null],
+    ]);
   }); // prettier-ignore
 
   it('takes no secret of another county admin, with which he would approve his own proposals', async () => {
