@@ -142,3 +142,33 @@ it('that moves to another township is nobody’s until one is proposed there; wh
   const facts = await county.rows('inspection', `select type from journal where event->'data'->>'establishmentId' = $1 and event->'data'->>'division' = $2 and type like '%obligation.reassigned%'`, [id, there]);
   expect(facts.length).toBeGreaterThan(0);
 }, 120_000); // prettier-ignore
+
+it('that rests for a season and is visited meanwhile owes nothing when it opens again', async () => {
+  const division = '371425101201';
+  const { id } = (await county.call('registry', 'POST', '/v1/establishments', { token: office, body: { division, name: '季店', address: '二号', kind: 'stall' } })).body as { id: string };
+  await eventually(() => county.rows('assignment', `select 1 as one from premises where establishment_id = $1`, [id]), ({ length }) => length === 1);
+  const proposal = await done<{ id: string }>('assignment', '/v1/proposals', office, { division: '371425101' });
+  await done('assignment', `/v1/proposals/${proposal.id}/approval`, admin);
+  const [now] = await eventually(
+    () => county.rows<{ official: string }>('inspection', `select official_id as official from responsibility where establishment_id = $1 and ended_at is null`, [id]),
+    ({ length }) => length === 1,
+  );
+  const token = await county.official(now!.official, '371425101');
+  const due = async (): Promise<[string, string | null]> => {
+    const [one] = await county.every<{ state: string; inspectionId: string | null }>('inspection', `/v1/obligations?establishment=${id}`, office);
+    return [one?.state ?? '', one?.inspectionId ?? null];
+  };
+  await eventually(due, ([state]) => state === 'open');
+  const turn = (status: string, version: number): Promise<Answer> =>
+    county.call('registry', 'PATCH', `/v1/establishments/${id}`, { token: office, body: { status }, headers: { 'if-match': `"${version}"` } });
+  expect((await turn('suspended', 1)).status).toBe(200);
+  await eventually(due, ([state]) => state === 'withdrawn');
+  const { items } = (JSON.parse(await readFile('apps/platform/sample/checklists.json', 'utf8')) as { checklists: { kinds: string[]; items: { code: string }[] }[] }).checklists.find(({ kinds }) => kinds.includes('stall'))!;
+  const visited = await county.call('inspection', 'POST', '/v1/inspections', { token, body: {
+    establishmentId: id, method: 'on-site', visitedAt: '2026-11-23T08:50:00+08:00', operator: { answer: 'signed', signedBy: '王某' },
+    results: items.map(({ code }) => ({ item: code, result: 'pass' })), findings: [],
+  } });
+  expect([visited.status, visited.body]).toMatchObject([201, { counts: true, obligationId: null }]);
+  expect((await turn('open', 2)).status).toBe(200);
+  expect(await eventually(due, ([state]) => state === 'settled')).toEqual(['settled', (visited.body as { id: string }).id]);
+}, 60_000); // prettier-ignore

@@ -119,7 +119,8 @@ function groups(all, keyOf) {
 /**
  * The nouns that facts tell of, and the rows they stand for. `dense`: every change of the row's version is a fact, so the
  * journal has 1..version. `first`: the types a noun begins with. `apart`: what of a fact is not a column, or follows another
- * noun (obligation: the name it is shown under follows the establishment without a step of its own).
+ * noun (obligation: the name it is shown under follows the establishment without a step of its own; inspection: what it
+ * settles, which the obligations are asked for).
  */
 const nouns = {
   'registry.establishment': { table: 'establishment', first: ['registered'], only: ['registered'], dense: true },
@@ -129,7 +130,7 @@ const nouns = {
   'assignment.assignment': { table: 'assignment', first: ['made'], only: ['made'], dense: true },
   'assignment.undertaking': { table: 'undertaking', first: ['opened'], apart: ['state', 'establishments', 'added', 'removed', 'staleReason'] },
   'inspection.obligation': { table: 'obligation', first: ['opened'], dense: true, apart: ['establishmentName'] },
-  'inspection.inspection': { table: 'inspection', dense: true, apart: ['failed', 'findings'] },
+  'inspection.inspection': { table: 'inspection', dense: true, apart: ['failed', 'findings', 'obligationId'] },
   'inspection.evidence': { table: 'evidence', dense: true },
   'inspection.corrective-action': { table: 'corrective_action', first: ['due'], only: ['due'], dense: true },
   'inspection.calendar': { table: 'calendar_gap', once: true },

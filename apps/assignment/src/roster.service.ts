@@ -77,7 +77,7 @@ export const rules = {
   'name-several': ['refused', '每行只填一人,请分行填写 · one person a row: give each a row of his own'],
   'post-missing': ['refused', '请填写职务 · fill in the post'],
   'level-unknown': ['refused', '层级应为市级、县级、乡级或村级 · use 市级, 县级, 乡级 or 村级'],
-  'division-unknown': ['refused', '请填写本辖区内的区划代码 · give a division code of your ground'],
+  'division-unknown': ['refused', '请填写本辖区内的区划代码:村级 12 位、乡级 9 位、县级 6 位 · give a division code of your ground: 12 digits a village, 9 a township, 6 the county'],
   'division-rounded': ['refused', 'Excel 已将代码改成科学计数,原来的数字已丢失:请先将该列设为文本,再填写完整代码 · Excel has made a rounded number of the code, and its digits are lost: make the column text first, then write the whole code'],
   'level-mismatch': ['refused', '代码位数与层级不符:县 6 位、乡 9 位、村 12 位 · a county has 6 digits, a township 9, a village 12'],
   'text-too-long': ['refused', '最多 100 字 · at most 100 characters'],

@@ -215,7 +215,7 @@ export class SubmitInspection {
     type: String,
     format: 'date-time',
     description:
-      '实际督导时间:不晚于现在,不早于 92 天前 · when the visit was: not ahead of now, and not more than 92 days ago',
+      '实际督导时间:不晚于现在,不早于 92 天前;可早于登记或包保之日,以便补录纸质记录,由现在的包保干部提交 · when the visit was: not ahead of now, and not more than 92 days ago; it may lie before the establishment was registered or assigned, so that papers can be entered, by who answers for it now',
     example: '2026-11-23T09:30:00+08:00',
   })
   @IsInstant()
@@ -357,7 +357,7 @@ export class Inspection {
     format: 'uuid',
     nullable: true,
     description:
-      '由此次督导完成的任务(GET /obligations);null:没有待完成的任务(当季任务尚未生成或已经完成),或督导方式不计入,见 counts · the obligation (GET /obligations) that this visit settled; null: none was due (the quarter’s obligation is not opened yet, or settled already), or the method does not count, see counts',
+      '由此次督导完成的任务(GET /obligations);null:没有待完成的任务(当季任务尚未生成或已经完成;此后生成的,由当季最早一次计入的督导完成),或督导方式不计入,见 counts · the obligation (GET /obligations) that this visit settled; null: none was due (the quarter’s obligation is not opened yet, or settled already; one that is opened later is settled by the first visit of its quarter that counts), or the method does not count, see counts',
   })
   obligationId: string | null;
   @ApiProperty({

@@ -121,6 +121,7 @@ export class ObligationService {
       [period, daysOf(period).to, tx.now, from.division, from.establishmentId, to.division, to.establishmentId],
     );
     for (const one of opened) tx.publish(ObligationOpened, one, stateOf(one));
+    await this.settleVisited(tx, opened);
     await tx.query(
       `update obligation_run set opened = opened + $2, version = version + 1, reached_division = $3, reached_establishment = $4,
          state = case when $5 then 'done' else state end, finished_at = case when $5 then $6::timestamptz end where id = $1`,
@@ -165,6 +166,25 @@ export class ObligationService {
     for (const one of followed)
       if (one.division !== one.before) tx.publish(ObligationReassigned, one, stateOf(one));
     for (const one of opened) tx.publish(ObligationOpened, one, stateOf(one));
+    await this.settleVisited(tx, opened);
+  } // prettier-ignore
+
+  /** What is opened where a visit of its period was made already (a county begins in the middle of a quarter) is settled by it. */
+  private async settleVisited(tx: Tx, opened: ObligationRow[]): Promise<void> {
+    for (const period of new Set(opened.map((one) => one.period))) {
+      const { from, to } = daysOf(period);
+      const visits = await tx.query<{ id: string; establishment_id: string }>(
+        `select distinct on (establishment_id) establishment_id, id from inspection
+         where establishment_id = any($1) and counts and withdrawn_at is null
+           and visited_at >= $2::date::timestamp at time zone 'Asia/Shanghai' and visited_at < ($3::date + 1)::timestamp at time zone 'Asia/Shanghai'
+         order by establishment_id, visited_at, id`,
+        [opened.filter((one) => one.period === period).map((one) => one.establishment_id), from, to],
+      );
+      for (const visit of visits) {
+        const settled = await this.settle(tx, visit.establishment_id, period, visit.id);
+        if (settled) await tx.query(`update inspection set obligation_id = $2 where id = $1`, [visit.id, settled]);
+      }
+    }
   } // prettier-ignore
 
   /** Another official answers, or nobody does: what is still due goes to him. */
@@ -217,13 +237,7 @@ export class ObligationService {
     );
     if (!open) return;
     tx.publish(open.state === 'open' ? ObligationOpened : open.state === 'overdue' ? ObligationOverdue : ObligationWithdrawn, open, stateOf(open));
-    const [other] = await tx.query<{ id: string }>(
-      `select id from inspection where establishment_id = $1 and counts and withdrawn_at is null
-         and to_char(visited_at at time zone 'Asia/Shanghai', 'YYYY"-Q"Q') = $2 order by visited_at, id limit 1`,
-      [establishmentId, open.period],
-    );
-    const settled = other && (await this.settle(tx, establishmentId, open.period, other.id));
-    if (settled) await tx.query(`update inspection set obligation_id = $2 where id = $1`, [other.id, settled]);
+    await this.settleVisited(tx, [open]);
   } // prettier-ignore
 
   /** What is past its day. @returns how many */

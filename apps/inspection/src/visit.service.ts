@@ -54,7 +54,7 @@ export const inspectionView = `id, division, version, establishment_id as "estab
         and other.method = 'on-site' and other.withdrawn_at is null and other.visited_at between inspection.visited_at - ${near} and inspection.visited_at + ${near})
     then 'another-visit-near' end], null) as warnings,
   case when withdrawn_at is not null then '督导记录已撤回,不计入 · This visit was withdrawn and counts for nothing' when obligation_id is not null then null
-    when counts then format('%1$s 没有待完成的督导任务(尚未生成或已完成),本次督导未完成任何任务 · No obligation of %1$s was due (not opened, or settled before): this visit settled none',
+    when counts then format('%1$s 没有待完成的督导任务(尚未生成、已撤销或已完成),本次督导未完成任何任务 · No obligation of %1$s was due (not opened yet, withdrawn, or settled before): this visit settled none',
       to_char(visited_at at time zone 'Asia/Shanghai', 'YYYY"-Q"Q'))
     else '此督导方式不计入应完成的督导,本次督导未完成任何任务 · This method is not the visit that is due: it settled no obligation' end as notice,
   submitted_by as "submittedBy", submitted_at as "submittedAt", withdrawn_at as "withdrawnAt", withdrawn_by as "withdrawnBy",

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { County, eventually } from '#testing';
 import pg from 'pg';
 import { inspection } from '../src/inspection.definition.js';
 import { daysOf, nextPeriod, periodOf } from '../src/period.js';
+import { answeredFor, visitTo } from './premises.js';
 
 let county: County;
 beforeAll(async () => {
@@ -89,3 +91,27 @@ it('says how far it has come', async () => {
     await holder.end();
   }
 }, 60_000); // prettier-ignore
+
+it('settles what it opens by a visit that was made in the quarter before it, and leaves open what was only recorded', async () => {
+  const official = randomUUID();
+  const token = await county.official(official, '371425103');
+  const visitedAt = new Date().toISOString();
+  const visited: string[] = [];
+  const shops: string[] = [];
+  for (const method of ['on-site', 'video']) {
+    const shop = await answeredFor(county, '371425103201', official);
+    const answer = await county.call('inspection', 'POST', '/v1/inspections', { token, body: { ...visitTo(shop), method, visitedAt } });
+    expect([answer.status, answer.body]).toMatchObject([201, { obligationId: null }]);
+    shops.push(shop);
+    visited.push((answer.body as { id: string }).id);
+  }
+  const admin = await county.token('county-admin', '371425');
+  const run = await county.call('inspection', 'POST', '/v1/obligation-runs', { token: admin, body: { period: periodOf(new Date(visitedAt)) } });
+  expect(run.status).toBe(202);
+  const due = async (): Promise<Map<string, [string, string | null]>> =>
+    new Map((await county.every<{ establishmentId: string; state: string; inspectionId: string | null }>('inspection', '/v1/obligations?mine=true', token)).map(({ establishmentId, state, inspectionId }) => [establishmentId, [state, inspectionId]]));
+  const opened = await eventually(due, ({ size }) => size === 2);
+  expect(shops.map((shop) => opened.get(shop))).toEqual([['settled', visited[0]], ['open', null]]);
+  const first = await county.call('inspection', 'GET', `/v1/inspections/${visited[0]!}`, { token });
+  expect(first.body).toMatchObject({ notice: null, obligationId: expect.any(String) as unknown });
+}, 30_000); // prettier-ignore

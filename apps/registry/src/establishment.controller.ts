@@ -113,7 +113,12 @@ export class RegisterEstablishment {
   'division', 'name', 'uscc', 'licence', 'address', 'kind', 'area', 'diners', 'large', 'latitude', 'longitude', 'status',
 ) // prettier-ignore
 export class ChangeEstablishment extends PartialType(RegisterEstablishment) {
-  @ApiPropertyOptional({ enum: statuses, example: 'open' })
+  @ApiPropertyOptional({
+    enum: statuses,
+    description:
+      'open 营业;suspended 停业(如季节性停业):当季未完成的督导任务撤销,重新营业时恢复(其间已有计入的督导的,由其完成),包保关系不变;closed 关闭:包保关系终止 · open; suspended (for a season, say): its open obligation is withdrawn and comes back when it opens again (settled where a visit that counts was made meanwhile), who answers for it stays; closed: nobody answers for it any more',
+    example: 'open',
+  })
   @IsOptional()
   @IsIn(statuses)
   status?: Establishment['status'];

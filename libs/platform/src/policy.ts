@@ -178,7 +178,7 @@ export class PolicyController {
 
   @Get()
   @Roles('county-admin', 'office', 'official', 'authority', 'auditor')
-  @ApiOperation({ summary: '查看政策参数及其来源 · the rules and numbers that are configuration, and where they come from' })
+  @ApiOperation({ summary: '查看政策参数及其来源 · the rules and numbers that are configuration, and where they come from', description: '各版本都保留;同一 `code` 以版本号最大的为准,自加载起生效,此前已算出的(等级、期限)不变。 · Every version stays; of one `code` the highest version holds, from the moment it was loaded; what was decided before (tiers, deadlines) stays as it is.' })
   @ApiResponse({ status: 200, type: PolicyList })
   async list(@Caller() caller: DatabaseCaller): Promise<PolicyList> {
     return this.database.within(caller, async (tx) => ({
