@@ -49,7 +49,7 @@ import { Housekeeping } from './housekeeping.js';
 import { isHeavy, type Job, Jobs } from './jobs.js';
 import { defaultLimits, LimitGuard } from './limits.js';
 import { jsonFaultOf } from './json-fault.js';
-import { DomainError } from './problem.js';
+import { DomainError, noRoute } from './problem.js';
 import { Served } from './served.js';
 
 export interface RunningService {
@@ -204,7 +204,10 @@ export async function startService(
     void reply.header('x-trace-id', request.traceId).header('cache-control', 'no-store');
     // Before the body is read: of a path that nobody takes, it does not matter.
     const refusal =
-      unreadable(request.raw) ?? (request.is404 ? routes.refusal(request, reply) : undefined);
+      unreadable(request.raw) ??
+      (request.is404 ? routes.refusal(request, reply) : undefined) ??
+      // The router takes nothing between two slashes for an id.
+      ((request.params as { id?: string }).id === '' ? noRoute() : undefined);
     if (refusal) {
       done(refusal);
       return;
