@@ -23,7 +23,8 @@ export interface Shown {
   establishmentId: string;
   /** Whose it is, and whose the evidence is: nobody answers for some corrections. */
   officialId: string | null;
-  state: string;
+  /** The visit was withdrawn, or the correction is closed. */
+  ended: boolean;
 }
 
 /** Photos and papers of a visit, and of what was mended after it. They are only added: a record is not changed. */
@@ -36,7 +37,7 @@ export class EvidenceService {
     return oneOf(
       await tx.query<Shown>(
         `select division, id as "inspectionId", null::uuid as "correctiveActionId", establishment_id as "establishmentId",
-           official_id as "officialId", case when withdrawn_at is null then 'open' else 'withdrawn' end as state
+           official_id as "officialId", withdrawn_at is not null as ended
          from inspection where id = $1`,
         [id],
       ),
@@ -48,7 +49,7 @@ export class EvidenceService {
     return oneOf(
       await tx.query<Shown>(
         `select division, inspection_id as "inspectionId", id as "correctiveActionId", establishment_id as "establishmentId",
-           official_id as "officialId", state from corrective_action where id = $1 ${tx.caller.readOnly ? '' : 'for share'}`,
+           official_id as "officialId", state = 'closed' as ended from corrective_action where id = $1 ${tx.caller.readOnly ? '' : 'for share'}`,
         [id],
       ),
     );
@@ -106,8 +107,8 @@ export class EvidenceService {
   }
 }
 
-function refuseEnded({ state }: Shown): void {
-  if (state === 'closed' || state === 'withdrawn')
+function refuseEnded({ ended }: Shown): void {
+  if (ended)
     throw new DomainError('wrong-state', '督导已撤回或整改已销号,不再接收照片和材料。 · The visit was withdrawn, or the correction is closed: it takes no more photos and papers.'); // prettier-ignore
 }
 

@@ -1,3 +1,4 @@
+import { type Kind } from '#contracts';
 import { type Caller as DatabaseCaller, Database } from '#database';
 import {
   Caller,
@@ -50,6 +51,7 @@ import { type Method, methods } from './inspection.policies.js';
 import { visitSheet } from './inspection.workbook.js';
 import { VisitService } from './visit.service.js';
 
+export const visitWarnings = ['official-untrained', 'another-visit-near'] as const;
 const results = ['pass', 'fail', 'not-applicable'] as const;
 const handlings = ['on-spot', 'deadline', 'referral'] as const;
 
@@ -289,7 +291,7 @@ class EstablishmentAtVisit {
   @ApiProperty({ type: String, example: '老王饭店' })
   name: string;
   @ApiProperty({ type: String, example: 'catering' })
-  kind: string;
+  kind: Kind;
   @ApiProperty({ type: String, example: 'D' })
   tier: string;
   @ApiProperty({ type: String, nullable: true, example: '表白寺镇中心街12号' })
@@ -376,13 +378,13 @@ export class Inspection {
   })
   warning: string | null;
   @ApiProperty({
-    enum: ['official-untrained', 'another-visit-near'],
+    enum: visitWarnings,
     isArray: true,
     description:
       '全部提示,供复核,不影响记录:warning 中的一项,以及 another-visit-near(同一干部五分钟内在另一主体另有一次现场督导,以您可见的记录为准;五分钟由本系统自定,没有依据规定) · everything to be looked at; none of it changes what the record counts for: that of warning, and another-visit-near: within five minutes the same official was on site at another establishment, as far as you see both records; the five minutes are ours, no source fixes them',
     example: [],
   })
-  warnings: string[];
+  warnings: (typeof visitWarnings)[number][];
   @ApiProperty({
     type: String,
     nullable: true,

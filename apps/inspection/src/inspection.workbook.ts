@@ -1,10 +1,15 @@
-import { type Kind, kindNames } from '#contracts';
+import { kindNames } from '#contracts';
 import { type Caller, type Database, type Tx } from '#database';
 import { type Column, inShanghai, listWorkbook, placeNames } from '#platform';
 import { type Readable } from 'node:stream';
 import { type ActionFilters } from './corrective-action.controller.js';
 import { type CorrectiveAction, type CorrectiveActionService, type State, type Step } from './corrective-action.service.js'; // prettier-ignore
-import { type Finding, type Inspection, type InspectionFilters } from './inspection.controller.js';
+import {
+  type Finding,
+  type Inspection,
+  type InspectionFilters,
+  type visitWarnings,
+} from './inspection.controller.js';
 import { type Method } from './inspection.policies.js';
 import { type VisitService } from './visit.service.js';
 
@@ -18,7 +23,7 @@ const stateNames: Record<State, string> = {
   open: '待整改', responded: '已反馈', verified: '复查通过', closed: '已销号',
 }; // prettier-ignore
 const outcomeNames = { corrected: '合格', 'not-corrected': '未合格' };
-const warningNames: Record<string, string> = {
+const warningNames: Record<(typeof visitWarnings)[number], string> = {
   'official-untrained': '包保干部未经岗前培训', 'another-visit-near': '五分钟内在别处另有督导',
 }; // prettier-ignore
 const yes = (so: boolean): string => (so ? '是' : '否');
@@ -42,7 +47,7 @@ export async function visitSheet(
     ['主体名称', 28, ({ establishment }) => establishment.name],
     ['经营场所', 36, ({ establishment }) => establishment.address],
     ['包保等级', 10, ({ establishment }) => establishment.tier],
-    ['主体业态', 14, ({ establishment }) => kindNames[establishment.kind as Kind]],
+    ['主体业态', 14, ({ establishment }) => kindNames[establishment.kind]],
     ['包保干部', 12, ({ officialName }) => officialName],
     ['职务', 18, ({ officialPost }) => officialPost],
     ['督导方式', 16, ({ method }) => methodNames[method]],

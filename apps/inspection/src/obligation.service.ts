@@ -2,7 +2,7 @@ import {
   type ObligationState, ObligationOpened, ObligationOverdue, ObligationReassigned, ObligationSettled, ObligationWithdrawn,
 } from '#contracts'; // prettier-ignore
 import { type Caller, Database, type Tx } from '#database';
-import { DomainError, type Job, policyOf } from '#platform';
+import { boundsOf, DomainError, type Job, policyOf } from '#platform';
 import { Injectable } from '@nestjs/common';
 import { type Static } from '@sinclair/typebox';
 import { v7 as uuidv7 } from 'uuid';
@@ -172,13 +172,12 @@ export class ObligationService {
   /** What is opened where a visit of its period was made already (a county begins in the middle of a quarter) is settled by it. */
   private async settleVisited(tx: Tx, opened: ObligationRow[]): Promise<void> {
     for (const period of new Set(opened.map((one) => one.period))) {
-      const { from, to } = daysOf(period);
       const visits = await tx.query<{ id: string; establishment_id: string }>(
         `select distinct on (establishment_id) establishment_id, id from inspection
          where establishment_id = any($1) and counts and withdrawn_at is null
-           and visited_at >= $2::date::timestamp at time zone 'Asia/Shanghai' and visited_at < ($3::date + 1)::timestamp at time zone 'Asia/Shanghai'
+           and visited_at >= $2 and visited_at < $3
          order by establishment_id, visited_at, id`,
-        [opened.filter((one) => one.period === period).map((one) => one.establishment_id), from, to],
+        [opened.filter((one) => one.period === period).map((one) => one.establishment_id), ...boundsOf(daysOf(period))],
       );
       for (const visit of visits) {
         const settled = await this.settle(tx, visit.establishment_id, period, visit.id);

@@ -69,16 +69,26 @@ export const InspectionWithdrawn = defineEvent(
   }),
 );
 
-const Placed = Type.Union([
-  Type.Object({
-    latitude: Type.Number(),
-    longitude: Type.Number(),
-    accuracyMetres: Type.Optional(Type.Number()),
+/** What is told of a file: the bytes are kept by inspection, under their hash. Position in WGS84. */
+const KeptFile = {
+  sha256: Type.String({
+    pattern: '^[0-9a-f]{64}$',
+    examples: ['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
   }),
-  Type.Null(),
-]);
+  mime: Type.String(),
+  sizeBytes: Type.Integer({ minimum: 1 }),
+  takenAt: Type.String(),
+  position: Type.Union([
+    Type.Object({
+      latitude: Type.Number(),
+      longitude: Type.Number(),
+      accuracyMetres: Type.Optional(Type.Number()),
+    }),
+    Type.Null(),
+  ]),
+};
 
-/** A photo or paper of a visit 证据: the bytes are kept by inspection, under their hash. Position in WGS84. */
+/** A photo or paper of a visit 证据. */
 export const EvidenceAdded = defineEvent(
   'inspection.evidence.added.v1',
   Type.Object({
@@ -87,14 +97,7 @@ export const EvidenceAdded = defineEvent(
     inspectionId: Id,
     establishmentId: Id,
     officialId: Id,
-    sha256: Type.String({
-      pattern: '^[0-9a-f]{64}$',
-      examples: ['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
-    }),
-    mime: Type.String(),
-    sizeBytes: Type.Integer({ minimum: 1 }),
-    takenAt: Type.String(),
-    position: Placed,
+    ...KeptFile,
   }),
 );
 /** A photo or paper of what was mended, beside a correction 整改. */
@@ -105,14 +108,7 @@ export const EvidenceAttached = defineEvent(
     division: Village,
     inspectionId: Id,
     correctiveActionId: Id,
-    sha256: Type.String({
-      pattern: '^[0-9a-f]{64}$',
-      examples: ['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
-    }),
-    mime: Type.String(),
-    sizeBytes: Type.Integer({ minimum: 1 }),
-    takenAt: Type.String(),
-    position: Placed,
+    ...KeptFile,
   }),
 );
 
